@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# xdplb: `make help` lists the targets. Everything is built into $(OUT); V=1 shows the commands.
+
+OUT ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+V ?= 0
+SANITIZE ?=
+
+ifeq ($(V),1)
+Q :=
+msg =
+else
+Q := @
+msg = @printf '  %-8s %s\n' "$(1)" "$(2)";
+endif
+
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+ARCH_INCLUDE := /usr/include/$(shell uname -m)-linux-gnu
+
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0.0.0)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	    -Wno-unused-parameter -Wno-sign-compare
+CPPFLAGS += -D_GNU_SOURCE -DXDPLB_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(OUT)/gen
+CFLAGS ?= -O2 -g
+CFLAGS += -std=gnu11 $(WARNINGS)
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Wshadow \
+	      -Wno-unused-parameter -Wno-sign-compare -Iinclude -Ibpf -isystem $(ARCH_INCLUDE)
+
+ifneq ($(SANITIZE),)
+# SANITIZE=address,undefined builds into a directory of its own.
+OUT := $(OUT)/san
+CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+
+LIBS_LIB := yaml-0.1 jansson
+LIBS_DP := libbpf
+LIBS_DAEMON := libsystemd libmicrohttpd libcurl libmnl $(LIBS_DP) $(LIBS_LIB)
+LIBS_CTL := jansson smartcols libcurl yaml-0.1
+LIBS_RECEIVER := libbpf jansson
+pkg_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+
+LIB_SRC := $(wildcard user/lib/*.c)
+DAEMON_SRC := $(wildcard user/daemon/*.c)
+CTL_SRC := $(wildcard user/ctl/*.c)
+RECEIVER_SRC := $(wildcard user/receiver/*.c)
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+TOOL_BPF_SRC := $(wildcard tools/*.bpf.c)
+TOOL_SRC := $(wildcard tools/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
+BPFTEST_LIB_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+
+obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+SKELETONS := $(patsubst bpf/%.bpf.c,$(OUT)/gen/%.skel.h,$(BPF_SRC))
+TOOL_BPF_OBJ := $(patsubst tools/%.bpf.c,$(OUT)/tools/%.bpf.o,$(TOOL_BPF_SRC))
+LIB := $(OUT)/libxdplb.a
+
+BINARIES := $(if $(DAEMON_SRC),$(OUT)/xdplbd) $(if $(CTL_SRC),$(OUT)/xdplbctl) \
+	    $(if $(RECEIVER_SRC),$(OUT)/xdplb-receiver)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/tests/unit/%,$(UNIT_SRC))
+BPF_TESTS := $(patsubst tests/bpf/%.c,$(OUT)/tests/bpf/%,$(BPFTEST_SRC))
+BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps demo test test-run lint bench docs install clean help unit-tests \
+	bpf-tests benches
+
+all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Variables: V=1 (show commands), OUT=DIR, PREFIX=DIR, DESTDIR=DIR, SANITIZE=address,undefined"
+
+deps: ## install the Debian packages that are missing (root)
+	$(Q)tools/deps.sh
+
+demo: ## the main job end to end in network namespaces (root)
+	$(Q)tools/deps.sh
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/demo.sh $(OUT)
+
+test: ## every test: unit, packet tables, end to end (root)
+	$(Q)tools/deps.sh
+	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches
+	$(Q)tests/run.sh $(OUT)
+
+lint: ## formatting, static analysis, dependency direction
+	$(Q)tools/deps.sh
+	$(Q)$(MAKE) --no-print-directory $(SKELETONS)
+	$(Q)tools/lint.sh $(OUT)
+
+bench: all benches ## measurements
+	$(Q)tests/bench/run.sh $(OUT)
+
+docs: all ## regenerate the generated parts of docs/
+	$(Q)tools/gen-docs.sh $(OUT)
+
+unit-tests: $(UNIT_TESTS)
+bpf-tests: $(BPF_TESTS)
+benches: $(BENCHES)
+
+install: all ## install the programs (PREFIX=, DESTDIR=)
+	install -D -m 0755 $(OUT)/xdplbd $(DESTDIR)$(PREFIX)/sbin/xdplbd
+	install -D -m 0755 $(OUT)/xdplbctl $(DESTDIR)$(PREFIX)/sbin/xdplbctl
+	install -D -m 0755 $(OUT)/xdplb-receiver $(DESTDIR)$(PREFIX)/sbin/xdplb-receiver
+	install -D -m 0644 docs/example.yaml $(DESTDIR)$(PREFIX)/share/doc/xdplb/example.yaml
+
+clean: ## remove build/
+	$(call msg,CLEAN,$(OUT))rm -rf $(OUT)
+
+# ---- BPF: x.bpf.c -> x.bpf.o -> x.skel.h -> x.c ------------------------------------------------
+
+$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call msg,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(OUT)/tools/%.bpf.o: tools/%.bpf.c
+	@mkdir -p $(@D)
+	$(call msg,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(OUT)/gen/%.skel.h: $(OUT)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(call msg,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+# ---- C -------------------------------------------------------------------------------------
+
+$(OUT)/obj/%.o: %.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(call msg,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/xdplbd: $(call obj,$(DAEMON_SRC)) $(LIB)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
+
+$(OUT)/xdplbctl: $(call obj,$(CTL_SRC)) $(LIB)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_CTL))
+
+$(OUT)/xdplb-receiver: $(call obj,$(RECEIVER_SRC)) $(LIB)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_RECEIVER))
+
+# A unit test may test a pure piece of the daemon, of ctl or of the receiver: everything there but main.
+DAEMON_TESTABLE := $(filter-out %/main.o,$(call obj,$(DAEMON_SRC)))
+RECEIVER_TESTABLE := $(filter-out %/main.o,$(call obj,$(RECEIVER_SRC)))
+
+$(OUT)/libdaemon.a: $(DAEMON_TESTABLE)
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/libreceiver.a: $(RECEIVER_TESTABLE)
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIB) $(OUT)/libdaemon.a $(OUT)/libreceiver.a
+	@mkdir -p $(@D)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@ \
+		-lcmocka $(call pkg_libs,$(LIBS_DAEMON)) -lm
+
+$(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB)
+	@mkdir -p $(@D)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
+
+$(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

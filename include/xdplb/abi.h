@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the packet path and the daemon agree on: every map's key and value, every limit and every
+ * bit field packed into a word. The daemon is the only writer of everything here except the flow
+ * slots (written by both sides, always by compare-and-swap) and the counters (written by the packet
+ * path). A change of any layout below raises XDPLB_LAYOUT_VERSION: pinned maps outlive the daemon.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define XDPLB_LAYOUT_VERSION 1
+
+/* Limits that follow from a field's width. */
+#define XDPLB_MAX_MEMBERS     (1u << 20) /* 20 bits in a flow slot */
+#define XDPLB_MAX_VIPS	      (1u << 16) /* member.vip_id */
+#define XDPLB_MAX_VIP_MEMBERS (1u << 16) /* ring slots are u16 */
+#define XDPLB_MAX_INTERFACES  64u /* rows of out_interfaces; row 0 is never used */
+#define XDPLB_MIN_RING	      251u
+#define XDPLB_MAX_RING	      655373u
+
+#define XDPLB_CACHE_LINE 64
+
+/*
+ * An address of either family: IPv4 as IPv4-mapped IPv6 (RFC 4291 section 2.5.5.2), so that both
+ * families take one path. Wire order. Whether it is IPv4 is carried beside it (family), since an
+ * IPv6 packet may carry a mapped address on the wire.
+ */
+struct ip_addr {
+	union {
+		__be32 w[4];
+		__u8 b[16];
+	};
+};
+
+enum xdplb_family {
+	FAMILY_V4 = 4,
+	FAMILY_V6 = 6,
+};
+
+enum xdplb_encap {
+	ENCAP_IPIP = 0,
+	ENCAP_GUE = 1,
+	ENCAP_L2DSR = 2,
+};
+
+/* What happens to a packet for a VIP address and a port or protocol that no VIP serves. */
+enum xdplb_on_no_port {
+	ON_NO_PORT_REPLY = 0, /* TCP: RST; UDP: ICMP port unreachable; rate limited */
+	ON_NO_PORT_DROP = 1,
+	ON_NO_PORT_PASS = 2,
+};
+
+/* ---- Flow table -------------------------------------------------------------------------- */
+
+#define FLOW_SLOTS 8
+
+/* Map "flows": 64-byte buckets; bucket i overflows into bucket i ^ 1 (the neighbouring line). */
+struct flow_bucket {
+	__u64 slot[FLOW_SLOTS]; /* packet path and daemon, by compare-and-swap only */
+};
+
+_Static_assert(sizeof(struct flow_bucket) == XDPLB_CACHE_LINE, "one bucket, one line");
+
+/*
+ * A slot, from the top: tag 32 | member 20 | state 3 | age 9. All zero: never used, which also says
+ * that its bucket was never full. FLOW_SLOT_FREED: used before and free again.
+ */
+#define FLOW_AGE_BITS	  9
+#define FLOW_STATE_BITS	  3
+#define FLOW_MEMBER_BITS  20
+#define FLOW_STATE_SHIFT  FLOW_AGE_BITS
+#define FLOW_MEMBER_SHIFT (FLOW_AGE_BITS + FLOW_STATE_BITS)
+#define FLOW_TAG_SHIFT	  32
+#define FLOW_AGE_MASK	  ((1u << FLOW_AGE_BITS) - 1)
+#define FLOW_STATE_MASK	  ((1u << FLOW_STATE_BITS) - 1)
+#define FLOW_MEMBER_MASK  ((1u << FLOW_MEMBER_BITS) - 1)
+#define FLOW_AGE_OLD	  FLOW_AGE_MASK /* reserved: expired, whatever the clock says */
+#define FLOW_SLOT_NEVER	  0ULL
+#define FLOW_SLOT_FREED	  1ULL /* state FLOW_NONE, age 1 */
+
+enum flow_state {
+	FLOW_NONE = 0,
+	FLOW_SYN = 1, /* unproven: a SYN was seen */
+	FLOW_ACK = 2, /* unproven: one segment of a connection nobody recorded */
+	FLOW_TCP = 3, /* proven */
+	FLOW_FIN = 4, /* the client closed its half */
+	FLOW_RST = 5, /* the client reset it */
+	FLOW_UDP_FIRST = 6, /* unproven: one datagram */
+	FLOW_UDP = 7, /* proven */
+};
+
+#define FLOW_STATES 8
+
+/*
+ * Ages are counted in ticks of (1 << tick_shift[state]) jiffies, modulo 512, the value 511 being
+ * FLOW_AGE_OLD. They would look young again after 510 ticks: the packet path and the daemon's scan
+ * both write FLOW_AGE_OLD when they meet an expired slot first.
+ */
+struct flow_clock {
+	__u8 tick_shift[FLOW_STATES];
+	__u16 timeout_ticks[FLOW_STATES]; /* expired when more ticks than this have passed */
+};
+
+/* ---- Members ----------------------------------------------------------------------------- */
+
+enum member_state {
+	MEMBER_FREE = 0, /* the id is not in use: a hit on it is no hit */
+	MEMBER_UP = 1,
+	MEMBER_DRAIN = 2, /* its flows stay, it gets no new ones */
+	MEMBER_DOWN = 3, /* its flows and ring slots take a second pick */
+};
+
+#define MEMBER_STATE_MASK 0xffu
+/* Bits above the state are the daemon's notes to its successor; the packet path masks them off. */
+#define MEMBER_NOTE_HEALTH_UP	(1u << 8) /* the last proven health was up */
+#define MEMBER_NOTE_HEALTH_DOWN (1u << 9) /* the last proven health was down */
+#define MEMBER_NOTE_REMOVED                                                                        \
+	(1u << 10) /* no longer wanted; its flows finish, then the id is freed */
+
+/* Next hop word: destination MAC in the low 48 bits (first octet lowest), row of out_interfaces
+ * above. */
+#define NEXT_HOP_NONE	   0ULL
+#define NEXT_HOP_ROW_SHIFT 48
+
+/* Map "members": one real inside one VIP. Written by the daemon before any ring or flow names it.
+ */
+struct member {
+	struct ip_addr vip;
+	struct ip_addr real;
+	__u64 next_hop; /* live: one aligned store */
+	__u32 state; /* live: one aligned store; enum member_state and notes */
+	__be16 port; /* the VIP's */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 vip_family; /* enum xdplb_family */
+	__u8 real_family;
+	__u8 encap; /* enum xdplb_encap */
+	__u16 csum; /* sum of the outer IPv4 header's constant words, folded, not complemented */
+	__u16 vip_id;
+	__u16 pad;
+	__u8 timeout_ticks[8]; /* the VIP's, by enum flow_state; at most those of flow_clock */
+};
+
+_Static_assert(sizeof(struct member) == XDPLB_CACHE_LINE, "one member, one line");
+_Static_assert(__builtin_offsetof(struct member, next_hop) % 8 == 0, "aligned store");
+_Static_assert(__builtin_offsetof(struct member, state) % 4 == 0, "aligned store");
+
+/* Map "member_stats": per CPU, by member id. Written by the packet path; zeroed when an id is
+ * freed. */
+struct member_stats {
+	__u64 packets;
+	__u64 bytes; /* inner packet: IP header and payload */
+	__u64 new_flows;
+	__u64 pad;
+};
+
+/* ---- VIPs and rings ---------------------------------------------------------------------- */
+
+/* Map "vips": (address, port, protocol) to VIP id. Written by the daemon. */
+struct vip_key {
+	struct ip_addr address;
+	__be16 port;
+	__u8 protocol;
+	__u8 family;
+};
+
+_Static_assert(sizeof(struct vip_key) == 20, "no padding in a hash key");
+
+/* Map "vip_addrs": every address that some VIP has. Written by the daemon. */
+struct vip_addr_key {
+	struct ip_addr address;
+	__u32 family;
+};
+
+struct vip_addr {
+	__u32 on_no_port; /* enum xdplb_on_no_port */
+};
+
+/* Map "vip_state": what changes under traffic, by VIP id. */
+struct vip_state {
+	__u64 ring; /* live: RING_WORD of the half in use; 0: no real can take a new flow */
+	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
+	__u32 members; /* daemon only: length of the member list of the half in use */
+	__u32 pad0;
+	__u64 fingerprint; /* daemon only: hash of what the ring in use says */
+	/* daemon only: totals of freed members, so that a VIP's totals never fall */
+	__u64 freed_packets;
+	__u64 freed_bytes;
+	__u64 freed_new_flows;
+};
+
+_Static_assert(sizeof(struct vip_state) == XDPLB_CACHE_LINE, "one VIP, one line");
+
+/*
+ * Map "rings": 64-byte blocks. A half is an extent of blocks: first the ring, 32 slots a block,
+ * each an index into the member list; then the member list, 16 ids a block. RING_WORD names both,
+ * so the switch from one half to the other is one aligned 64-bit store.
+ */
+#define RING_SLOTS_PER_BLOCK   32u
+#define RING_MEMBERS_PER_BLOCK 16u
+
+union ring_block {
+	__u16 slot[RING_SLOTS_PER_BLOCK];
+	__u32 member[RING_MEMBERS_PER_BLOCK];
+};
+
+_Static_assert(sizeof(union ring_block) == XDPLB_CACHE_LINE, "one block, one line");
+
+#define RING_WORD(base, size)  (((__u64)(base) << 32) | (__u32)(size))
+#define RING_WORD_BASE(word)   ((__u32)((word) >> 32))
+#define RING_WORD_SIZE(word)   ((__u32)(word))
+#define RING_SLOT_BLOCKS(size) (((size) + RING_SLOTS_PER_BLOCK - 1) / RING_SLOTS_PER_BLOCK)
+#define RING_MEMBER_BLOCKS(n)  (((n) + RING_MEMBERS_PER_BLOCK - 1) / RING_MEMBERS_PER_BLOCK)
+
+/* How many more slots are tried when a pick's member is down, before the packet is dropped. */
+#define RING_SECOND_PICKS 8
+
+/* ---- Ways out ---------------------------------------------------------------------------- */
+
+/* Map "out_interfaces": by the row in a next hop word. Written by the daemon. */
+struct out_interface {
+	__u8 mac[6]; /* source address of what leaves here */
+	__u16 mtu; /* largest IP packet; 65535 where the interface takes more */
+	__u32 ifindex; /* 0: row not in use */
+	__u32 pad;
+};
+
+_Static_assert(sizeof(struct out_interface) == 16, "two rows never share a word");
+
+/* ---- Process-wide ------------------------------------------------------------------------ */
+
+/* Map "control": one row. */
+struct control {
+	__u32 layout_version; /* daemon, once */
+	__u32 expiry_paused; /* live: 1 while the scan restamps ages for a new flow_clock */
+	__u32 flow_buckets; /* daemon, once: even */
+	__u32 members;
+	__u32 vips;
+	__u32 ring_blocks;
+	struct flow_clock clock; /* daemon: what the loaded program was given */
+};
+
+/* Rate limit of replies that the balancer itself sends (RST, ICMP unreachable): per CPU. */
+#define REPLY_RATE_PPS 1000u
+#define REPLY_BURST    1000u
+
+/* Map "reply_limit": per CPU, one row. Packet path only. */
+struct reply_limit {
+	__u64 last_jiffies;
+	__u64 tokens; /* in thousandths of a reply */
+};

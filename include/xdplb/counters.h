@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one list of what can happen to a packet. It makes the fields of the per-CPU map "stats" (so
+ * that bpftool prints them by name), the labels of xdplbctl and the table in docs/packet-path.md.
+ * Every packet that is not forwarded adds one to exactly one PASS, REPLY or DROP counter; a
+ * forwarded packet is counted at its member ("member_stats"), whose sum is the verdict "forwarded".
+ */
+#pragma once
+
+#include <linux/types.h>
+
+/* The host's network stack gets the packet untouched. */
+#define XDPLB_PASS_COUNTERS(X)                                                                     \
+	X(pass_not_ip, "neither IPv4 nor IPv6 (ARP, LLDP, VLAN tags, ...)")                        \
+	X(pass_truncated, "too short for an Ethernet and an IP header")                            \
+	X(pass_no_vip, "destination is no VIP address")                                            \
+	X(pass_neighbour_discovery, "ICMPv6 neighbour discovery for a VIP address")                \
+	X(pass_no_port, "VIP address, port not served, on_no_port: pass")
+
+/* The balancer answers itself (on_no_port: reply). */
+#define XDPLB_REPLY_COUNTERS(X)                                                                    \
+	X(reply_reset, "TCP RST to a port of a VIP address that is not served")                    \
+	X(reply_unreachable, "ICMP port unreachable to a port of a VIP address that is not "       \
+			     "served")
+
+/* Dropped; each only for packets whose destination is a VIP address. */
+#define XDPLB_DROP_COUNTERS(X)                                                                     \
+	X(drop_bad_header, "IP version or header length is impossible")                            \
+	X(drop_bad_length, "IP length is shorter than its headers or longer than the frame")       \
+	X(drop_truncated, "transport header lies beyond the end of the packet")                    \
+	X(drop_fragment, "IP fragment")                                                            \
+	X(drop_extension, "IPv6 extension header")                                                 \
+	X(drop_protocol, "neither TCP nor UDP")                                                    \
+	X(drop_no_port, "port not served, on_no_port: drop, or nothing to answer to")              \
+	X(drop_reply_limit, "port not served, reply rate exceeded")                                \
+	X(drop_no_real, "no real of the VIP can take the packet")                                  \
+	X(drop_no_next_hop, "the real's next hop is not resolved")                                 \
+	X(drop_too_big, "does not fit the outgoing MTU once encapsulated")                         \
+	X(drop_no_headroom, "no room in the frame for the outer header")                           \
+	X(drop_encap, "the member asks for an encapsulation that is not built")
+
+/* What the flow table did; these do not count packets a second time. */
+#define XDPLB_FLOW_COUNTERS(X)                                                                     \
+	X(flow_inserted, "flow recorded")                                                          \
+	X(flow_untracked, "flow not recorded: both buckets hold live flows only")                  \
+	X(flow_evicted_unproven, "an unproven flow made room")                                     \
+	X(flow_lost_race, "another CPU changed the slot first")                                    \
+	X(flow_mismatch, "slot named a member of another VIP; the ring decided")                   \
+	X(flow_moved, "flow left a real that is down")
+
+#define XDPLB_ALL_COUNTERS(X)                                                                      \
+	XDPLB_PASS_COUNTERS(X)                                                                     \
+	XDPLB_REPLY_COUNTERS(X)                                                                    \
+	XDPLB_DROP_COUNTERS(X)                                                                     \
+	XDPLB_FLOW_COUNTERS(X)
+
+/* Map "stats": per CPU, one row. Written by the packet path. */
+struct stats {
+#define X(name, text) __u64 name;
+	XDPLB_ALL_COUNTERS(X)
+#undef X
+};
+
+#define XDPLB_STATS (sizeof(struct stats) / sizeof(__u64))

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow hash: one source for the packet path, the daemon and the tests. NH of UMAC (RFC 4418
+ * section 5.2.2: universal, so without the key no two chosen tuples collide more often than by
+ * chance), then a 64-bit finalizer (Stafford's Mix13) that spreads every input bit over the word.
+ */
+#pragma once
+
+#include "abi.h"
+
+#define FLOW_HASH_WORDS 10
+
+/* Secret of 64 bytes, equal on every balancer of a fleet. */
+struct flow_hash_key {
+	__u32 nh[FLOW_HASH_WORDS];
+	__u32 pad[2];
+	__u64 mix[2];
+};
+
+_Static_assert(sizeof(struct flow_hash_key) == 64, "the key file is 64 bytes");
+
+/* Ports and addresses as on the wire; protocol and family as numbers. */
+struct flow_tuple {
+	struct ip_addr src;
+	struct ip_addr dst;
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 family;
+};
+
+static inline __attribute__((always_inline)) __u64 flow_hash_nh(__u32 a, __u32 ka, __u32 b,
+								__u32 kb)
+{
+	return (__u64)(__u32)(a + ka) * (__u32)(b + kb);
+}
+
+static inline __attribute__((always_inline)) __u64
+flow_hash(const struct flow_tuple *t, const volatile struct flow_hash_key *key)
+{
+	__u32 ports = ((__u32)t->sport << 16) | t->dport;
+	__u32 kind = ((__u32)t->family << 8) | t->protocol;
+	__u64 h = flow_hash_nh(t->src.w[3], key->nh[0], t->dst.w[3], key->nh[1]);
+
+	h += flow_hash_nh(ports, key->nh[2], kind, key->nh[3]);
+	if (t->family == FAMILY_V6) {
+		h += flow_hash_nh(t->src.w[0], key->nh[4], t->src.w[1], key->nh[5]);
+		h += flow_hash_nh(t->src.w[2], key->nh[6], t->dst.w[0], key->nh[7]);
+		h += flow_hash_nh(t->dst.w[1], key->nh[8], t->dst.w[2], key->nh[9]);
+	}
+	h ^= key->mix[0];
+	h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
+	h ^= key->mix[1];
+	return h ^ (h >> 31);
+}
+
+/* Maps 32 random bits to 0 ... n-1 without a division. */
+static inline __attribute__((always_inline)) __u32 hash_reduce(__u32 h, __u32 n)
+{
+	return (__u32)(((__u64)h * n) >> 32);
+}
+
+/* The tag stored in a flow slot and the bucket it is looked for in first. */
+static inline __attribute__((always_inline)) __u32 flow_hash_tag(__u64 h)
+{
+	return (__u32)h;
+}
+
+static inline __attribute__((always_inline)) __u32 flow_hash_bucket(__u64 h, __u32 buckets)
+{
+	return hash_reduce((__u32)(h >> 32), buckets);
+}
+
+/* The ring slot of try 0 (the pick) and of tries 1 ... RING_SECOND_PICKS (the second picks). */
+static inline __attribute__((always_inline)) __u32 flow_hash_ring(__u64 h, __u32 size, __u32 try)
+{
+	h = (h + try * 0x9e3779b97f4a7c15ULL) * 0xd6e8feb86659fd93ULL;
+	return hash_reduce((__u32)(h >> 32), size);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The daemon's state and its one writer: configuration, runtime changes and health come in, the
+ * difference to what is applied is planned and applied. The API calls these functions; each returns
+ * 0 or a negative errno with the reason in err, and has either done all of it or nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "err.h"
+#include "snapshot.h"
+
+struct controller;
+
+struct controller_options {
+	const char *config_file;
+	const char *state_dir;
+};
+
+/* What a configuration change did, for the reply and the log. */
+struct change_report {
+	uint64_t generation;
+	size_t vips_added, vips_removed, vips_changed;
+	size_t reals_added, reals_removed, reals_changed;
+};
+
+int controller_new(struct controller **ret_controller, sd_event *event,
+		   const struct controller_options *options, struct err *err);
+/* Ends the daemon's part; the data plane goes on. */
+void controller_free(struct controller *controller);
+
+/* Reads the configuration file again. */
+int controller_reload(struct controller *controller, bool force, struct change_report *ret_report,
+		      struct err *err);
+/* Applies this YAML text; `name` stands for the file in messages. Holds until the next reload. */
+int controller_apply_text(struct controller *controller, const char *name, const char *text,
+			  size_t len, bool force, struct change_report *ret_report,
+			  struct err *err);
+/* ENOENT: no such VIP or real. Recorded in the state directory. */
+int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
+			 enum admin_state admin, struct err *err);
+/* Removes program, links and pins; afterwards the daemon ends. */
+int controller_detach(struct controller *controller, struct err *err);
+
+/* A copy of the state now; scan_flows: count the flow table afresh first. Free: snapshot_free(). */
+int controller_snapshot(struct controller *controller, bool scan_flows,
+			struct snapshot **ret_snapshot, struct err *err);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The health engine: one probe per real of a VIP, run from the event loop, never blocking. It
+ * counts results with health_state and calls back when a verdict changes; what follows from it is
+ * decided by the controller, the only place where a real's state changes.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "err.h"
+#include "model.h"
+#include "snapshot.h"
+
+struct health;
+struct probe;
+
+/* reason: why, in words for the log ("connect_timeout", "status 503", ...). */
+typedef void (*health_changed_fn)(void *user, struct probe *probe, enum health_verdict verdict,
+				  const char *reason);
+
+int health_new(struct health **ret_health, sd_event *event, health_changed_fn changed,
+	       struct err *err);
+void health_free(struct health *health);
+
+/*
+ * Starts probing address:port as spec says (spec is copied; spec->port 0 means `port`). The first
+ * probe starts at once, spread over at most 100 ms. `initial` is what was proven before (restart).
+ * `user` is handed to the callback.
+ */
+int health_add(struct health *health, const struct ip_addr *address, uint16_t port,
+	       const struct health_spec *spec, enum health_verdict initial, void *user,
+	       struct probe **ret_probe, struct err *err);
+/* Cancels a probe that is under way; NULL-safe. May be called from inside the callback. */
+void health_remove(struct probe *probe);
+
+void health_read(const struct probe *probe, struct snapshot_health *ret_health);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* HTTP on a unix socket (libmicrohttpd) inside the daemon's event loop; knows no routes itself. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <systemd/sd-event.h>
+
+#include "err.h"
+
+struct http_server;
+
+struct http_request {
+	const char *method;
+	const char *path; /* decoded */
+	const char *body; /* zero-terminated; "" without one */
+	size_t body_len;
+	void *connection; /* for http_request_query() */
+};
+
+/* NULL if the query has no such key. */
+const char *http_request_query(const struct http_request *request, const char *key);
+
+/* Fills *ret_body (new reference) and returns the HTTP status. */
+typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *request,
+					json_t **ret_body);
+
+/* Bodies over 16 MiB are refused with 413. The socket file is replaced, mode 0660. */
+int http_server_new(struct http_server **ret_server, sd_event *event, const char *socket_path,
+		    http_handler_fn handler, void *user, struct err *err);
+void http_server_free(struct http_server *server);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the operator wants: the configuration file as values. Filled by config.c with every default
+ * resolved (a VIP's own keys over `defaults`), so readers never look at two places. Owned by
+ * whoever called config_load(); freed by config_free(). Durations in milliseconds, ports in host
+ * order.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xdplb/abi.h"
+
+/* Where in the file a thing was said, 1-based; 0: a default. */
+struct mark {
+	unsigned int line;
+	unsigned int column;
+};
+
+enum attach_mode {
+	ATTACH_NATIVE = 0,
+	ATTACH_GENERIC = 1,
+};
+
+enum scheduler {
+	SCHEDULER_MAGLEV = 0,
+};
+
+enum health_type {
+	HEALTH_TYPE_TCP = 0,
+	HEALTH_TYPE_HTTP = 1,
+	HEALTH_TYPE_NONE = 2, /* never probed, always up */
+};
+
+#define HEALTH_EXPECT_MAX 16
+
+/* How a real is probed. Strings are owned; NULL where not given. */
+struct health_spec {
+	enum health_type type;
+	uint16_t port; /* 0: the VIP's */
+	uint32_t interval_ms;
+	uint32_t timeout_ms;
+	uint32_t fall; /* failures in a row until down */
+	uint32_t rise; /* successes in a row until up */
+	uint32_t jitter_percent; /* of the interval, to either side */
+	/* http */
+	char *method;
+	char *host; /* Host header */
+	char *path;
+	char **headers; /* "Name: value" */
+	size_t n_headers;
+	uint16_t expect[HEALTH_EXPECT_MAX]; /* accepted status codes; default 200 */
+	size_t n_expect;
+	char *body; /* must occur in the first 64 KiB of the reply */
+};
+
+struct timeouts {
+	uint32_t tcp_ms;
+	uint32_t tcp_closing_ms;
+	uint32_t tcp_unproven_ms;
+	uint32_t udp_ms;
+};
+
+struct real_spec {
+	struct ip_addr address;
+	uint32_t weight; /* 0: no new flows */
+	struct mark mark;
+};
+
+struct vip_spec {
+	char *name;
+	struct ip_addr address;
+	uint16_t port;
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	enum xdplb_encap encap;
+	enum scheduler scheduler;
+	uint32_t ring; /* slots; a prime */
+	struct timeouts timeouts;
+	enum xdplb_on_no_port on_no_port;
+	struct health_spec health;
+	struct real_spec *reals;
+	size_t n_reals;
+	struct mark mark;
+};
+
+struct interface_spec {
+	char name[IF_NAMESIZE];
+	enum attach_mode mode;
+	struct mark mark;
+};
+
+/* The outer source of one family: an address, or a prefix whose host bits carry flow entropy. */
+struct encap_source {
+	bool is_set;
+	struct ip_addr address;
+	uint8_t prefix_len; /* 32 or 128: a plain address */
+};
+
+struct capacity {
+	uint32_t flows;
+	uint32_t members;
+	uint32_t vips;
+	uint32_t ring_slots;
+};
+
+struct config {
+	char *file; /* as the operator named it */
+	struct interface_spec *interfaces;
+	size_t n_interfaces;
+	char *bpffs;
+	struct encap_source source4;
+	struct encap_source source6;
+	struct capacity capacity;
+	struct vip_spec *vips;
+	size_t n_vips;
+	/* guard: a reload that removes more than this share of the reals needs force; 100: off */
+	uint32_t guard_removed_percent;
+};
+
+const struct vip_spec *config_find_vip(const struct config *config, const char *name);
+const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address);
+bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
+void config_free(struct config *config);
+
+const char *protocol_name(uint8_t protocol);
+const char *scheduler_name(enum scheduler scheduler);
+const char *encap_name(enum xdplb_encap encap);
+const char *on_no_port_name(enum xdplb_on_no_port policy);
+const char *health_type_name(enum health_type type);

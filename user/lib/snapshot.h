@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the daemon shows: a plain copy of its state at one moment, taken by the controller and
+ * turned into JSON by render.c. Strings point into the controller and live until the next event.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "health_state.h"
+#include "model.h"
+#include "xdplb/counters.h"
+
+enum admin_state {
+	ADMIN_ENABLED = 0,
+	ADMIN_DRAIN = 1, /* keeps its flows, gets no new ones */
+	ADMIN_DISABLED = 2, /* its flows move at once */
+};
+
+/* What `real list` calls state. */
+enum real_state {
+	REAL_UP = 0,
+	REAL_DOWN = 1,
+	REAL_DRAINING = 2,
+	REAL_DRAINED = 3,
+	REAL_DISABLED = 4,
+	REAL_UNKNOWN = 5, /* no probe has answered yet */
+};
+
+struct snapshot_health {
+	enum health_type type;
+	struct ip_addr address; /* what is probed */
+	uint16_t port;
+	struct health_state state;
+	bool has_result;
+	bool last_ok;
+	char last_text[128]; /* "connected", "status 503", "connect: Connection refused", ... */
+	uint32_t last_duration_ms;
+	uint64_t last_at_ms; /* CLOCK_MONOTONIC */
+	uint64_t next_at_ms;
+	uint64_t probes;
+	uint64_t probe_failures;
+};
+
+struct snapshot_real {
+	const char *vip;
+	struct ip_addr address;
+	uint32_t weight;
+	uint32_t effective_weight; /* what the ring gives it: 0 unless it takes new flows */
+	enum real_state state;
+	enum admin_state admin;
+	bool is_removed; /* no longer in the configuration; its flows finish */
+	uint32_t member_id;
+	bool has_next_hop;
+	char interface[IF_NAMESIZE]; /* way out; empty without a next hop */
+	uint8_t mac[6];
+	uint64_t active_flows;
+	uint64_t new_flows;
+	uint64_t packets;
+	uint64_t bytes;
+	struct snapshot_health health;
+};
+
+struct snapshot_vip {
+	const struct vip_spec *spec;
+	uint32_t vip_id;
+	size_t reals_up;
+	uint64_t active_flows;
+	uint64_t new_flows;
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t fingerprint;
+	size_t first_real; /* its reals are reals[first_real ... first_real + n_reals - 1] */
+	size_t n_reals;
+};
+
+struct snapshot_interface {
+	const struct interface_spec *spec;
+	bool is_present;
+	bool is_attached;
+	uint32_t ifindex;
+	uint32_t prog_id;
+};
+
+struct snapshot {
+	const struct config *config;
+	uint64_t now_ms; /* CLOCK_MONOTONIC */
+	uint64_t started_at_ms; /* CLOCK_MONOTONIC */
+	uint64_t generation; /* configurations applied since start */
+	bool is_adopted; /* the data plane was there when the daemon started */
+	uint64_t flows; /* active */
+	uint64_t flows_unproven;
+	uint64_t flows_closing;
+	uint64_t flow_slots;
+	uint64_t flows_scanned_at_ms;
+	uint64_t map_bytes;
+	struct snapshot_interface *interfaces;
+	size_t n_interfaces;
+	struct snapshot_vip *vips;
+	size_t n_vips;
+	struct snapshot_real *reals;
+	size_t n_reals;
+	unsigned int n_cpus;
+	struct stats *stats; /* one per possible CPU */
+	struct stats stats_total;
+	uint64_t *forwarded; /* one per possible CPU */
+	uint64_t forwarded_total;
+};
+
+void snapshot_free(struct snapshot *snapshot);
+
+const char *real_state_name(enum real_state state);
+const char *admin_state_name(enum admin_state state);
