@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A snapshot as JSON. Field names equal those of the YAML file and of the metrics. Spans of time
+ * are milliseconds, counted from now: the monotonic clock means nothing to a reader.
+ *
+ * jansson refuses text that is not UTF-8, and a probe's reply may be anything: text that did not
+ * come from the configuration goes through text_to_json().
+ */
+#include "render.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "addr.h"
+
+struct counter_info {
+	const char *name;
+	size_t offset;
+};
+
+static const struct counter_info counters[] = {
+#define X(name, text) {#name, offsetof(struct stats, name)},
+	XDPLB_ALL_COUNTERS(X)
+#undef X
+};
+
+static json_t *u64_to_json(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *text_to_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char clean[256];
+	size_t i;
+
+	if (json)
+		return json;
+	for (i = 0; text[i] && i < sizeof(clean) - 1; i++)
+		clean[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	clean[i] = '\0';
+	return json_string(clean);
+}
+
+static json_t *addr_to_json(const struct ip_addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	return json_string(addr_format(addr, text));
+}
+
+static uint64_t elapsed_ms(uint64_t now_ms, uint64_t then_ms)
+{
+	return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+static bool vip_has_real(const struct snapshot_vip *vip, size_t index)
+{
+	return index >= vip->first_real && index - vip->first_real < vip->n_reals;
+}
+
+/* The VIP of reals[index]; hint is tried first, since reals lie in the order of their VIPs. */
+static const struct snapshot_vip *find_vip(const struct snapshot *s, size_t index,
+					   const struct snapshot_vip *hint)
+{
+	if (hint && vip_has_real(hint, index))
+		return hint;
+	for (size_t i = 0; i < s->n_vips; i++) {
+		if (vip_has_real(&s->vips[i], index))
+			return &s->vips[i];
+	}
+	return NULL;
+}
+
+static size_t count_wanted_reals(const struct snapshot *s, const struct snapshot_vip *vip)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vip->n_reals; i++)
+		n += !s->reals[vip->first_real + i].is_removed;
+	return n;
+}
+
+static json_t *interface_to_json(const struct snapshot_interface *interface)
+{
+	return json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "name", interface->spec->name, "mode",
+			 interface->spec->mode == ATTACH_GENERIC ? "generic" : "native", "present",
+			 interface->is_present, "attached", interface->is_attached, "ifindex",
+			 (int)interface->ifindex, "prog_id", (int)interface->prog_id);
+}
+
+static json_t *interfaces_to_json(const struct snapshot *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->n_interfaces; i++)
+		json_array_append_new(array, interface_to_json(&s->interfaces[i]));
+	return array;
+}
+
+static json_t *capacity_to_json(const struct capacity *capacity)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "flows", u64_to_json(capacity->flows), "members",
+			 u64_to_json(capacity->members), "vips", u64_to_json(capacity->vips),
+			 "ring_slots", u64_to_json(capacity->ring_slots));
+}
+
+json_t *render_status(const struct snapshot *s)
+{
+	size_t vips_up = 0, reals_up = 0, reals = 0;
+
+	for (size_t i = 0; i < s->n_vips; i++) {
+		vips_up += s->vips[i].reals_up > 0;
+		reals_up += s->vips[i].reals_up;
+		reals += count_wanted_reals(s, &s->vips[i]);
+	}
+	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+			 "s:s}",
+			 "version", XDPLB_VERSION, "pid", (int)getpid(), "config",
+			 text_to_json(s->config->file), "uptime_ms",
+			 u64_to_json(elapsed_ms(s->now_ms, s->started_at_ms)), "generation",
+			 u64_to_json(s->generation), "adopted", s->is_adopted, "interfaces",
+			 interfaces_to_json(s), "vips", u64_to_json(s->n_vips), "vips_up",
+			 u64_to_json(vips_up), "reals", u64_to_json(reals), "reals_up",
+			 u64_to_json(reals_up), "flows", u64_to_json(s->flows), "capacity",
+			 capacity_to_json(&s->config->capacity), "map_bytes",
+			 u64_to_json(s->map_bytes), "bpffs", s->config->bpffs);
+}
+
+static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *vip)
+{
+	char fingerprint[17];
+
+	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
+	return json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+			 "s:s}",
+			 "name", vip->spec->name, "address", addr_to_json(&vip->spec->address),
+			 "port", (int)vip->spec->port, "protocol",
+			 protocol_name(vip->spec->protocol), "scheduler",
+			 scheduler_name(vip->spec->scheduler), "state",
+			 vip->reals_up > 0 ? "up" : "down", "reals_up", u64_to_json(vip->reals_up),
+			 "reals", u64_to_json(count_wanted_reals(s, vip)), "active_flows",
+			 u64_to_json(vip->active_flows), "new_flows", u64_to_json(vip->new_flows),
+			 "packets", u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes),
+			 "ring", u64_to_json(vip->spec->ring), "encap",
+			 encap_name(vip->spec->encap), "fingerprint", fingerprint);
+}
+
+json_t *render_vips(const struct snapshot *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->n_vips; i++)
+		json_array_append_new(array, vip_to_json(s, &s->vips[i]));
+	return array;
+}
+
+static json_t *next_hop_to_json(const struct snapshot_real *real)
+{
+	char mac[18];
+
+	if (!real->has_next_hop)
+		return json_null();
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", real->mac[0], real->mac[1],
+		 real->mac[2], real->mac[3], real->mac[4], real->mac[5]);
+	return json_pack("{s:s, s:s}", "interface", real->interface, "mac", mac);
+}
+
+static json_t *last_text_to_json(const struct snapshot_health *health)
+{
+	return health->has_result ? text_to_json(health->last_text) : json_null();
+}
+
+static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,
+			    const struct snapshot_vip *vip)
+{
+	json_t *port = vip ? json_integer(vip->spec->port) : json_null();
+	json_t *protocol = vip ? json_string(protocol_name(vip->spec->protocol)) : json_null();
+
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o, s:o, s:o}",
+			 "vip", real->vip, "address", addr_to_json(&real->address), "port", port,
+			 "protocol", protocol, "weight", u64_to_json(real->weight),
+			 "effective_weight", u64_to_json(real->effective_weight), "state",
+			 real_state_name(real->state), "admin", admin_state_name(real->admin),
+			 "removed", real->is_removed, "member_id", u64_to_json(real->member_id),
+			 "next_hop", next_hop_to_json(real), "active_flows",
+			 u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
+			 "packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes),
+			 "reason", last_text_to_json(&real->health), "since_ms",
+			 u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)));
+}
+
+json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)
+{
+	json_t *object = vip_to_json(s, vip);
+	json_t *reals = json_array();
+
+	for (size_t i = 0; i < vip->n_reals; i++)
+		json_array_append_new(reals, real_to_json(s, &s->reals[vip->first_real + i], vip));
+	json_object_set_new(object, "members", reals);
+	return object;
+}
+
+json_t *render_reals(const struct snapshot *s, const char *vip)
+{
+	const struct snapshot_vip *of = NULL;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->n_reals; i++) {
+		if (vip && strcmp(s->reals[i].vip, vip) != 0)
+			continue;
+		of = find_vip(s, i, of);
+		json_array_append_new(array, real_to_json(s, &s->reals[i], of));
+	}
+	return array;
+}
+
+static json_t *health_to_json(const struct snapshot *s, const struct snapshot_real *real)
+{
+	const struct snapshot_health *h = &real->health;
+	json_t *ago = h->has_result ? u64_to_json(elapsed_ms(s->now_ms, h->last_at_ms))
+				    : json_null();
+	json_t *duration = h->has_result ? u64_to_json(h->last_duration_ms) : json_null();
+	json_t *ok = h->has_result ? json_boolean(h->last_ok) : json_null();
+
+	return json_pack(
+		"{s:s, s:o, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"vip", real->vip, "address", addr_to_json(&real->address), "port", (int)h->port,
+		"type", health_type_name(h->type), "state", health_verdict_name(h->state.verdict),
+		"since_ms", u64_to_json(elapsed_ms(s->now_ms, h->state.since_ms)), "last_ok", ok,
+		"last_result", last_text_to_json(h), "last_duration_ms", duration, "last_ago_ms",
+		ago, "next_in_ms", u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms)), "successes",
+		u64_to_json(h->state.successes), "failures", u64_to_json(h->state.failures),
+		"probes", u64_to_json(h->probes), "probe_failures", u64_to_json(h->probe_failures));
+}
+
+json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)
+{
+	json_t *object = real_to_json(s, real, find_vip(s, (size_t)(real - s->reals), NULL));
+
+	json_object_set_new(object, "health", health_to_json(s, real));
+	return object;
+}
+
+json_t *render_health(const struct snapshot *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->n_reals; i++) {
+		if (!s->reals[i].is_removed)
+			json_array_append_new(array, health_to_json(s, &s->reals[i]));
+	}
+	return array;
+}
+
+static json_t *stats_to_json(const struct stats *stats, uint64_t forwarded)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "forwarded", u64_to_json(forwarded));
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)stats + counters[i].offset, sizeof(value));
+		json_object_set_new(object, counters[i].name, u64_to_json(value));
+	}
+	return object;
+}
+
+json_t *render_stats(const struct snapshot *s, bool per_cpu)
+{
+	json_t *object = stats_to_json(&s->stats_total, s->forwarded_total);
+	json_t *array;
+
+	if (!per_cpu)
+		return object;
+	array = json_array();
+	for (unsigned int cpu = 0; cpu < s->n_cpus; cpu++) {
+		json_t *row = json_pack("{s:i}", "cpu", (int)cpu);
+		json_t *values = stats_to_json(&s->stats[cpu], s->forwarded[cpu]);
+
+		json_object_update(row, values);
+		json_decref(values);
+		json_array_append_new(array, row);
+	}
+	json_object_set_new(object, "per_cpu", array);
+	return object;
+}
+
+json_t *render_flow_count(const struct snapshot *s)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "flows", u64_to_json(s->flows), "unproven",
+			 u64_to_json(s->flows_unproven), "closing", u64_to_json(s->flows_closing),
+			 "slots", u64_to_json(s->flow_slots), "scanned_ago_ms",
+			 u64_to_json(elapsed_ms(s->now_ms, s->flows_scanned_at_ms)));
+}
