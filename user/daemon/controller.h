@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
-#include "snapshot.h"
+#include "lib/err.h"
+#include "lib/snapshot.h"
 
 struct controller;
 

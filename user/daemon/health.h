@@ -8,9 +8,9 @@
 
 #include <systemd/sd-event.h>
 
-#include "err.h"
-#include "model.h"
-#include "snapshot.h"
+#include "lib/err.h"
+#include "lib/model.h"
+#include "lib/snapshot.h"
 
 struct health;
 struct probe;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
+#include "lib/err.h"
 
 struct http_server;
 

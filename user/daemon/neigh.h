@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "err.h"
+#include "lib/err.h"
 #include "xdplb/abi.h"
 
 struct neigh;
