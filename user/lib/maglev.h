@@ -17,7 +17,9 @@ struct maglev_real {
 };
 
 /*
- * Fills slots[0 ... size-1] with indices into reals. size is a prime, n at most 65536; the share of
- * each real is its weight's due. -EINVAL if no real has a weight, -ENOMEM.
+ * Fills slots[0 ... size-1] with indices into reals. size is a prime, n at most 65536. Every real's
+ * slots are within one of its due; where there are more reals than slots, the heaviest get one
+ * each (ties by address) and the others none. -EINVAL if no real has a weight or an argument is out
+ * of these bounds (slots are untouched then), -ENOMEM.
  */
 int maglev_build(const struct maglev_real *reals, size_t n, uint32_t size, uint16_t *slots);
