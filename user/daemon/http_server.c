@@ -307,7 +307,7 @@ static int start(struct http_server *server, sd_event *event, int fd)
 	r = sd_event_add_io(event, &server->io, info->epoll_fd, EPOLLIN, on_io, server);
 	if (r < 0)
 		return r;
-	return sd_event_add_time_relative(event, &server->timer, CLOCK_MONOTONIC, 0, 0, on_timer,
+	return sd_event_add_time_relative(event, &server->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
 					  server);
 }
 

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The HTTP API. One table row per route makes the dispatch, the 405s and the OpenAPI document; a
+ * handler checks its arguments, calls the controller and hands back rendered JSON.
+ */
+#include "api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/addr.h"
+#include "lib/config.h"
+#include "lib/render.h"
+#include "route.h"
+
+/* The reply is on its way before the loop ends. */
+#define EXIT_DELAY_US 100000
+
+enum http_status {
+	HTTP_OK = 200,
+	HTTP_BAD_REQUEST = 400,
+	HTTP_NOT_FOUND = 404,
+	HTTP_METHOD_NOT_ALLOWED = 405,
+	HTTP_CONFLICT = 409,
+	HTTP_INTERNAL_ERROR = 500,
+};
+
+/* One request on its way through a handler. */
+struct call {
+	struct api *api;
+	const struct http_request *request;
+	char args[ROUTE_ARGS_MAX][ROUTE_ARG_MAX]; /* what stood for {...} in the path */
+	json_t *body; /* the reply: handlers set it, or fail() does */
+};
+
+static unsigned int fail(struct call *call, unsigned int status, const char *text)
+{
+	call->body = json_pack("{s:s}", "error", text);
+	return status;
+}
+
+static unsigned int fail_errno(struct call *call, int r, const struct err *err)
+{
+	switch (-r) {
+	case EINVAL:
+	case ENODEV:
+	case ENOSPC:
+	case E2BIG:
+	case ERANGE:
+	case EOPNOTSUPP:
+		return fail(call, HTTP_BAD_REQUEST, err->text);
+	case ENOENT:
+		return fail(call, HTTP_NOT_FOUND, err->text);
+	case EBUSY:
+	case EEXIST:
+	case ECANCELED:
+		return fail(call, HTTP_CONFLICT, err->text);
+	default:
+		return fail(call, HTTP_INTERNAL_ERROR, err->text);
+	}
+}
+
+static unsigned int done(struct call *call, json_t *body)
+{
+	call->body = body;
+	return HTTP_OK;
+}
+
+static bool query_is_set(const struct call *call, const char *key)
+{
+	const char *value = http_request_query(call->request, key);
+
+	return value && strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
+}
+
+/* ---- Reading ----------------------------------------------------------------------------- */
+
+static unsigned int reply_snapshot(struct call *call, json_t *(*render)(const struct snapshot *),
+				   bool scan_flows)
+{
+	struct err err = {};
+	struct snapshot *s;
+	int r = controller_snapshot(call->api->controller, scan_flows, &s, &err);
+
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	call->body = render(s);
+	snapshot_free(s);
+	return HTTP_OK;
+}
+
+static unsigned int get_status(struct call *call)
+{
+	return reply_snapshot(call, render_status, false);
+}
+
+static unsigned int get_vips(struct call *call)
+{
+	return reply_snapshot(call, render_vips, false);
+}
+
+static unsigned int get_health(struct call *call)
+{
+	return reply_snapshot(call, render_health, false);
+}
+
+static unsigned int get_flow_count(struct call *call)
+{
+	return reply_snapshot(call, render_flow_count, true);
+}
+
+static json_t *render_stats_total(const struct snapshot *s)
+{
+	return render_stats(s, false);
+}
+
+static json_t *render_stats_per_cpu(const struct snapshot *s)
+{
+	return render_stats(s, true);
+}
+
+static unsigned int get_stats(struct call *call)
+{
+	return reply_snapshot(
+		call, query_is_set(call, "per_cpu") ? render_stats_per_cpu : render_stats_total,
+		false);
+}
+
+static unsigned int fail_no_vip(struct call *call, const char *name)
+{
+	struct err err;
+
+	err_set(&err, ENOENT, "no VIP named %s", name);
+	return fail(call, HTTP_NOT_FOUND, err.text);
+}
+
+static const struct snapshot_vip *find_vip(const struct snapshot *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_vips; i++) {
+		if (strcmp(s->vips[i].spec->name, name) == 0)
+			return &s->vips[i];
+	}
+	return NULL;
+}
+
+static const struct snapshot_real *find_real(const struct snapshot *s, const char *vip,
+					     const struct ip_addr *address)
+{
+	for (size_t i = 0; i < s->n_reals; i++) {
+		const struct snapshot_real *real = &s->reals[i];
+
+		if (strcmp(real->vip, vip) == 0 && addr_equal(&real->address, address))
+			return real;
+	}
+	return NULL;
+}
+
+static unsigned int render_one_vip(struct call *call, const struct snapshot *s)
+{
+	const struct snapshot_vip *vip = find_vip(s, call->args[0]);
+
+	return vip ? done(call, render_vip(s, vip)) : fail_no_vip(call, call->args[0]);
+}
+
+static unsigned int render_reals_of(struct call *call, const struct snapshot *s)
+{
+	const char *vip = http_request_query(call->request, "vip");
+
+	if (vip && !find_vip(s, vip))
+		return fail_no_vip(call, vip);
+	return done(call, render_reals(s, vip));
+}
+
+static unsigned int render_one_real(struct call *call, const struct snapshot *s)
+{
+	const struct snapshot_real *real;
+	struct ip_addr address;
+	struct err err;
+
+	if (addr_parse(call->args[1], &address) < 0) {
+		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
+		return fail(call, HTTP_BAD_REQUEST, err.text);
+	}
+	if (!find_vip(s, call->args[0]))
+		return fail_no_vip(call, call->args[0]);
+	real = find_real(s, call->args[0], &address);
+	if (!real) {
+		err_set(&err, ENOENT, "VIP %s has no real %s", call->args[0], call->args[1]);
+		return fail(call, HTTP_NOT_FOUND, err.text);
+	}
+	return done(call, render_real(s, real));
+}
+
+/* A reply about a part of the snapshot that the request names. */
+static unsigned int reply_part(struct call *call,
+			       unsigned int (*render)(struct call *, const struct snapshot *))
+{
+	struct err err = {};
+	unsigned int status;
+	struct snapshot *s;
+	int r = controller_snapshot(call->api->controller, false, &s, &err);
+
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	status = render(call, s);
+	snapshot_free(s);
+	return status;
+}
+
+static unsigned int get_vip(struct call *call)
+{
+	return reply_part(call, render_one_vip);
+}
+
+static unsigned int get_reals(struct call *call)
+{
+	return reply_part(call, render_reals_of);
+}
+
+static unsigned int get_real(struct call *call)
+{
+	return reply_part(call, render_one_real);
+}
+
+static json_t *render_config(const struct snapshot *s)
+{
+	return config_to_json(s->config);
+}
+
+static unsigned int get_config(struct call *call)
+{
+	return reply_snapshot(call, render_config, false);
+}
+
+/* ---- Changing ---------------------------------------------------------------------------- */
+
+static unsigned int set_admin(struct call *call, enum admin_state admin)
+{
+	const char *vip = call->args[0];
+	struct ip_addr address;
+	struct err err = {};
+	int r;
+
+	if (addr_parse(call->args[1], &address) < 0) {
+		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
+		return fail(call, HTTP_BAD_REQUEST, err.text);
+	}
+	r = controller_set_admin(call->api->controller, vip, &address, admin, &err);
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	return done(call, json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "vip", vip, "address",
+				    call->args[1], "admin", admin_state_name(admin)));
+}
+
+static unsigned int post_drain(struct call *call)
+{
+	return set_admin(call, ADMIN_DRAIN);
+}
+
+static unsigned int post_disable(struct call *call)
+{
+	return set_admin(call, ADMIN_DISABLED);
+}
+
+static unsigned int post_enable(struct call *call)
+{
+	return set_admin(call, ADMIN_ENABLED);
+}
+
+static json_t *report_to_json(const struct change_report *report)
+{
+	return json_pack(
+		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "generation",
+		(json_int_t)report->generation, "vips_added", (json_int_t)report->vips_added,
+		"vips_removed", (json_int_t)report->vips_removed, "vips_changed",
+		(json_int_t)report->vips_changed, "reals_added", (json_int_t)report->reals_added,
+		"reals_removed", (json_int_t)report->reals_removed, "reals_changed",
+		(json_int_t)report->reals_changed);
+}
+
+static const char *body_name(const struct call *call)
+{
+	const char *name = http_request_query(call->request, "name");
+
+	return name ? name : "request";
+}
+
+static unsigned int post_config_check(struct call *call)
+{
+	struct config *config;
+	struct err err = {};
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	int r = config_parse(body_name(call), call->request->body, call->request->body_len, &config,
+			     &err);
+
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	call->body = json_pack("{s:b, s:I, s:I}", "ok", 1, "vips", (json_int_t)config->n_vips,
+			       "memory_bytes",
+			       (json_int_t)config_memory_bytes(config, cpus > 0 ? cpus : 1));
+	config_free(config);
+	return HTTP_OK;
+}
+
+static unsigned int post_config_apply(struct call *call)
+{
+	struct change_report report = {};
+	struct err err = {};
+	int r = controller_apply_text(call->api->controller, body_name(call), call->request->body,
+				      call->request->body_len, query_is_set(call, "force"), &report,
+				      &err);
+
+	return r < 0 ? fail_errno(call, r, &err) : done(call, report_to_json(&report));
+}
+
+static unsigned int post_reload(struct call *call)
+{
+	struct change_report report = {};
+	struct err err = {};
+	int r = controller_reload(call->api->controller, query_is_set(call, "force"), &report,
+				  &err);
+
+	return r < 0 ? fail_errno(call, r, &err) : done(call, report_to_json(&report));
+}
+
+static int on_exit_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct api *api = user;
+
+	return sd_event_exit(api->event, 0);
+}
+
+static unsigned int post_detach(struct call *call)
+{
+	struct err err = {};
+	int r = controller_detach(call->api->controller, &err);
+
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	r = sd_event_add_time_relative(call->api->event, NULL, CLOCK_MONOTONIC, EXIT_DELAY_US, 1,
+				       on_exit_timer, call->api);
+	if (r < 0) {
+		err_errno(&err, -r, "detached, but the daemon cannot end itself");
+		return fail(call, HTTP_INTERNAL_ERROR, err.text);
+	}
+	return done(call, json_pack("{s:b}", "ok", 1));
+}
+
+/* ---- Routes ------------------------------------------------------------------------------ */
+
+static unsigned int get_openapi(struct call *call);
+
+static const struct route routes[] = {
+	{"GET", "/v1/status", "", NULL, "The daemon, its interfaces and totals", get_status},
+	{"GET", "/v1/vips", "", NULL, "All VIPs", get_vips},
+	{"GET", "/v1/vips/{name}", "", NULL, "One VIP with its members", get_vip},
+	{"GET", "/v1/reals", "vip", NULL, "Reals of all VIPs or of one", get_reals},
+	{"GET", "/v1/reals/{vip}/{address}", "", NULL, "One real with its health", get_real},
+	{"POST", "/v1/reals/{vip}/{address}/drain", "", NULL, "Keep its flows, give it no new ones",
+	 post_drain},
+	{"POST", "/v1/reals/{vip}/{address}/undrain", "", NULL, "Give it new flows again",
+	 post_enable},
+	{"POST", "/v1/reals/{vip}/{address}/disable", "", NULL, "Move its flows away at once",
+	 post_disable},
+	{"POST", "/v1/reals/{vip}/{address}/enable", "", NULL, "Use it again", post_enable},
+	{"GET", "/v1/health", "", NULL, "Probes and their last results", get_health},
+	{"GET", "/v1/stats", "per_cpu", NULL, "Packets by verdict and reason", get_stats},
+	{"GET", "/v1/flows/count", "", NULL, "Flows, counted now", get_flow_count},
+	{"GET", "/v1/config", "", NULL, "The running configuration", get_config},
+	{"POST", "/v1/config/check", "name", "application/yaml",
+	 "Check a configuration, change nothing", post_config_check},
+	{"POST", "/v1/config/apply", "name force", "application/yaml",
+	 "Apply a configuration until the next reload", post_config_apply},
+	{"POST", "/v1/reload", "force", NULL, "Read the configuration file again", post_reload},
+	{"POST", "/v1/detach", "", NULL, "Remove program, links and pins, and end the daemon",
+	 post_detach},
+	{"GET", "/v1/openapi.json", "", NULL, "This document", get_openapi},
+};
+
+#define N_ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static unsigned int get_openapi(struct call *call)
+{
+	return done(call, routes_to_openapi(routes, N_ROUTES));
+}
+
+static unsigned int fail_method(struct call *call, const char *allow)
+{
+	call->body = json_pack("{s:s+++, s:s}", "error", call->request->method,
+			       " is not allowed here: use ", allow, "", "allow", allow);
+	return HTTP_METHOD_NOT_ALLOWED;
+}
+
+static unsigned int dispatch(struct call *call)
+{
+	const char *method = call->request->method;
+	const char *allow = NULL;
+
+	if (strcmp(method, "HEAD") == 0)
+		method = "GET";
+	for (size_t i = 0; i < N_ROUTES; i++) {
+		if (!route_match(&routes[i], call->request->path, call->args))
+			continue;
+		allow = routes[i].method;
+		if (strcmp(method, allow) != 0)
+			continue;
+		return routes[i].handler(call);
+	}
+	if (allow)
+		return fail_method(call, allow);
+	return fail(call, HTTP_NOT_FOUND, "no such path: GET /v1/openapi.json lists them");
+}
+
+unsigned int api_handle(void *user, const struct http_request *request, json_t **ret_body)
+{
+	struct call call = {.api = user, .request = request};
+	unsigned int status = dispatch(&call);
+
+	*ret_body = call.body;
+	return status;
+}
