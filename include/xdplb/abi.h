@@ -130,9 +130,14 @@ struct member {
 	struct ip_addr real;
 	__u64 next_hop; /* live: one aligned store */
 	__u32 state; /* live: one aligned store; enum member_state and notes */
-	__be16 port; /* the VIP's */
-	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
-	__u8 vip_family; /* enum xdplb_family */
+	union {
+		struct {
+			__be16 port; /* the VIP's */
+			__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+			__u8 vip_family; /* enum xdplb_family */
+		};
+		__u32 service; /* the three in one comparison */
+	};
 	__u8 real_family;
 	__u8 encap; /* enum xdplb_encap */
 	__u16 csum; /* sum of the outer IPv4 header's constant words, folded, not complemented */

@@ -23,10 +23,15 @@ _Static_assert(sizeof(struct flow_hash_key) == 64, "the key file is 64 bytes");
 struct flow_tuple {
 	struct ip_addr src;
 	struct ip_addr dst;
+	union {
+		struct {
+			__be16 dport;
+			__u8 protocol;
+			__u8 family;
+		};
+		__u32 service; /* as struct member has it */
+	};
 	__be16 sport;
-	__be16 dport;
-	__u8 protocol;
-	__u8 family;
 };
 
 static inline __attribute__((always_inline)) __u64 flow_hash_nh(__u32 a, __u32 ka, __u32 b,
@@ -61,12 +66,13 @@ static inline __attribute__((always_inline)) __u32 hash_reduce(__u32 h, __u32 n)
 	return (__u32)(((__u64)h * n) >> 32);
 }
 
-/* The tag stored in a flow slot and the bucket it is looked for in first. */
+/* The tag stored in a flow slot (never 0: that is how a slot without a flow reads) ... */
 static inline __attribute__((always_inline)) __u32 flow_hash_tag(__u64 h)
 {
-	return (__u32)h;
+	return (__u32)h ? (__u32)h : 1;
 }
 
+/* ... and the bucket it is looked for in first. */
 static inline __attribute__((always_inline)) __u32 flow_hash_bucket(__u64 h, __u32 buckets)
 {
 	return hash_reduce((__u32)(h >> 32), buckets);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table: which member a flow was given. Lock-free between CPUs and the daemon: every
+ * change is a load and one compare-and-swap, and who loses it leaves the slot alone. A known flow
+ * costs one line of the table; it is written only when its state or age changes.
+ */
+#pragma once
+
+#include "flow_slot.h"
+#include "maps.h"
+#include "ring.h"
+#include "stats.h"
+
+static __always_inline struct flow_bucket *flow_bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&flows, &index);
+}
+
+static __always_inline bool flow_slot_swap(struct flow_bucket *bucket, __u32 index, __u64 old,
+					   __u64 new)
+{
+	return __sync_val_compare_and_swap(&bucket->slot[index % FLOW_SLOTS], old, new) == old;
+}
+
+/* Finds the tag in a bucket; FLOW_SLOTS if it is not there. */
+static __always_inline __u32 flow_bucket_find(struct flow_bucket *bucket, __u32 tag)
+{
+#pragma unroll
+	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
+		if (SLOT_TAG(READ_WORD(bucket->slot[i])) == tag)
+			return i;
+	}
+	return FLOW_SLOTS;
+}
+
+/* Looks in the first bucket, then in its neighbour. Sets bucket, slot_index, slot_word. */
+static __always_inline bool flow_find(struct pkt *pkt)
+{
+	__u32 tag = flow_hash_tag(pkt->hash);
+	__u32 index = flow_hash_bucket(pkt->hash, knob_flow_buckets);
+
+#pragma unroll
+	for (__u32 i = 0; i < 2; i++) {
+		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
+		__u32 slot;
+
+		if (!bucket)
+			return false;
+		slot = flow_bucket_find(bucket, tag);
+		if (slot < FLOW_SLOTS) {
+			pkt->bucket = bucket;
+			pkt->slot_index = slot;
+			pkt->slot_word = READ_WORD(bucket->slot[slot]);
+			return SLOT_TAG(pkt->slot_word) == tag;
+		}
+		/* A slot that was never used says that this bucket was never full. */
+		if (READ_WORD(bucket->slot[FLOW_SLOTS - 1]) == FLOW_SLOT_NEVER)
+			return false;
+	}
+	return false;
+}
+
+/* Whether the member's VIP is the packet's; another answer means two flows share a tag. */
+static __always_inline bool flow_member_serves(const struct member *member, const struct pkt *pkt)
+{
+	const struct flow_tuple *t = &pkt->tuple;
+
+	if (member->service != t->service || member->vip.w[3] != t->dst.w[3])
+		return false;
+	return t->family == FAMILY_V4 ||
+	       (member->vip.w[0] == t->dst.w[0] && member->vip.w[1] == t->dst.w[1] &&
+		member->vip.w[2] == t->dst.w[2]);
+}
+
+/* A known flow whose real may be used: refreshes its slot where that changes anything. */
+static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, __u32 member_state)
+{
+	__u64 word = pkt->slot_word;
+	__u32 state = SLOT_STATE(word);
+	__u64 new;
+
+	if (pkt_is_syn(pkt) && pkt->tuple.protocol == IPPROTO_TCP) {
+		bool is_stale = slot_is_older(word, member->timeout_ticks[state]);
+
+		state = flow_state_after_syn(state, is_stale, member_state == MEMBER_UP);
+		if (state == FLOW_NONE)
+			return false;
+	} else {
+		state = flow_next_state(pkt, state);
+	}
+	new = slot_word(pkt->hash, SLOT_MEMBER(word), state);
+	if (new != word)
+		flow_slot_swap(pkt->bucket, pkt->slot_index, word, new);
+	return true;
+}
+
+/*
+ * The stage: XDP_TX-to-be with pkt->member set (true), or the flow needs a pick (false), which
+ * flow_record() then writes over the slot that is left in pkt->bucket, if any.
+ */
+static __always_inline bool flow_lookup(struct pkt *pkt)
+{
+	__u32 id, state;
+	struct member *member;
+
+	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
+	pkt->is_recordable = true;
+	if (!flow_find(pkt)) {
+		pkt->bucket = NULL;
+		return false;
+	}
+	id = SLOT_MEMBER(pkt->slot_word);
+	member = bpf_map_lookup_elem(&members, &id);
+	if (!member)
+		return false;
+	state = READ_WORD(member->state) & MEMBER_STATE_MASK;
+	if (state == MEMBER_FREE)
+		return false;
+	if (!flow_member_serves(member, pkt)) {
+		count(flow_mismatch);
+		pkt->is_recordable = false;
+		return false;
+	}
+	if (state == MEMBER_DOWN) {
+		count(flow_moved);
+		return false;
+	}
+	if (!flow_follow(pkt, member, state))
+		return false;
+	pkt->member = member;
+	pkt->member_id = id;
+	return true;
+}
+
+/* How willingly a slot is given up: lower first; above FLOW_RANK_UNPROVEN: never. */
+enum flow_rank {
+	FLOW_RANK_EMPTY = 0,
+	FLOW_RANK_EXPIRED = 1,
+	FLOW_RANK_UNPROVEN = 2,
+	FLOW_RANK_LIVE = 3,
+};
+
+static __always_inline __u32 flow_slot_rank(struct flow_bucket *bucket, __u32 index, __u64 *word,
+					    bool is_expiry_paused)
+{
+	__u32 state = SLOT_STATE(*word);
+
+	if (state == FLOW_NONE)
+		return FLOW_RANK_EMPTY;
+	if (!is_expiry_paused && slot_is_expired(*word)) {
+		/* Said in the slot, so that its age cannot wrap into youth. */
+		if (SLOT_AGE(*word) != FLOW_AGE_OLD &&
+		    flow_slot_swap(bucket, index, *word, *word | FLOW_AGE_OLD))
+			*word |= FLOW_AGE_OLD;
+		return FLOW_RANK_EXPIRED;
+	}
+	return slot_is_unproven(state) ? FLOW_RANK_UNPROVEN : FLOW_RANK_LIVE;
+}
+
+struct flow_victim {
+	__u32 rank;
+	__u32 index;
+	__u64 word; /* what was ranked: only that may be overwritten */
+};
+
+static __always_inline void flow_bucket_victim(struct flow_bucket *bucket, bool is_expiry_paused,
+					       struct flow_victim *ret_victim)
+{
+	ret_victim->rank = FLOW_RANK_LIVE;
+	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
+		__u64 word = READ_WORD(bucket->slot[i]);
+		__u32 rank = flow_slot_rank(bucket, i, &word, is_expiry_paused);
+
+		if (rank < ret_victim->rank) {
+			ret_victim->rank = rank;
+			ret_victim->index = i;
+			ret_victim->word = word;
+		}
+	}
+}
+
+static __always_inline void flow_claim(struct flow_bucket *bucket, __u32 index, __u64 old,
+				       __u64 new)
+{
+	bool was_unproven = slot_is_unproven(SLOT_STATE(old)) && SLOT_TAG(old) != SLOT_TAG(new);
+
+	if (!flow_slot_swap(bucket, index, old, new)) {
+		count(flow_lost_race);
+		return;
+	}
+	count(flow_inserted);
+	if (was_unproven)
+		count(flow_evicted_unproven);
+}
+
+static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u64 new,
+					     bool is_expiry_paused)
+{
+	struct flow_victim victim = {};
+
+	flow_bucket_victim(bucket, is_expiry_paused, &victim);
+	if (victim.rank == FLOW_RANK_LIVE)
+		return false;
+	flow_claim(bucket, victim.index, victim.word, new);
+	return true;
+}
+
+static __noinline int flow_insert(const struct pkt *pkt, __u64 new)
+{
+	__u32 index = flow_hash_bucket(pkt->hash, knob_flow_buckets);
+	__u32 row = 0;
+	struct control *c = bpf_map_lookup_elem(&control, &row);
+	bool is_expiry_paused = c && READ_WORD(c->expiry_paused);
+
+	for (__u32 i = 0; i < 2; i++) {
+		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
+
+		if (bucket && flow_insert_into(bucket, new, is_expiry_paused))
+			return 0;
+	}
+	count(flow_untracked);
+	return 0;
+}
+
+/* Records the pick: over the flow's own slot if it has one, else as a newcomer. */
+static __always_inline void flow_record(struct pkt *pkt)
+{
+	__u32 state = flow_first_state(pkt);
+	__u64 new;
+
+	if (!pkt->is_recordable || state == FLOW_NONE)
+		return;
+	pkt->is_new_flow = true;
+	new = slot_word(pkt->hash, pkt->member_id, state);
+	if (pkt->bucket)
+		flow_claim(pkt->bucket, pkt->slot_index, pkt->slot_word, new);
+	else
+		flow_insert(pkt, new);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the daemon fixes before it loads the program. The verifier sees constants, so what is off is
+ * not in the loaded program. A change of any of these is a new program in the same link.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "xdplb/abi.h"
+#include "xdplb/hash.h"
+
+const volatile struct flow_hash_key knob_hash_key = {};
+const volatile __u32 knob_flow_buckets = 2;
+const volatile struct flow_clock knob_clock = {};
+const volatile __u32 knob_hz = 250;
+
+/* Outer source addresses; the entropy mask has the host bits of a prefix, or is zero. */
+const volatile __be32 knob_source4 = 0;
+const volatile __be32 knob_source4_entropy = 0;
+const volatile struct ip_addr knob_source6 = {};
+const volatile struct ip_addr knob_source6_entropy = {};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The packet on its way through the stages, and the only arithmetic on ctx->data. A stage returns
+ * NEXT to hand the packet on, or an XDP action when the packet's fate is decided (and counted).
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <bpf/bpf_helpers.h>
+
+#include <stdbool.h>
+
+#include "xdplb/hash.h"
+
+#define NEXT (-1)
+
+#define L3_OFFSET ((__u32)sizeof(struct ethhdr))
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+struct pkt {
+	struct xdp_md *ctx;
+	/* parse */
+	struct flow_tuple tuple;
+	__u32 l3_len; /* of the IP packet: header and payload */
+	__u32 l4_offset; /* from the start of the frame */
+	__u32 payload_len; /* behind the TCP or UDP header */
+	__u8 tos; /* DSCP and ECN */
+	__u8 tcp_flags;
+	/* flow, ring */
+	__u64 hash;
+	struct member *member;
+	__u32 member_id;
+	__u32 slot_index; /* of the flow's own slot in `bucket` */
+	struct flow_bucket
+		*bucket; /* holds the flow's own slot; NULL: the table does not know it */
+	__u64 slot_word; /* what that slot held */
+	bool is_recordable;
+	bool is_new_flow;
+};
+
+/* Bytes offset ... offset + len - 1 of the frame's linear part, or NULL. */
+static __always_inline void *pkt_at(const struct pkt *pkt, __u32 offset, __u32 len)
+{
+	void *data = (void *)(long)pkt->ctx->data;
+	void *data_end = (void *)(long)pkt->ctx->data_end;
+
+	if (data + offset + len > data_end)
+		return NULL;
+	return data + offset;
+}
+
+/* Whether the frame, fragments of a multi-buffer frame included (Linux 5.18), has this many bytes.
+ */
+static __always_inline bool pkt_has_bytes(const struct pkt *pkt, __u32 len)
+{
+	__u32 linear = pkt->ctx->data_end - pkt->ctx->data;
+
+	return len <= linear || len <= bpf_xdp_get_buff_len(pkt->ctx);
+}

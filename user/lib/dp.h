@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The data plane as memory: the mapped arrays, and the few operations that need a system call. The
+ * real one is made by dataplane.c over pinned maps, a fake one by the tests over plain memory.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "xdplb/abi.h"
+
+struct dp_ops {
+	int (*vip_set)(void *user, const struct vip_key *key, uint32_t vip_id);
+	int (*vip_del)(void *user, const struct vip_key *key);
+	int (*vip_addr_set)(void *user, const struct vip_addr_key *key,
+			    const struct vip_addr *value);
+	int (*vip_addr_del)(void *user, const struct vip_addr_key *key);
+	/* Sum over all CPUs. */
+	int (*member_stats_read)(void *user, uint32_t id, struct member_stats *ret_sum);
+	int (*member_stats_zero)(void *user, uint32_t id);
+};
+
+struct dp {
+	struct member *members;
+	struct vip_state *vip_state;
+	union ring_block *rings;
+	struct flow_bucket *flows;
+	struct out_interface *out;
+	struct control *control; /* sizes of the above */
+	const struct dp_ops *ops;
+	void *user;
+};
+
+/* One aligned store that packets see whole. */
+#define dp_store(where, value) __atomic_store_n(&(where), (value), __ATOMIC_RELEASE)
+#define dp_load(where)	       __atomic_load_n(&(where), __ATOMIC_ACQUIRE)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The flow table seen from user space: counting flows by member, ageing out what is idle, clearing
+ * slots of members that are gone. Pure but for the mapped memory; slots change by compare-and-swap
+ * against the packet path.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dp.h"
+
+struct flow_scan {
+	uint32_t n_members;
+	uint32_t *active; /* per member: proven, not closing, not expired */
+	uint32_t *named; /* per member: slots of any state that still name it */
+	uint64_t total_active;
+	uint64_t total_unproven;
+	uint64_t total_closing;
+};
+
+int flow_scan_init(struct flow_scan *scan, uint32_t n_members);
+void flow_scan_free(struct flow_scan *scan);
+void flow_scan_reset(struct flow_scan *scan);
+
+/*
+ * Takes buckets first ... end-1 into the counts. Expired slots are marked FLOW_AGE_OLD; those of
+ * freed or removed members are cleared.
+ */
+void flow_scan_range(struct flow_scan *scan, const struct dp *dp, uint32_t first, uint32_t end,
+		     uint64_t jiffies);
+
+/*
+ * After the clock changed: stamps every slot that is not FLOW_AGE_OLD as used now. The packet path
+ * must not expire anything meanwhile (control.expiry_paused).
+ */
+void flow_table_restamp(const struct dp *dp, const struct flow_clock *clock, uint64_t jiffies);
