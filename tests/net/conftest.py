@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Fixtures of the end-to-end tests: labs that are always torn down, and a time limit per test."""
+
+import itertools
+import os
+import signal
+
+import pytest
+
+from lab import Lab
+
+TEST_LIMIT_S = 60
+
+RUN = os.environ.get("XDPLB_RUN", f"xl{os.getpid():x}")
+_number = itertools.count(1)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit_s(seconds): time limit of a test, instead of "
+                            f"{TEST_LIMIT_S} s")
+    # Asked to end, tear the labs down first. A worker's labs are removed by tests/run.sh.
+    if not hasattr(config, "workerinput"):
+        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+def _limited(item):
+    """Runs a phase of a test under the test's time limit."""
+    marker = item.get_closest_marker("limit_s")
+    limit = marker.args[0] if marker else TEST_LIMIT_S
+
+    def expired(_signal, _frame):
+        raise TimeoutError(f"test took over {limit} s")
+
+    previous = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    yield from _limited(item)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    yield from _limited(item)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    yield from _limited(item)
+
+
+def new_name():
+    """A name for something outside of this process, unique to this run and worker."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "w")
+    return f"{RUN}-{worker}-{next(_number)}"
+
+
+@pytest.fixture
+def make_lab():
+    """A function that makes labs: make_lab(reals=3, mtu=1600, balancer_links=1)."""
+    labs = []
+
+    def make(**options):
+        labs.append(Lab(new_name(), **options))
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        lab.down()
+
+
+@pytest.fixture
+def lab(make_lab):
+    """A lab with three bare reals."""
+    return make_lab()
+
+
+@pytest.fixture
+def serving_lab(make_lab):
+    """A lab whose three reals run nginx and the receiver for both VIPs."""
+    made = make_lab()
+    made.start_reals()
+    return made

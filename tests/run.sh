@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Every test: unit (cmocka), packet tables (cmocka), end to end (pytest). `make test` builds first.
+#
+#   tests/run.sh [OUT] [PYTEST-ARGS...]     e.g. tests/run.sh build -k drain
+#
+# Prints a line a suite, failures in full, skips with their reason, and as its last line
+# `N passed, N failed, N skipped`. Ends 1 if a test failed or none ran. What a test makes outside of
+# its own process carries this run's id in its name ($XDPLB_RUN), so two runs at once do not meet
+# and whatever a crashed test leaves behind is removed at the end, also after Ctrl-C.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+LIMIT_S=840 # for the whole run
+UNIT_LIMIT_S=120 # for one test program
+
+OUT=${1:-build}
+shift
+pytest_args=("$@")
+passed=0 failed=0 skipped=0
+deadline=$((SECONDS + LIMIT_S))
+tmp=$(mktemp -d)
+child=
+
+XDPLB_RUN=xl$(printf '%x' $$)$(printf '%04x' $RANDOM)
+XDPLB_BUILD=$(realpath -m "$OUT")
+
+if [[ $(id -u) -ne 0 ]]; then
+	echo "tests/run.sh: the tests load BPF programs and make network namespaces: run as root" >&2
+	exit 1
+fi
+
+# ---- Leave nothing behind ----------------------------------------------------------------------
+
+# The processes of this run: they have its id in their environment or are in one of its namespaces
+# (a server may overwrite its environment).
+run_pids() {
+	local ns
+	grep -lsz "^XDPLB_RUN=$XDPLB_RUN\$" /proc/[0-9]*/environ | cut -d/ -f3
+	for ns in /run/netns/"$XDPLB_RUN"-*; do
+		[[ -e $ns ]] && ip netns pids "${ns##*/}"
+	done
+}
+
+sweep() {
+	local ns
+	run_pids | sort -u | grep -vx $$ | xargs -r kill -KILL 2>/dev/null
+	for ns in /run/netns/"$XDPLB_RUN"-*; do
+		[[ -e $ns ]] && ip netns del "${ns##*/}"
+	done
+	rm -rf /sys/fs/bpf/"$XDPLB_RUN"-* /tmp/"$XDPLB_RUN"-* "$tmp"
+}
+
+stop() {
+	echo "tests/run.sh: stopped" >&2
+	[[ -n $child ]] && kill "$child" 2>/dev/null && wait "$child" 2>/dev/null
+	exit 130
+}
+
+trap sweep EXIT
+trap stop INT TERM HUP
+
+# LIMIT COMMAND...: runs a test program, waiting in a way that a signal to us interrupts. Only such
+# programs and their children have the run's id in their environment.
+bounded() {
+	local limit=$1 left=$((deadline - SECONDS))
+	shift
+	((left < 1)) && left=1
+	XDPLB_RUN=$XDPLB_RUN XDPLB_BUILD=$XDPLB_BUILD \
+		timeout -k 10 $((limit < left ? limit : left)) "$@" 2>&1 &
+	child=$!
+	wait "$child"
+	local rc=$?
+	child=
+	return $rc
+}
+
+# ---- cmocka ------------------------------------------------------------------------------------
+
+# Counts of a TAP report as "planned passed failed skipped". cmocka writes a skip as
+# "not ok N # SKIP name", and its verdict on a group as a comment.
+tap_counts() {
+	awk '
+		/^1\.\.[0-9]+$/ { planned += substr($0, 4) }
+		/^(not )?ok [0-9]+ # SKIP/ { skipped++; next }
+		/^ok [0-9]+/ { passed++ }
+		/^not ok [0-9]+/ { failed++ }
+		END { print planned + 0, passed + 0, failed + 0, skipped + 0 }' "$1"
+}
+
+# Every skip with what the test said before it.
+tap_skips() {
+	awk '
+		/^(not )?ok [0-9]+ # SKIP/ {
+			sub(/.*# SKIP /, "")
+			print "    skipped: " $0 (said ? ": " said : "")
+		}
+		{ said = /^(not )?ok |^1\.\./ ? "" : $0 }' "$1"
+}
+
+# DIRECTORY: runs its test programs one after the other.
+run_cmocka() {
+	local program rc planned ok bad skip
+	for program in "$OUT/tests/$1"/test_*; do
+		[[ -x $program && -f $program ]] || continue
+		CMOCKA_MESSAGE_OUTPUT=tap bounded $UNIT_LIMIT_S "$program" >"$tmp/tap"
+		rc=$?
+		read -r planned ok bad skip < <(tap_counts "$tmp/tap")
+		# A program that crashed, hung or left early has not said how its other tests went.
+		if ((ok + bad + skip < planned || (rc != 0 && bad == 0) || planned == 0)); then
+			bad=$((bad + 1))
+			echo "# ended early: exit status $rc, $((ok + bad + skip - 1)) of $planned tests" \
+				"reported" >>"$tmp/tap"
+		fi
+		printf '%-44s %3d passed, %d failed, %d skipped\n' "$1/${program##*/}" "$ok" "$bad" "$skip"
+		((bad > 0)) && grep -v '^ok ' "$tmp/tap" | sed 's/^/    /'
+		((skip > 0)) && tap_skips "$tmp/tap"
+		passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	done
+}
+
+# ---- pytest ------------------------------------------------------------------------------------
+
+junit_counts() { # as "passed failed skipped"
+	/usr/bin/python3 - "$1" <<'END'
+import sys
+import xml.etree.ElementTree as ET
+
+suites = list(ET.parse(sys.argv[1]).getroot().iter("testsuite"))
+total, bad, skipped = (sum(sum(int(s.get(key)) for key in keys) for s in suites)
+                       for keys in (["tests"], ["failures", "errors"], ["skipped"]))
+print(total - bad - skipped, bad, skipped)
+END
+}
+
+run_pytest() {
+	local parallel=() rc ok=0 bad=0 skip=0
+	compgen -G 'tests/net/test_*.py' >/dev/null || return
+	if /usr/bin/python3 -c 'import xdist' 2>/dev/null; then
+		parallel=(-n 2 --dist loadfile)
+	fi
+	echo "net (pytest):"
+	bounded $LIMIT_S /usr/bin/python3 -m pytest -q -rs --tb=short -p no:cacheprovider \
+		"${parallel[@]}" --junitxml="$tmp/junit.xml" tests/net "${pytest_args[@]}"
+	rc=$?
+	if [[ -s $tmp/junit.xml ]]; then
+		read -r ok bad skip < <(junit_counts "$tmp/junit.xml")
+	fi
+	# 0: all passed, 1: some failed, 5: none selected. Any other end is a failure of its own.
+	if [[ ! -s $tmp/junit.xml || ! $rc =~ ^[015]$ || ($rc -eq 1 && $bad -eq 0) ]]; then
+		echo "net: pytest ended with status $rc"
+		bad=$((bad + 1))
+	fi
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+run_cmocka unit
+run_cmocka bpf
+run_pytest
+((passed + failed == 0)) && echo "tests/run.sh: no test ran" >&2
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0 && passed > 0))
