@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Network interfaces: see links.h. */
+#include "links.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_ifindex(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct link *find_link(const struct links *links, uint32_t ifindex)
+{
+	struct link **node = tfind(&ifindex, &links->tree, compare_ifindex);
+
+	return node ? *node : NULL;
+}
+
+static struct link *add_link(struct links *links, uint32_t ifindex)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (!link)
+		return NULL;
+	link->info.ifindex = ifindex;
+	if (!tsearch(link, &links->tree, compare_ifindex)) {
+		free(link);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&links->list, link, all);
+	return link;
+}
+
+static void drop_link(struct links *links, struct link *link)
+{
+	tdelete(link, &links->tree, compare_ifindex);
+	LIST_REMOVE(link, all);
+	free(link);
+}
+
+static bool link_info_equal(const struct link_info *a, const struct link_info *b)
+{
+	return a->ifindex == b->ifindex && strcmp(a->name, b->name) == 0 &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->mtu == b->mtu &&
+	       a->is_up == b->is_up && a->has_arp == b->has_arp;
+}
+
+struct load {
+	struct links *links;
+	int ret;
+};
+
+static void on_link(void *user, const struct link_info *info)
+{
+	struct load *load = user;
+	struct link_info old;
+
+	if (links_set(load->links, info, &old) < 0)
+		load->ret = -ENOMEM;
+}
+
+int links_load(struct links *links, struct netlink *nl)
+{
+	struct load load = {.links = links};
+	int ret = netlink_dump_links(nl, on_link, &load);
+
+	return ret < 0 ? ret : load.ret;
+}
+
+void links_clear(struct links *links)
+{
+	struct link *link;
+
+	while ((link = LIST_FIRST(&links->list)))
+		drop_link(links, link);
+}
+
+const struct link_info *links_find(const struct links *links, uint32_t ifindex)
+{
+	struct link *link = find_link(links, ifindex);
+
+	return link ? &link->info : NULL;
+}
+
+int links_set(struct links *links, const struct link_info *info, struct link_info *ret_old)
+{
+	struct link *link = find_link(links, info->ifindex);
+
+	if (!link)
+		link = add_link(links, info->ifindex);
+	if (!link)
+		return -ENOMEM;
+	if (link_info_equal(&link->info, info))
+		return 0;
+	*ret_old = link->info;
+	link->info = *info;
+	return 1;
+}
+
+bool links_remove(struct links *links, uint32_t ifindex, struct link_info *ret_old)
+{
+	struct link *link = find_link(links, ifindex);
+
+	if (!link)
+		return false;
+	*ret_old = link->info;
+	drop_link(links, link);
+	return true;
+}
+
+const char *link_fault(const struct link_info *info)
+{
+	if (!info)
+		return "no_link";
+	if (!info->has_arp)
+		return "link_without_arp";
+	return info->is_up ? NULL : "link_down";
+}
