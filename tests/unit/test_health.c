@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The health engine in a real event loop against real servers on the loopback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "daemon/health.h"
+#include "lib/addr.h"
+#include "probe_server.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define TIMEOUT_MS    400
+#define DEADLINE_MS   5000
+/* A check that blocks would do so for TIMEOUT_MS; less than this is the machine being busy. */
+#define GAP_MAX_MS 100
+
+struct seen {
+	int changes;
+	enum health_verdict verdict;
+	char reason[128];
+};
+
+struct lab {
+	sd_event *event;
+	struct health *health;
+	sd_event_source *ticker;
+	uint64_t ticked_at_ms;
+	uint64_t gap_ms; /* the ticker's widest */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void on_changed(void *user, struct probe *probe, enum health_verdict verdict,
+		       const char *reason)
+{
+	struct seen *seen = user;
+
+	assert_non_null(seen);
+	seen->changes++;
+	seen->verdict = verdict;
+	snprintf(seen->reason, sizeof(seen->reason), "%s", reason);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct lab *lab = user;
+	uint64_t now = now_ms();
+
+	if (now - lab->ticked_at_ms > lab->gap_ms)
+		lab->gap_ms = now - lab->ticked_at_ms;
+	lab->ticked_at_ms = now;
+	sd_event_source_set_time_relative(source, 1000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void lab_open(struct lab *lab, health_changed_fn changed)
+{
+	memset(lab, 0, sizeof(*lab));
+	assert_true(sd_event_new(&lab->event) >= 0);
+	assert_int_equal(health_new(&lab->health, lab->event, changed, NULL), 0);
+	lab->ticked_at_ms = now_ms();
+	assert_true(sd_event_add_time_relative(lab->event, &lab->ticker, CLOCK_MONOTONIC, 1000, 1,
+					       on_tick, lab) >= 0);
+}
+
+static void lab_close(struct lab *lab)
+{
+	health_free(lab->health);
+	sd_event_source_disable_unref(lab->ticker);
+	sd_event_unref(lab->event);
+}
+
+static void lab_turn(struct lab *lab)
+{
+	assert_true(sd_event_run(lab->event, 20000) >= 0);
+}
+
+/* Runs the loop until cond holds; fails after the deadline. */
+#define lab_until(lab, cond)                                                                       \
+	do {                                                                                       \
+		uint64_t end = now_ms() + DEADLINE_MS;                                             \
+		while (!(cond)) {                                                                  \
+			if (now_ms() > end)                                                        \
+				fail_msg("never: %s", #cond);                                      \
+			lab_turn(lab);                                                             \
+		}                                                                                  \
+	} while (0)
+
+static void lab_run_ms(struct lab *lab, uint64_t ms)
+{
+	uint64_t end = now_ms() + ms;
+
+	while (now_ms() < end)
+		lab_turn(lab);
+}
+
+static struct health_spec spec_of(enum health_type type)
+{
+	return (struct health_spec){
+		.type = type,
+		.interval_ms = 100,
+		.timeout_ms = TIMEOUT_MS,
+		.fall = 3,
+		.rise = 2,
+		.jitter_percent = 10,
+	};
+}
+
+static struct probe *add(struct lab *lab, const struct server *server,
+			 const struct health_spec *spec, enum health_verdict initial,
+			 struct seen *seen)
+{
+	struct ip_addr address;
+	struct probe *probe = NULL;
+	struct err err;
+
+	addr_parse(server->family == AF_INET6 ? "::1" : "127.0.0.1", &address);
+	if (health_add(lab->health, &address, server->port, spec, initial, seen, &probe, &err) < 0)
+		fail_msg("%s", err.text);
+	return probe;
+}
+
+static struct snapshot_health reading(const struct probe *probe)
+{
+	struct snapshot_health h;
+
+	health_read(probe, &h);
+	return h;
+}
+
+/* ---- verdicts and reasons ------------------------------------------------------------------ */
+
+#define TCP  HEALTH_TYPE_TCP
+#define HTTP HEALTH_TYPE_HTTP
+#define UP   HEALTH_UP
+#define DOWN HEALTH_DOWN
+
+enum row_flags {
+	V6 = 1,
+	WAITS = 2, /* takes the whole timeout, no longer */
+	WANT_503 = 4, /* expect: 503 */
+};
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum health_type type;
+	enum server_manner manner;
+	const char *body;
+	int flags;
+	enum health_verdict verdict;
+	const char *reason;
+} rows[] = {
+	{"tcp accepted", TCP, SERVER_SILENT, NULL, 0, UP, "connected"},
+	{"tcp accepted v6", TCP, SERVER_SILENT, NULL, V6, UP, "connected"},
+	{"tcp refused", TCP, SERVER_REFUSE, NULL, 0, DOWN, "connect: Connection refused"},
+	{"tcp no answer", TCP, SERVER_DEAF, NULL, WAITS, DOWN, "connect_timeout"},
+	{"ok", HTTP, SERVER_OK, NULL, 0, UP, "status 200"},
+	{"ok v6", HTTP, SERVER_OK, NULL, V6, UP, "status 200"},
+	{"503", HTTP, SERVER_503, NULL, 0, DOWN, "status 503"},
+	{"503, body right", HTTP, SERVER_503, "healthy", 0, DOWN, "status 503"},
+	{"503 expected", HTTP, SERVER_503, NULL, WANT_503, UP, "status 503"},
+	{"200, 503 expected", HTTP, SERVER_OK, NULL, WANT_503, DOWN, "status 200"},
+	{"redirect", HTTP, SERVER_REDIRECT, NULL, 0, DOWN, "status 302"},
+	{"body right", HTTP, SERVER_OK, "healthy", 0, UP, "status 200"},
+	{"body wrong", HTTP, SERVER_OK, "wealthy", 0, DOWN, "body_mismatch"},
+	{"body in two", HTTP, SERVER_SPLIT_BODY, "healthy", 0, UP, "status 200"},
+	{"word too late", HTTP, SERVER_LATE_WORD, "healthy", 0, DOWN, "body_mismatch"},
+	{"word in time", HTTP, SERVER_LATE_WORD, "xxhea", 0, UP, "status 200"},
+	{"endless body", HTTP, SERVER_ENDLESS_BODY, "healthy", 0, DOWN, "body_mismatch"},
+	{"endless body, any", HTTP, SERVER_ENDLESS_BODY, NULL, 0, UP, "status 200"},
+	{"endless headers", HTTP, SERVER_ENDLESS_HEADERS, NULL, 0, DOWN, "bad_reply"},
+	{"endless continue", HTTP, SERVER_ENDLESS_CONTINUE, NULL, 0, DOWN, "bad_reply"},
+	{"silent", HTTP, SERVER_SILENT, NULL, WAITS, DOWN, "http_timeout"},
+	{"garbage", HTTP, SERVER_GARBAGE, NULL, 0, DOWN, "bad_reply"},
+	{"closed", HTTP, SERVER_CLOSE, NULL, 0, DOWN, "bad_reply"},
+	{"a byte a second", HTTP, SERVER_DRIP, NULL, WAITS, DOWN, "http_timeout"},
+	{"a body byte a second", HTTP, SERVER_DRIP_BODY, "healthy", WAITS, DOWN, "http_timeout"},
+	{"refused", HTTP, SERVER_REFUSE, NULL, 0, DOWN, "connect: Connection refused"},
+	{"no answer", HTTP, SERVER_DEAF, NULL, WAITS, DOWN, "connect_timeout"},
+};
+/* clang-format on */
+
+static bool all_seen(const struct seen *seen, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (seen[i].changes == 0)
+			return false;
+	}
+	return true;
+}
+
+static void check_row(size_t r, const struct probe *probe, const struct seen *seen)
+{
+	struct snapshot_health h = reading(probe);
+
+	if (seen->changes != 1 || seen->verdict != rows[r].verdict ||
+	    strcmp(seen->reason, rows[r].reason) != 0)
+		fail_msg("%s: %d changes, %s \"%s\"", rows[r].name, seen->changes,
+			 health_verdict_name(seen->verdict), seen->reason);
+	if (!h.has_result || h.state.verdict != rows[r].verdict || h.probes == 0 ||
+	    h.last_ok != (rows[r].verdict == HEALTH_UP) ||
+	    h.probe_failures != (h.last_ok ? 0 : h.probes) ||
+	    strcmp(h.last_text, rows[r].reason) != 0)
+		fail_msg("%s: reads \"%s\", %lu failures of %lu", rows[r].name, h.last_text,
+			 h.probe_failures, h.probes);
+	if (rows[r].flags & WAITS ? h.last_duration_ms < TIMEOUT_MS - 1 ||
+					    h.last_duration_ms > TIMEOUT_MS + GAP_MAX_MS
+				  : h.last_duration_ms >= TIMEOUT_MS)
+		fail_msg("%s: took %u ms", rows[r].name, h.last_duration_ms);
+}
+
+/* All at once, so that one that blocks the loop spoils the others' time and the ticker. */
+static void every_answer_gives_its_verdict_and_nothing_blocks(void **state)
+{
+	static struct server servers[ARRAY_SIZE(rows)];
+	struct probe *probes[ARRAY_SIZE(rows)];
+	struct seen seen[ARRAY_SIZE(rows)] = {};
+	struct lab lab;
+
+	lab_open(&lab, on_changed);
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		struct health_spec spec = spec_of(rows[r].type);
+		char body[16] = "";
+
+		server_start(&servers[r], rows[r].manner, rows[r].flags & V6 ? AF_INET6 : AF_INET);
+		if (rows[r].body) {
+			snprintf(body, sizeof(body), "%s", rows[r].body);
+			spec.body = body;
+		}
+		spec.interval_ms = 2000;
+		spec.expect[0] = 503;
+		spec.n_expect = rows[r].flags & WANT_503 ? 1 : 0;
+		probes[r] = add(&lab, &servers[r], &spec, HEALTH_UNKNOWN, &seen[r]);
+		memset(body, '!', sizeof(body)); /* the engine has a copy */
+	}
+	lab_until(&lab, all_seen(seen, ARRAY_SIZE(rows)));
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++)
+		check_row(r, probes[r], &seen[r]);
+	if (lab.gap_ms > GAP_MAX_MS)
+		fail_msg("the loop stood still for %lu ms", lab.gap_ms);
+	lab_close(&lab);
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++)
+		server_stop(&servers[r]);
+}
+
+static void a_failure_at_once_is_told_from_the_loop(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
+	struct server nowhere = {.family = AF_INET, .port = 80};
+	struct seen seen = {};
+	struct ip_addr address;
+	struct probe *probe;
+	struct lab lab;
+
+	lab_open(&lab, on_changed);
+	addr_parse("255.255.255.255", &address);
+	assert_int_equal(health_add(lab.health, &address, nowhere.port, &spec, HEALTH_UNKNOWN,
+				    &seen, &probe, NULL),
+			 0);
+	lab_until(&lab, seen.changes);
+	assert_int_equal(seen.verdict, HEALTH_DOWN);
+	assert_string_equal(seen.reason, "connect: Network is unreachable");
+	lab_close(&lab);
+}
+
+static void the_request_is_what_the_operator_wrote(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+	char *headers[] = {(char[]){"X-Probe: 1"}, (char[]){"X-Two: b"}};
+	static struct server server;
+	struct seen seen = {};
+	struct lab lab;
+
+	spec.method = (char[]){"OPTIONS"};
+	spec.host = (char[]){"web.example"};
+	spec.path = (char[]){"/a/../b?x=1"};
+	spec.headers = headers;
+	spec.n_headers = 2;
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, on_changed);
+	spec.port = server.port;
+	server.port = 1; /* the spec's port counts */
+	add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+	lab_until(&lab, seen.changes);
+	assert_string_equal(seen.reason, "status 200");
+	lab_close(&lab);
+	server_stop(&server);
+	assert_ptr_equal(strstr(server.request, "OPTIONS /a/../b?x=1 HTTP/1.1\r\n"),
+			 server.request);
+	assert_non_null(strstr(server.request, "\r\nHost: web.example\r\n"));
+	assert_null(strstr(server.request, "127.0.0.1"));
+	assert_non_null(strstr(server.request, "\r\nX-Probe: 1\r\n"));
+	assert_non_null(strstr(server.request, "\r\nX-Two: b\r\n"));
+}
+
+/* ---- rise, fall, pace ---------------------------------------------------------------------- */
+
+static void a_real_goes_down_after_fall_and_up_after_rise(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+	static struct server server;
+	struct snapshot_health h;
+	struct seen seen = {};
+	struct probe *probe;
+	struct lab lab;
+
+	spec.interval_ms = 30;
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, on_changed);
+	probe = add(&lab, &server, &spec, HEALTH_UP, &seen);
+	lab_until(&lab, reading(probe).state.successes >= 3);
+	assert_int_equal(seen.changes, 0);
+	server.manner = SERVER_503;
+	lab_until(&lab, seen.changes == 1);
+	h = reading(probe);
+	assert_int_equal(seen.verdict, HEALTH_DOWN);
+	assert_string_equal(seen.reason, "status 503");
+	assert_int_equal(h.state.failures, 3);
+	assert_int_equal(h.probe_failures, 3);
+	server.manner = SERVER_OK;
+	lab_until(&lab, seen.changes == 2);
+	assert_int_equal(seen.verdict, HEALTH_UP);
+	assert_string_equal(seen.reason, "status 200");
+	assert_int_equal(reading(probe).state.successes, 2);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
+static void the_next_probe_is_an_interval_after_the_start(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+	static struct server server;
+	struct snapshot_health h;
+	struct seen seen = {};
+	struct probe *probe;
+	struct lab lab;
+	uint64_t began;
+
+	spec.jitter_percent = 0;
+	spec.body = (char[]){"healthy"};
+	server_start(&server, SERVER_SPLIT_BODY, AF_INET); /* takes some 50 ms */
+	lab_open(&lab, on_changed);
+	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+	lab_until(&lab, seen.changes);
+	h = reading(probe);
+	assert_true(h.last_duration_ms >= 30);
+	assert_in_range(h.next_at_ms - (h.last_at_ms - h.last_duration_ms), 98, 102);
+	began = now_ms();
+	lab_until(&lab, reading(probe).probes == 6);
+	assert_true(now_ms() - began >= 400);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
+static void probes_of_a_real_do_not_overlap(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+	static struct server server;
+	struct seen seen = {};
+	struct probe *probe;
+	struct lab lab;
+	uint64_t began;
+
+	spec.interval_ms = 10;
+	spec.timeout_ms = 100;
+	server_start(&server, SERVER_SILENT, AF_INET);
+	lab_open(&lab, on_changed);
+	began = now_ms();
+	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+	lab_until(&lab, reading(probe).probes == 4);
+	assert_true(now_ms() - began >= 380);
+	assert_true(server.accepted <= 5);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
+static void a_real_without_probes_is_up_from_the_loop(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_NONE);
+	static struct server server;
+	struct seen seen = {}, known = {};
+	struct probe *probe;
+	struct lab lab;
+
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, on_changed);
+	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+	add(&lab, &server, &spec, HEALTH_UP, &known);
+	assert_int_equal(seen.changes, 0);
+	lab_until(&lab, seen.changes);
+	lab_run_ms(&lab, 150);
+	assert_int_equal(seen.changes, 1);
+	assert_int_equal(seen.verdict, HEALTH_UP);
+	assert_int_equal(known.changes, 0);
+	assert_int_equal(reading(probe).probes, 0);
+	assert_int_equal(reading(probe).state.verdict, HEALTH_UP);
+	assert_int_equal(server.accepted, 0);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
+/* ---- removal ------------------------------------------------------------------------------- */
+
+static void a_probe_under_way_is_removed_and_another_takes_its_place(void **state)
+{
+	static const enum health_type types[] = {HEALTH_TYPE_TCP, HEALTH_TYPE_HTTP};
+
+	for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
+		struct health_spec spec = spec_of(types[t]);
+		static struct server deaf, server;
+		struct seen removed = {}, seen = {};
+		struct probe *probe;
+		struct lab lab;
+
+		server_start(&deaf, SERVER_DEAF, AF_INET);
+		server_start(&server, SERVER_OK, AF_INET);
+		lab_open(&lab, on_changed);
+		probe = add(&lab, &deaf, &spec, HEALTH_UNKNOWN, &removed);
+		lab_until(&lab, reading(probe).next_at_ms == 0); /* under way */
+		lab_run_ms(&lab, 20);
+		health_remove(probe);
+		health_remove(NULL);
+		add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+		lab_until(&lab, seen.changes);
+		assert_int_equal(seen.verdict, HEALTH_UP);
+		lab_run_ms(&lab, TIMEOUT_MS + 50);
+		assert_int_equal(removed.changes, 0);
+		lab_close(&lab);
+		server_stop(&server);
+		server_stop(&deaf);
+	}
+}
+
+#define CROWD 10
+
+struct crowd {
+	struct probe *probes[CROWD];
+	int calls;
+	char reason[128];
+};
+
+static void remove_all(void *user, struct probe *probe, enum health_verdict verdict,
+		       const char *reason)
+{
+	struct crowd *crowd = user;
+
+	crowd->calls++;
+	for (size_t i = 0; i < CROWD; i++)
+		health_remove(crowd->probes[i]);
+	/* the reason outlives the probe */
+	snprintf(crowd->reason, sizeof(crowd->reason), "%s", reason);
+}
+
+static void the_callback_may_remove_its_own_and_other_probes(void **state)
+{
+	static const struct {
+		enum health_type type;
+		enum server_manner manner;
+		const char *reason;
+	} cases[] = {
+		{HEALTH_TYPE_TCP, SERVER_OK, "connected"},
+		{HEALTH_TYPE_TCP, SERVER_REFUSE, "connect: Connection refused"},
+		{HEALTH_TYPE_HTTP, SERVER_503, "status 503"},
+		{HEALTH_TYPE_HTTP, SERVER_REFUSE, "connect: Connection refused"},
+		{HEALTH_TYPE_HTTP, SERVER_DEAF, "connect_timeout"},
+		{HEALTH_TYPE_NONE, SERVER_OK, "not probed"},
+	};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		struct health_spec spec = spec_of(cases[c].type);
+		static struct server server;
+		struct crowd crowd = {};
+		struct lab lab;
+
+		spec.timeout_ms = 150;
+		server_start(&server, cases[c].manner, AF_INET);
+		lab_open(&lab, remove_all);
+		for (size_t i = 0; i < CROWD; i++)
+			crowd.probes[i] = add(&lab, &server, &spec, HEALTH_UNKNOWN,
+					      (struct seen *)&crowd);
+		lab_until(&lab, crowd.calls);
+		lab_run_ms(&lab, 50);
+		assert_int_equal(crowd.calls, 1);
+		assert_string_equal(crowd.reason, cases[c].reason);
+		lab_close(&lab);
+		server_stop(&server);
+	}
+}
+
+/* ---- our own shortage ---------------------------------------------------------------------- */
+
+static void want_of_descriptors_makes_no_real_down(void **state)
+{
+	struct health_spec tcp = spec_of(HEALTH_TYPE_TCP), http = spec_of(HEALTH_TYPE_HTTP);
+	static struct server server;
+	struct seen seen = {};
+	struct rlimit limit, none;
+	struct probe *probes[2];
+	struct lab lab;
+
+	tcp.fall = http.fall = 1;
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, on_changed);
+	lab_run_ms(&lab, 10);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &none);
+	probes[0] = add(&lab, &server, &tcp, HEALTH_UP, &seen);
+	probes[1] = add(&lab, &server, &http, HEALTH_UP, &seen);
+	lab_run_ms(&lab, 300);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(reading(probes[i]).last_text,
+				    "not probed: Too many open files");
+		assert_int_equal(reading(probes[i]).probes, 0);
+		assert_int_equal(reading(probes[i]).state.verdict, HEALTH_UP);
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+	lab_until(&lab, reading(probes[0]).state.successes && reading(probes[1]).state.successes);
+	assert_int_equal(seen.changes, 0);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_answer_gives_its_verdict_and_nothing_blocks),
+		cmocka_unit_test(a_failure_at_once_is_told_from_the_loop),
+		cmocka_unit_test(the_request_is_what_the_operator_wrote),
+		cmocka_unit_test(a_real_goes_down_after_fall_and_up_after_rise),
+		cmocka_unit_test(the_next_probe_is_an_interval_after_the_start),
+		cmocka_unit_test(probes_of_a_real_do_not_overlap),
+		cmocka_unit_test(a_real_without_probes_is_up_from_the_loop),
+		cmocka_unit_test(a_probe_under_way_is_removed_and_another_takes_its_place),
+		cmocka_unit_test(the_callback_may_remove_its_own_and_other_probes),
+		cmocka_unit_test(want_of_descriptors_makes_no_real_down),
+	};
+
+	/* No check may go by a proxy, whatever the environment says. */
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	setenv("all_proxy", "http://127.0.0.1:1", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

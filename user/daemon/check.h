@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the health engine knows of a kind of check: a row of two functions. A check is one attempt
+ * on one real; when, how often and what follows is the engine's. A new kind is a file check_X.c
+ * and its row in health.c.
+ */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "lib/err.h"
+#include "lib/model.h"
+
+#define CHECK_TEXT_MAX 128
+
+enum check_outcome {
+	CHECK_PASSED,
+	CHECK_FAILED,
+	/* Not carried out for want of something of our own (descriptors, memory, local ports): says
+	 * nothing about the real. */
+	CHECK_NOT_MADE,
+};
+
+struct check; /* each kind has its own */
+struct check_http_pool; /* what all HTTP checks share */
+
+struct check_context {
+	sd_event *event;
+	struct check_http_pool *http;
+};
+
+/*
+ * text: "connected", "status 503", ...; lives until the function returns. The check is gone when
+ * this is called: it is not to be cancelled then.
+ */
+typedef void (*check_done_fn)(void *user, enum check_outcome outcome, const char *text);
+
+struct check_request {
+	struct ip_addr address;
+	uint16_t port;
+	const struct health_spec *spec; /* outlives the check */
+	check_done_fn done;
+	void *user;
+};
+
+struct check_ops {
+	/*
+	 * Begins a check. `done` is called once, from the event loop, within spec->timeout_ms;
+	 * never from inside start. -errno: not begun, as CHECK_NOT_MADE.
+	 */
+	int (*start)(const struct check_context *context, const struct check_request *request,
+		     struct check **ret_check);
+	/* Ends it without calling `done`. */
+	void (*cancel)(struct check *check);
+};
+
+extern const struct check_ops check_tcp_ops;
+extern const struct check_ops check_http_ops;
+
+/* Whether an errno tells of our own shortage rather than of the real. */
+bool check_is_local_errno(int errnum);
+
+/* One libcurl multi handle in the loop. Freed after the last check has been cancelled. */
+int check_http_pool_new(struct check_http_pool **ret_pool, sd_event *event, struct err *err);
+void check_http_pool_free(struct check_http_pool *pool);
