@@ -20,7 +20,7 @@
 
 struct neighbour {
 	struct neighbour_info info; /* starts with the key */
-	int error; /* of the last order to the kernel, so that it is logged once */
+	int error; /* of the last order to the kernel */
 	LIST_HEAD(, watch) watches;
 	LIST_ENTRY(neighbour) all;
 };
@@ -55,22 +55,38 @@ static bool neighbour_is_usable(const struct neighbour_info *info)
 	return (info->state & NUD_USABLE) && info->has_mac;
 }
 
-/* Works out the next hop from what is known of its neighbour and link. */
+/* Asked for, and neither answered nor given up yet (the kernel gives up after 3 s). */
+static bool neighbour_is_pending(const struct neighbour *neighbour)
+{
+	return neighbour->error == 0 &&
+	       (neighbour->info.state == NUD_NONE || (neighbour->info.state & NUD_INCOMPLETE));
+}
+
+/*
+ * Works out the next hop from what is known of its neighbour and link. Until a neighbour that is
+ * new to us has answered or failed, packets go on to the one before (a moved route, a flushed
+ * neighbour table), if its link still carries them.
+ */
 static void refresh_watch(struct next_hops *table, struct watch *watch)
 {
 	const struct neighbour *neighbour = watch->neighbour;
+	const uint8_t *mac = neighbour ? neighbour->info.mac : NULL;
 	const struct link_info *link =
 		neighbour ? links_find(&table->links, neighbour->info.key.ifindex) : NULL;
 	struct next_hop now = {};
 
 	watch->reason = !neighbour ? "no_route" : link_fault(link);
-	if (!watch->reason && !neighbour_is_usable(&neighbour->info))
-		watch->reason = "no_neighbour";
+	if (!watch->reason && !neighbour_is_usable(&neighbour->info)) {
+		link = links_find(&table->links, watch->now.ifindex);
+		mac = watch->now.mac;
+		if (!watch->now.is_resolved || !neighbour_is_pending(neighbour) || link_fault(link))
+			watch->reason = "no_neighbour";
+	}
 	if (!watch->reason) {
 		now.is_resolved = true;
 		now.ifindex = link->ifindex;
 		memcpy(now.interface, link->name, sizeof(now.interface));
-		memcpy(now.mac, neighbour->info.mac, sizeof(now.mac));
+		memcpy(now.mac, mac, sizeof(now.mac));
 		memcpy(now.source_mac, link->mac, sizeof(now.source_mac));
 		now.mtu = link->mtu;
 	}
@@ -104,19 +120,24 @@ static struct neighbour *find_neighbour(const struct next_hops *table,
 	return node ? *node : NULL;
 }
 
-static void log_manage_error(struct neighbour *neighbour, int error)
+/* Says what the kernel refuses once, not for every neighbour and round. */
+static void note_manage_result(struct next_hops *table, struct neighbour *neighbour, int error)
 {
 	const char *hint = error == -ENOBUFS ? " hint=\"raise gc_thresh3 in net.ipv4.neigh.default "
 					       "and net.ipv6.neigh.default\""
 					     : "";
 	char text[ADDR_TEXT_MAX];
 
+	neighbour->error = error;
 	/* -ENODEV: the link has just gone, its event follows. */
-	if (error != 0 && error != -ENODEV && error != neighbour->error)
+	if (error == 0 || error == -ENODEV)
+		return;
+	table->refusals++;
+	if (error != table->logged_error)
 		log_warning("neighbour refused address=%s ifindex=%" PRIu32 " reason=\"%s\"%s",
 			    addr_format(&neighbour->info.key.address, text),
 			    neighbour->info.key.ifindex, strerror(-error), hint);
-	neighbour->error = error;
+	table->logged_error = error;
 }
 
 static bool neighbour_needs_kernel(const struct neighbour_info *info)
@@ -139,7 +160,8 @@ static void ensure_neighbour(struct next_hops *table, struct neighbour *neighbou
 	neighbour->info = info;
 	if (!link_fault(links_find(&table->links, info.key.ifindex)) &&
 	    neighbour_needs_kernel(&info))
-		log_manage_error(neighbour, netlink_manage_neighbour(&table->requests, &info.key));
+		note_manage_result(table, neighbour,
+				   netlink_manage_neighbour(&table->requests, &info.key));
 	refresh_watches(table, neighbour);
 }
 
@@ -414,8 +436,11 @@ void next_hops_refresh(struct next_hops *table, bool all)
 {
 	struct neighbour *neighbour;
 
+	table->refusals = 0;
 	LIST_FOREACH (neighbour, &table->neighbours, all) {
 		if (all || neighbour_needs_kernel(&neighbour->info))
 			ensure_neighbour(table, neighbour);
 	}
+	if (table->refusals == 0)
+		table->logged_error = 0;
 }

@@ -22,6 +22,8 @@ struct next_hops {
 	LIST_HEAD(, watch) watches;
 	TAILQ_HEAD(, watch) to_resolve, to_report;
 	void *neighbour_tree, *watch_tree; /* tsearch(3) */
+	unsigned int refusals; /* neighbours that the kernel refused in this round */
+	int logged_error; /* why; 0 after a round without */
 };
 
 int next_hops_init(struct next_hops *table, struct err *err);
