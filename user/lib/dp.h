@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "xdplb/abi.h"
@@ -18,6 +19,12 @@ struct dp_ops {
 	/* Sum over all CPUs. */
 	int (*member_stats_read)(void *user, uint32_t id, struct member_stats *ret_sum);
 	int (*member_stats_zero)(void *user, uint32_t id);
+	/*
+	 * A ticket, and whether every packet that was under way when it was drawn has left the
+	 * program (an RCU grace period). Never blocks.
+	 */
+	uint64_t (*grace_request)(void *user);
+	bool (*grace_done)(void *user, uint64_t ticket);
 };
 
 struct dp {

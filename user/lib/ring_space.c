@@ -73,6 +73,8 @@ int ring_space_claim(struct ring_space *space, struct extent extent)
 {
 	size_t i = 0;
 
+	if (!extent.blocks)
+		return 0;
 	if ((uint64_t)extent.base + extent.blocks > space->blocks)
 		return -ERANGE;
 	while (i < space->n_used && space->used[i].base < extent.base)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The mirror rebuilt from the maps that an earlier daemon left: see apply_adopt(). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply.h"
+#include "sizing.h"
+
+static struct extent extent_of(uint64_t word)
+{
+	return (struct extent){RING_WORD_BASE(word), RING_WORD_SIZE(word)};
+}
+
+/* A ring in use outside both halves: the daemon was killed while it changed the pair. */
+static int claim_stray(struct applied *applied, struct applied_vip *vip, uint64_t word,
+		       uint32_t n_members)
+{
+	struct extent stray = {
+		RING_WORD_BASE(word),
+		sizing_ring_half_blocks(RING_WORD_SIZE(word), n_members),
+	};
+	int r = ring_space_claim(&applied->ring_space, stray);
+
+	vip->fingerprint = 0;
+	if (r == -EEXIST)
+		return 0;
+	return r ? r : applied_add_pending(applied, stray, UINT64_MAX);
+}
+
+static int adopt_rings(struct applied *applied, struct applied_vip *vip)
+{
+	const struct dp *dp = applied->dp;
+	const struct vip_state *state = &dp->vip_state[vip->id];
+	uint64_t word = dp_load(state->ring);
+	int r = 0;
+
+	vip->ring = RING_WORD_SIZE(word);
+	vip->live = 1;
+	vip->fingerprint = state->fingerprint;
+	vip->spare_ticket = dp->ops->grace_request(dp->user);
+	for (int i = 0; i < 2 && !r; i++) {
+		vip->half[i] = extent_of(state->half[i]);
+		r = ring_space_claim(&applied->ring_space, vip->half[i]);
+	}
+	if (r || !word)
+		return r;
+	for (unsigned int i = 0; i < 2; i++) {
+		if (vip->half[i].base == RING_WORD_BASE(word)) {
+			vip->live = i;
+			return 0;
+		}
+	}
+	return claim_stray(applied, vip, word, state->members);
+}
+
+static int adopt_vip(struct applied *applied, const struct vip_key *key, uint32_t id)
+{
+	struct applied_vip *vip = calloc(1, sizeof(*vip));
+	int r;
+
+	if (!vip)
+		return -ENOMEM;
+	vip->key = *key;
+	vip->id = id;
+	vip->is_published = true;
+	vip->on_no_port = UINT32_MAX; /* not read back: the next plan says it again */
+	r = id_pool_claim(&applied->vip_ids, id);
+	if (!r)
+		r = adopt_rings(applied, vip);
+	if (!r)
+		r = applied_insert_vip(applied, vip);
+	if (r)
+		free(vip);
+	return r;
+}
+
+static struct applied_vip *owner_of(const struct applied *applied, const struct member *m)
+{
+	struct vip_key key = {
+		.address = m->vip,
+		.port = m->port,
+		.protocol = m->protocol,
+		.family = m->vip_family,
+	};
+	struct applied_vip *vip = applied_find(applied, &key);
+
+	return vip && vip->id == m->vip_id ? vip : NULL;
+}
+
+static int adopt_orphan(struct applied *applied, uint32_t id)
+{
+	struct member *m = &applied->dp->members[id];
+
+	dp_store(m->state, MEMBER_FREE);
+	id_pool_claim(&applied->vip_ids, m->vip_id);
+	return applied_add_orphan(applied, id, m->vip_id);
+}
+
+static int adopt_member(struct applied *applied, uint32_t id)
+{
+	const struct member *m = &applied->dp->members[id];
+	struct applied_vip *vip = owner_of(applied, m);
+	struct applied_member *members;
+	int r = id_pool_claim(&applied->member_ids, id);
+
+	if (r)
+		return r;
+	if ((m->state & MEMBER_STATE_MASK) == MEMBER_FREE || !vip)
+		return adopt_orphan(applied, id);
+	members = realloc(vip->members, (vip->n_members + 1) * sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	vip->members = members;
+	/* The weight is not in the maps; the fingerprint says whether the ring has to change. */
+	members[vip->n_members++] = (struct applied_member){
+		.id = id,
+		.real = m->real,
+		.state = m->state,
+		.ring_weight = m->state & MEMBER_NOTE_REMOVED ? 0 : UINT32_MAX,
+	};
+	vip->encap = m->encap;
+	memcpy(vip->timeout_ticks, m->timeout_ticks, sizeof(vip->timeout_ticks));
+	return 0;
+}
+
+static bool is_blank(const struct member *m)
+{
+	static const struct member zero;
+
+	return memcmp(m, &zero, sizeof(*m)) == 0;
+}
+
+int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint32_t *ids, size_t n,
+		struct err *err)
+{
+	const struct dp *dp = applied->dp;
+	int r = 0;
+
+	for (size_t i = 0; i < n && !r; i++)
+		r = adopt_vip(applied, &keys[i], ids[i]);
+	for (uint32_t id = 0; id < dp->control->members && !r; id++) {
+		if (!is_blank(&dp->members[id]))
+			r = adopt_member(applied, id);
+	}
+	if (r)
+		return err_errno(err, -r, "the pinned maps contradict each other");
+	for (size_t i = 0; i < applied->n_vips; i++)
+		applied->vips[i]->wanted_fingerprint = applied->vips[i]->fingerprint;
+	return 0;
+}

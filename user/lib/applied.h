@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the maps hold now: a mirror of them, kept by the one writer (apply.c), and rebuilt from the
+ * maps by a daemon that finds them pinned (adopt.c). Who owns which ids and ring blocks is here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dp.h"
+#include "flow_table.h"
+#include "ring_space.h"
+
+/*
+ * The way of an id from use to reuse. An id may be given to another member only when no ring names
+ * it, no packet that saw such a ring is under way, and no flow slot names it: a grace period, a
+ * scan that finds none, and both once more for packets that the scan overtook.
+ */
+enum retire_stage {
+	RETIRE_IN_RING = 0,
+	RETIRE_FIRST_GRACE,
+	RETIRE_FIRST_SCAN,
+	RETIRE_SECOND_GRACE,
+	RETIRE_SECOND_SCAN,
+};
+
+struct retirement {
+	enum retire_stage stage;
+	uint64_t ticket;
+};
+
+struct applied_member {
+	uint32_t id;
+	struct ip_addr real;
+	uint32_t state; /* enum member_state and notes, as in the map */
+	uint32_t ring_weight; /* wanted in the ring; 0: not in it */
+	struct retirement retirement; /* while MEMBER_NOTE_REMOVED is set */
+};
+
+struct applied_vip {
+	uint32_t id;
+	struct vip_key key;
+	uint32_t ring; /* slots */
+	enum xdplb_encap encap;
+	uint32_t on_no_port;
+	__u8 timeout_ticks[FLOW_STATES];
+	struct applied_member *members;
+	size_t n_members;
+	struct extent half[2];
+	unsigned int live; /* which half the packets read */
+	struct extent wider[2]; /* replaces half[] at the next build; blocks 0: none */
+	uint64_t spare_ticket; /* the half not in use may be written once this is done */
+	uint64_t fingerprint; /* of the ring in use */
+	uint64_t wanted_fingerprint;
+	bool is_published; /* in "vips" */
+};
+
+/* A member of a VIP that is gone. */
+struct orphan {
+	uint32_t id;
+	uint32_t vip_id;
+	struct retirement retirement;
+};
+
+struct pending_extent {
+	struct extent extent;
+	uint64_t ticket;
+};
+
+/* Ids 0 ... n-1, the lowest free first. */
+struct id_pool {
+	uint64_t *used; /* bitmap */
+	uint32_t n;
+	uint32_t n_used;
+	uint32_t hint; /* no free id below */
+};
+
+struct applied {
+	const struct dp *dp;
+	uint64_t key_fingerprint; /* of the flow-hash key; part of every VIP's fingerprint */
+	struct applied_vip **vips; /* sorted by key */
+	size_t n_vips;
+	struct id_pool member_ids;
+	struct id_pool vip_ids;
+	struct ring_space ring_space;
+	struct orphan *orphans;
+	size_t n_orphans;
+	struct pending_extent *pending;
+	size_t n_pending;
+};
+
+int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_fingerprint);
+void applied_free(struct applied *applied);
+
+struct applied_vip *applied_find(const struct applied *applied, const struct vip_key *key);
+struct applied_member *applied_find_member(const struct applied_vip *vip,
+					   const struct ip_addr *real, size_t hint);
+int applied_insert_vip(struct applied *applied, struct applied_vip *vip);
+void applied_delete_vip(struct applied *applied, struct applied_vip *vip);
+int applied_add_orphan(struct applied *applied, uint32_t id, uint32_t vip_id);
+int applied_add_pending(struct applied *applied, struct extent extent, uint64_t ticket);
+
+int id_pool_init(struct id_pool *pool, uint32_t n);
+uint32_t id_pool_free_count(const struct id_pool *pool);
+int id_pool_take(struct id_pool *pool, uint32_t *ret_id);
+int id_pool_claim(struct id_pool *pool, uint32_t id);
+void id_pool_release(struct id_pool *pool, uint32_t id);
+
+/* FNV-1a of what a ring is made from: equal on balancers that pick equally. */
+uint64_t applied_fingerprint(const struct applied *applied, const struct applied_vip *vip);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps and program: create or adopt, load, pin. See dataplane.h; links are in dataplane_link.c. */
+#include "dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane_private.h"
+#include "sizing.h"
+
+#define BPFFS_ROOT "/sys/fs/bpf"
+
+/* What libbpf said last; part of our message when loading fails. */
+static __thread char libbpf_text[ERR_TEXT_MAX];
+
+static int keep_libbpf_text(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_WARN)
+		vsnprintf(libbpf_text, sizeof(libbpf_text), fmt, ap);
+	return 0;
+}
+
+static int mkdirs(const char *path, struct err *err)
+{
+	char part[512];
+
+	for (const char *p = strchr(path + 1, '/');; p = strchr(p + 1, '/')) {
+		size_t len = p ? (size_t)(p - path) : strlen(path);
+
+		snprintf(part, sizeof(part), "%.*s", (int)len, path);
+		if (mkdir(part, 0755) && errno != EEXIST)
+			return err_errno(err, errno, "mkdir %s", part);
+		if (!p)
+			return 0;
+	}
+}
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+static int ensure_bpffs(const char *dir, struct err *err)
+{
+	char maps[512];
+	size_t root_len = strlen(BPFFS_ROOT);
+
+	if (!strncmp(dir, BPFFS_ROOT "/", root_len + 1) && !is_bpffs(BPFFS_ROOT) &&
+	    mount("bpffs", BPFFS_ROOT, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return err_errno(err, errno, "mount a bpffs at " BPFFS_ROOT);
+	snprintf(maps, sizeof(maps), "%s/maps", dir);
+	if (mkdirs(maps, err))
+		return -EIO;
+	if (!is_bpffs(maps))
+		return err_set(err, EINVAL, "%s is not on a bpffs (mount -t bpf)", dir);
+	return 0;
+}
+
+/* The sizes of maps that are there; -ENOENT if there are none. */
+static int read_control(const char *bpffs, struct control *ret_control, struct err *err)
+{
+	char path[512];
+	uint32_t row = 0;
+	int fd, r;
+
+	snprintf(path, sizeof(path), "%s/maps/control", bpffs);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT : err_errno(err, errno, "open %s", path);
+	r = bpf_map_lookup_elem(fd, &row, ret_control);
+	close(fd);
+	if (r)
+		return err_errno(err, -r, "read %s", path);
+	if (!ret_control->layout_version)
+		return -ENOENT; /* its maker was killed before it was done */
+	if (ret_control->layout_version != XDPLB_LAYOUT_VERSION)
+		return err_set(
+			err, EPROTO,
+			"%s has layout version %u and this program knows %u: run the version "
+			"of xdplbd that made it, or `xdplbd --detach` to remove it (drops its "
+			"flows)",
+			path, ret_control->layout_version, XDPLB_LAYOUT_VERSION);
+	return 0;
+}
+
+static void control_for(const struct capacity *capacity, struct control *ret_control)
+{
+	*ret_control = (struct control){
+		.flow_buckets = sizing_flow_buckets(capacity->flows),
+		.members = capacity->members,
+		.vips = capacity->vips,
+		.ring_blocks = sizing_ring_blocks(capacity->ring_slots),
+	};
+}
+
+static int size_maps(struct xdplb_bpf *skel, const struct control *c)
+{
+	int r = bpf_map__set_max_entries(skel->maps.flows, c->flow_buckets);
+
+	r = r ? r : bpf_map__set_max_entries(skel->maps.members, c->members);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.member_stats, c->members);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vips, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_addrs, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_state, c->vips);
+	return r ? r : bpf_map__set_max_entries(skel->maps.rings, c->ring_blocks);
+}
+
+static int set_pin_paths(struct xdplb_bpf *skel, const char *bpffs)
+{
+	struct bpf_map *map;
+	char path[512];
+	int r;
+
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/maps/%s", bpffs, bpf_map__name(map));
+		r = bpf_map__set_pin_path(map, path);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knobs,
+		      uint32_t flow_buckets)
+{
+	skel->rodata->knob_hash_key = knobs->hash_key;
+	skel->rodata->knob_flow_buckets = flow_buckets;
+	skel->rodata->knob_clock = knobs->clock;
+	skel->rodata->knob_hz = knobs->hz;
+	skel->rodata->knob_source4 = knobs->source4;
+	skel->rodata->knob_source4_entropy = knobs->source4_entropy;
+	skel->rodata->knob_source6 = knobs->source6;
+	skel->rodata->knob_source6_entropy = knobs->source6_entropy;
+}
+
+/* By a rename, so that DIR/prog is never missing. */
+static int pin_program(const char *bpffs, const struct bpf_program *prog, struct err *err)
+{
+	char path[512], fresh[520];
+
+	snprintf(path, sizeof(path), "%s/prog", bpffs);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	unlink(fresh);
+	if (bpf_obj_pin(bpf_program__fd(prog), fresh))
+		return err_errno(err, errno, "pin %s", fresh);
+	if (rename(fresh, path))
+		return err_errno(err, errno, "rename %s", fresh);
+	return 0;
+}
+
+static int load_skeleton(const char *bpffs, const struct control *sizes,
+			 const struct dataplane_knobs *knobs, struct xdplb_bpf **ret_skel,
+			 struct err *err)
+{
+	struct xdplb_bpf *skel;
+	int r;
+
+	libbpf_text[0] = 0;
+	libbpf_set_print(keep_libbpf_text);
+	skel = xdplb_bpf__open();
+	if (!skel)
+		return err_errno(err, errno, "open the packet program");
+	r = size_maps(skel, sizes);
+	r = r ? r : set_pin_paths(skel, bpffs);
+	set_knobs(skel, knobs, sizes->flow_buckets);
+	r = r ? r : xdplb_bpf__load(skel);
+	if (r) {
+		xdplb_bpf__destroy(skel);
+		err_errno(err, -r, "load the packet program%s%s",
+			  r == -EPERM ? " (are you root?)" : "", libbpf_text[0] ? "" : "");
+		if (libbpf_text[0]) {
+			libbpf_text[strcspn(libbpf_text, "\n")] = 0;
+			err_prefix(err, "%s", libbpf_text);
+		}
+		return r;
+	}
+	*ret_skel = skel;
+	return 0;
+}
+
+static void *map_memory(const struct bpf_map *map, size_t *ret_len)
+{
+	size_t len = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *memory;
+
+	len = (len + page - 1) / page * page;
+	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	*ret_len = len;
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int map_all(struct dataplane *d, struct err *err)
+{
+	const struct bpf_map *maps[DATAPLANE_MAPPED] = {
+		d->skel->maps.members, d->skel->maps.vip_state,	     d->skel->maps.rings,
+		d->skel->maps.flows,   d->skel->maps.out_interfaces, d->skel->maps.control,
+	};
+
+	for (int i = 0; i < DATAPLANE_MAPPED; i++) {
+		d->mapped[i] = map_memory(maps[i], &d->mapped_len[i]);
+		if (!d->mapped[i])
+			return err_errno(err, errno, "mmap map %s", bpf_map__name(maps[i]));
+	}
+	d->dp = (struct dp){
+		.members = d->mapped[0],
+		.vip_state = d->mapped[1],
+		.rings = d->mapped[2],
+		.flows = d->mapped[3],
+		.out = d->mapped[4],
+		.control = d->mapped[5],
+		.ops = &dataplane_ops,
+		.user = d,
+	};
+	return 0;
+}
+
+int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
+		   const struct capacity *capacity, const struct dataplane_knobs *knobs,
+		   struct grace *grace, struct err *err)
+{
+	struct dataplane *d = calloc(1, sizeof(*d));
+	struct control sizes;
+	int r;
+
+	if (!d)
+		return err_set(err, ENOMEM, "out of memory");
+	d->grace = grace;
+	d->bpffs = strdup(bpffs);
+	d->n_cpus = dataplane_n_cpus();
+	r = ensure_bpffs(bpffs, err);
+	if (r)
+		goto fail;
+	r = read_control(bpffs, &sizes, err);
+	if (r && r != -ENOENT)
+		goto fail;
+	d->is_adopted = !r;
+	if (r) {
+		control_for(capacity, &sizes);
+		dataplane_unlink_maps(bpffs);
+	}
+	r = load_skeleton(bpffs, &sizes, knobs, &d->skel, err);
+	if (!r)
+		r = map_all(d, err);
+	if (!r)
+		r = pin_program(bpffs, d->skel->progs.xdplb, err);
+	if (r)
+		goto fail;
+	if (!d->is_adopted) {
+		sizes.clock = knobs->clock;
+		*d->dp.control = sizes;
+		dp_store(d->dp.control->layout_version, XDPLB_LAYOUT_VERSION);
+	}
+	*ret_dataplane = d;
+	return 0;
+fail:
+	dataplane_close(d);
+	return r;
+}
+
+void dataplane_close(struct dataplane *dataplane)
+{
+	if (!dataplane)
+		return;
+	for (int i = 0; i < DATAPLANE_MAPPED; i++) {
+		if (dataplane->mapped[i])
+			munmap(dataplane->mapped[i], dataplane->mapped_len[i]);
+	}
+	xdplb_bpf__destroy(dataplane->skel);
+	free(dataplane->bpffs);
+	free(dataplane);
+}
+
+int dataplane_load(struct dataplane *dataplane, const struct dataplane_knobs *knobs,
+		   struct err *err)
+{
+	struct xdplb_bpf *skel;
+	int r = load_skeleton(dataplane->bpffs, dataplane->dp.control, knobs, &skel, err);
+
+	if (r)
+		return r;
+	r = pin_program(dataplane->bpffs, skel->progs.xdplb, err);
+	if (r) {
+		xdplb_bpf__destroy(skel);
+		return r;
+	}
+	/* The mappings hold the maps; both skeletons' descriptors are of the same maps. */
+	xdplb_bpf__destroy(dataplane->skel);
+	dataplane->skel = skel;
+	return 0;
+}
+
+const struct dp *dataplane_dp(const struct dataplane *dataplane)
+{
+	return &dataplane->dp;
+}
+
+bool dataplane_is_adopted(const struct dataplane *dataplane)
+{
+	return dataplane->is_adopted;
+}
+
+struct capacity dataplane_capacity(const struct dataplane *dataplane)
+{
+	const struct control *c = dataplane->dp.control;
+
+	return (struct capacity){
+		.flows = c->flow_buckets * SIZING_FLOWS_PER_BUCKET,
+		.members = c->members,
+		.vips = c->vips,
+		.ring_slots = c->ring_blocks * RING_SLOTS_PER_BLOCK,
+	};
+}
+
+uint64_t dataplane_map_bytes(const struct dataplane *dataplane)
+{
+	uint64_t bytes = 0;
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, dataplane->skel->obj)
+	{
+		uint64_t copies = bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY
+					  ? dataplane->n_cpus
+					  : 1;
+
+		bytes += copies * bpf_map__max_entries(map) * bpf_map__value_size(map);
+	}
+	return bytes;
+}
+
+int dataplane_prog_fd(const struct dataplane *dataplane)
+{
+	return bpf_program__fd(dataplane->skel->progs.xdplb);
+}
+
+uint32_t dataplane_prog_id(const struct dataplane *dataplane)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(dataplane_prog_fd(dataplane), &info, &len) ? 0 : info.id;
+}
+
+uint32_t dataplane_hz(void)
+{
+	struct timespec tick;
+
+	/* The coarse clocks advance once a jiffy. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || !tick.tv_nsec)
+		return 250;
+	return (1000000000 + tick.tv_nsec / 2) / tick.tv_nsec;
+}

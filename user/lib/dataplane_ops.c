@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The operations of struct dp that are system calls, and reading counters. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dataplane_private.h"
+
+static int vip_set(void *user, const struct vip_key *key, uint32_t vip_id)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.vips), key, &vip_id, BPF_ANY);
+}
+
+static int vip_del(void *user, const struct vip_key *key)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vips), key);
+}
+
+static int vip_addr_set(void *user, const struct vip_addr_key *key, const struct vip_addr *value)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.vip_addrs), key, value, BPF_ANY);
+}
+
+static int vip_addr_del(void *user, const struct vip_addr_key *key)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vip_addrs), key);
+}
+
+unsigned int dataplane_n_cpus(void)
+{
+	int n = libbpf_num_possible_cpus();
+
+	return n > 0 ? n : 1;
+}
+
+int dataplane_read_member_stats(const struct dataplane *dataplane, uint32_t id,
+				struct member_stats *ret_per_cpu)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(dataplane->skel->maps.member_stats), &id,
+				   ret_per_cpu);
+}
+
+int dataplane_read_stats(const struct dataplane *dataplane, struct stats *ret_stats)
+{
+	uint32_t row = 0;
+
+	return bpf_map_lookup_elem(bpf_map__fd(dataplane->skel->maps.stats), &row, ret_stats);
+}
+
+static int member_stats_read(void *user, uint32_t id, struct member_stats *ret_sum)
+{
+	struct dataplane *d = user;
+	struct member_stats *per_cpu = calloc(d->n_cpus, sizeof(*per_cpu));
+	struct member_stats sum = {};
+	int r = per_cpu ? dataplane_read_member_stats(d, id, per_cpu) : -ENOMEM;
+
+	for (unsigned int i = 0; i < d->n_cpus && !r; i++) {
+		sum.packets += per_cpu[i].packets;
+		sum.bytes += per_cpu[i].bytes;
+		sum.new_flows += per_cpu[i].new_flows;
+	}
+	free(per_cpu);
+	if (!r)
+		*ret_sum = sum;
+	return r;
+}
+
+static int member_stats_zero(void *user, uint32_t id)
+{
+	struct dataplane *d = user;
+	struct member_stats *zero = calloc(d->n_cpus, sizeof(*zero));
+	int r = -ENOMEM;
+
+	if (zero)
+		r = bpf_map_update_elem(bpf_map__fd(d->skel->maps.member_stats), &id, zero,
+					BPF_ANY);
+	free(zero);
+	return r;
+}
+
+static uint64_t request(void *user)
+{
+	return grace_request(((struct dataplane *)user)->grace);
+}
+
+static bool done(void *user, uint64_t ticket)
+{
+	return grace_done(((struct dataplane *)user)->grace, ticket);
+}
+
+const struct dp_ops dataplane_ops = {
+	.vip_set = vip_set,
+	.vip_del = vip_del,
+	.vip_addr_set = vip_addr_set,
+	.vip_addr_del = vip_addr_del,
+	.member_stats_read = member_stats_read,
+	.member_stats_zero = member_stats_zero,
+	.grace_request = request,
+	.grace_done = done,
+};
+
+int dataplane_read_vips(const struct dataplane *dataplane, struct vip_key **ret_keys,
+			uint32_t **ret_ids, size_t *ret_n, struct err *err)
+{
+	int fd = bpf_map__fd(dataplane->skel->maps.vips);
+	uint32_t max = bpf_map__max_entries(dataplane->skel->maps.vips);
+	struct vip_key *keys = calloc(max + 1, sizeof(*keys));
+	uint32_t *ids = calloc(max + 1, sizeof(*ids));
+	size_t n = 0;
+
+	if (!keys || !ids) {
+		free(keys);
+		free(ids);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	while (n < max && !bpf_map_get_next_key(fd, n ? &keys[n - 1] : NULL, &keys[n])) {
+		if (bpf_map_lookup_elem(fd, &keys[n], &ids[n]))
+			break;
+		n++;
+	}
+	*ret_keys = keys;
+	*ret_ids = ids;
+	*ret_n = n;
+	return 0;
+}
+
+int dataplane_read_jiffies(const struct dataplane *dataplane, uint64_t *ret_jiffies)
+{
+	uint64_t reply = 0;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &reply, .ctx_size_in = sizeof(reply));
+	int r = bpf_prog_test_run_opts(bpf_program__fd(dataplane->skel->progs.read_clock), &opts);
+
+	if (!r)
+		*ret_jiffies = reply;
+	return r;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the data plane should hold: configuration, operator and health taken together. Pure values;
+ * made by effective.c, compared with what is applied by plan.c.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "snapshot.h"
+
+struct desired_member {
+	struct ip_addr real;
+	uint32_t ring_weight; /* 0: not in the ring */
+	uint32_t state; /* enum member_state and MEMBER_NOTE_* */
+};
+
+struct desired_vip {
+	const struct vip_spec *spec;
+	struct vip_key key;
+	struct desired_member *members; /* as in spec->reals */
+	size_t n_members;
+};
+
+struct desired {
+	struct desired_vip *vips;
+	size_t n_vips;
+};
+
+/* What is known about a real beside the configuration. */
+struct real_input {
+	enum admin_state admin;
+	enum health_verdict health;
+};
+
+/* inputs(user, vip, real) says it for each real of config->vips[vip].reals[real]. */
+typedef struct real_input (*real_input_fn)(void *user, size_t vip, size_t real);
+
+int effective(const struct config *config, real_input_fn inputs, void *user,
+	      struct desired *ret_desired);
+void desired_free(struct desired *desired);
+
+/* The rule for one real: its state, and its weight in the ring. */
+struct desired_member effective_member(const struct real_spec *real, struct real_input input);
+
+/* What `real list` calls it. */
+enum real_state effective_real_state(struct real_input input, uint64_t active_flows);
+
+struct vip_key vip_key_of(const struct vip_spec *vip);

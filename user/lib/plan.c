@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The difference between wanted and applied: see plan.h. */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "flow_clock.h"
+#include "sizing.h"
+
+uint32_t plan_half_blocks(const struct vip_spec *spec)
+{
+	return sizing_ring_half_blocks(spec->ring, spec->n_reals);
+}
+
+static int add_step(struct plan *plan, const struct plan_step *step)
+{
+	if (plan->n_steps == plan->capacity) {
+		size_t capacity = plan->capacity ? plan->capacity * 2 : 64;
+		struct plan_step *steps = realloc(plan->steps, capacity * sizeof(*steps));
+
+		if (!steps)
+			return -ENOMEM;
+		plan->steps = steps;
+		plan->capacity = capacity;
+	}
+	plan->steps[plan->n_steps++] = *step;
+	return 0;
+}
+
+static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
+			const struct vip_spec *want)
+{
+	__u8 ticks[FLOW_STATES];
+
+	flow_clock_ticks(plan->clock, &want->timeouts, plan->hz, ticks);
+	return have->ring != want->ring || have->encap != want->encap ||
+	       have->on_no_port != want->on_no_port ||
+	       have->half[0].blocks < plan_half_blocks(want) ||
+	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0;
+}
+
+static int plan_wanted_members(struct plan *plan, const struct desired_vip *want,
+			       const struct applied_vip *have)
+{
+	for (size_t i = 0; i < want->n_members; i++) {
+		const struct desired_member *m = &want->members[i];
+		const struct applied_member *old = have ? applied_find_member(have, &m->real, i)
+							: NULL;
+		struct plan_step step = {
+			.kind = old ? PLAN_SET_MEMBER : PLAN_ADD_MEMBER,
+			.key = want->key,
+			.vip = want,
+			.member = m,
+			.real = m->real,
+		};
+
+		if (old && old->state == m->state && old->ring_weight == m->ring_weight)
+			continue;
+		if (add_step(plan, &step))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool wants_real(const struct desired_vip *want, const struct ip_addr *real, size_t hint)
+{
+	if (hint < want->n_members && addr_equal(&want->members[hint].real, real))
+		return true;
+	for (size_t i = 0; i < want->n_members; i++) {
+		if (addr_equal(&want->members[i].real, real))
+			return true;
+	}
+	return false;
+}
+
+static int plan_unwanted_members(struct plan *plan, const struct desired_vip *want,
+				 const struct applied_vip *have)
+{
+	for (size_t i = 0; i < have->n_members; i++) {
+		const struct applied_member *m = &have->members[i];
+		struct plan_step step = {
+			.kind = PLAN_REMOVE_MEMBER,
+			.key = want->key,
+			.vip = want,
+			.real = m->real,
+		};
+
+		if (m->state & MEMBER_NOTE_REMOVED || wants_real(want, &m->real, i))
+			continue;
+		if (add_step(plan, &step))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int plan_vip(struct plan *plan, const struct applied *applied,
+		    const struct desired_vip *want)
+{
+	const struct applied_vip *have = applied_find(applied, &want->key);
+	struct plan_step step = {
+		.kind = have ? PLAN_SET_VIP : PLAN_ADD_VIP,
+		.key = want->key,
+		.vip = want,
+	};
+
+	if ((!have || vip_differs(plan, have, want->spec)) && add_step(plan, &step))
+		return -ENOMEM;
+	if (plan_wanted_members(plan, want, have))
+		return -ENOMEM;
+	return have ? plan_unwanted_members(plan, want, have) : 0;
+}
+
+static int compare_desired(const void *a, const void *b)
+{
+	const struct desired_vip *const *x = a, *const *y = b;
+
+	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
+}
+
+/* Both sides are sorted by key: one walk finds the VIPs that are no longer wanted. */
+static int plan_unwanted_vips(struct plan *plan, const struct applied *applied,
+			      const struct desired *desired)
+{
+	const struct desired_vip **sorted = calloc(desired->n_vips + 1, sizeof(*sorted));
+	size_t d = 0;
+	int err = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < desired->n_vips; i++)
+		sorted[i] = &desired->vips[i];
+	qsort(sorted, desired->n_vips, sizeof(*sorted), compare_desired);
+	for (size_t i = 0; i < applied->n_vips && !err; i++) {
+		struct plan_step step = {.kind = PLAN_REMOVE_VIP, .key = applied->vips[i]->key};
+
+		while (d < desired->n_vips &&
+		       memcmp(&sorted[d]->key, &step.key, sizeof(step.key)) < 0)
+			d++;
+		if (d == desired->n_vips ||
+		    memcmp(&sorted[d]->key, &step.key, sizeof(step.key)) != 0)
+			err = add_step(plan, &step);
+	}
+	free(sorted);
+	return err;
+}
+
+/* Allocates in a copy what apply will allocate, in the same order. */
+static int check_ring_space(const struct applied *applied, const struct plan *plan, struct err *err)
+{
+	struct ring_space space;
+	struct extent extent;
+	int r = ring_space_copy(&applied->ring_space, &space);
+
+	for (size_t i = 0; i < plan->n_steps && !r; i++) {
+		const struct plan_step *step = &plan->steps[i];
+
+		if (!plan_step_needs_halves(applied, step))
+			continue;
+		for (int half = 0; half < 2 && !r; half++)
+			r = ring_space_alloc(&space, plan_half_blocks(step->vip->spec), &extent);
+		if (r == -ENOSPC)
+			err_set(err, ENOSPC,
+				"vip %s: two rings of %u slots do not fit beside the others: "
+				"raise capacity.ring_slots (now %u)",
+				step->vip->spec->name, step->vip->spec->ring,
+				applied->dp->control->ring_blocks * RING_SLOTS_PER_BLOCK);
+	}
+	ring_space_free(&space);
+	return r;
+}
+
+static int check_ids(const struct applied *applied, const struct plan *plan, struct err *err)
+{
+	size_t vips = 0, members = 0;
+
+	for (size_t i = 0; i < plan->n_steps; i++) {
+		vips += plan->steps[i].kind == PLAN_ADD_VIP;
+		members += plan->steps[i].kind == PLAN_ADD_MEMBER;
+	}
+	if (vips > id_pool_free_count(&applied->vip_ids))
+		return err_set(
+			err, ENOSPC,
+			"%zu VIPs are new and only %u ids are free (VIPs removed shortly before "
+			"still hold theirs): raise capacity.vips (now %u)",
+			vips, id_pool_free_count(&applied->vip_ids), applied->vip_ids.n);
+	if (members > id_pool_free_count(&applied->member_ids))
+		return err_set(err, ENOSPC,
+			       "%zu reals are new and only %u ids are free (reals removed shortly "
+			       "before still hold theirs): raise capacity.members (now %u)",
+			       members, id_pool_free_count(&applied->member_ids),
+			       applied->member_ids.n);
+	return 0;
+}
+
+bool plan_step_needs_halves(const struct applied *applied, const struct plan_step *step)
+{
+	const struct applied_vip *have;
+	uint32_t have_blocks;
+
+	if (step->kind == PLAN_ADD_VIP)
+		return true;
+	if (step->kind != PLAN_SET_VIP)
+		return false;
+	have = applied_find(applied, &step->key);
+	have_blocks = have->wider[0].blocks ? have->wider[0].blocks : have->half[0].blocks;
+	return have_blocks < plan_half_blocks(step->vip->spec);
+}
+
+int plan_make(const struct applied *applied, const struct desired *desired,
+	      const struct flow_clock *clock, uint32_t hz, struct plan *ret_plan, struct err *err)
+{
+	struct plan plan = {.clock = clock, .hz = hz};
+	int r = 0;
+
+	for (size_t i = 0; i < desired->n_vips && !r; i++)
+		r = plan_vip(&plan, applied, &desired->vips[i]);
+	if (!r)
+		r = plan_unwanted_vips(&plan, applied, desired);
+	if (r)
+		err_set(err, -r, "out of memory");
+	else
+		r = check_ids(applied, &plan, err);
+	if (!r)
+		r = check_ring_space(applied, &plan, err);
+	if (r) {
+		plan_free(&plan);
+		return r;
+	}
+	*ret_plan = plan;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	free(plan->steps);
+	*plan = (struct plan){};
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* When an id or a ring block may be used again: see struct retirement in applied.h. */
+#include <string.h>
+
+#include "apply.h"
+
+/* One step; true once the id may be reused. `left_rings`: no ring in use names it. */
+static bool step(const struct dp *dp, struct retirement *r, bool left_rings, uint32_t named)
+{
+	switch (r->stage) {
+	case RETIRE_IN_RING:
+		if (!left_rings)
+			return false;
+		r->ticket = dp->ops->grace_request(dp->user);
+		r->stage = RETIRE_FIRST_GRACE;
+		return false;
+	case RETIRE_FIRST_GRACE:
+	case RETIRE_SECOND_GRACE:
+		/* The scan that ended just now began before; the next one counts. */
+		if (dp->ops->grace_done(dp->user, r->ticket))
+			r->stage++;
+		return false;
+	case RETIRE_FIRST_SCAN:
+		if (named)
+			return false;
+		r->ticket = dp->ops->grace_request(dp->user);
+		r->stage = RETIRE_SECOND_GRACE;
+		return false;
+	case RETIRE_SECOND_SCAN:
+		if (!named)
+			return true;
+		r->stage = RETIRE_FIRST_SCAN;
+		return false;
+	}
+	return false;
+}
+
+/* The counters go to the VIP's bank, so that its totals never fall. */
+static void free_member(struct applied *applied, uint32_t id, struct vip_state *bank)
+{
+	const struct dp *dp = applied->dp;
+	struct member_stats sum;
+
+	if (!dp->ops->member_stats_read(dp->user, id, &sum) && bank) {
+		bank->freed_packets += sum.packets;
+		bank->freed_bytes += sum.bytes;
+		bank->freed_new_flows += sum.new_flows;
+	}
+	dp->ops->member_stats_zero(dp->user, id);
+	memset(&dp->members[id], 0, sizeof(struct member));
+	id_pool_release(&applied->member_ids, id);
+}
+
+static void retire_members(struct applied *applied, struct applied_vip *vip,
+			   const struct flow_scan *scan)
+{
+	bool is_fresh = vip->is_published && vip->fingerprint == vip->wanted_fingerprint;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < vip->n_members; i++) {
+		struct applied_member *m = &vip->members[i];
+
+		if (m->state & MEMBER_NOTE_REMOVED &&
+		    step(applied->dp, &m->retirement, is_fresh, scan->named[m->id]))
+			free_member(applied, m->id, &applied->dp->vip_state[vip->id]);
+		else
+			vip->members[kept++] = *m;
+	}
+	vip->n_members = kept;
+}
+
+static bool vip_has_orphans(const struct applied *applied, uint32_t vip_id)
+{
+	for (size_t i = 0; i < applied->n_orphans; i++) {
+		if (applied->orphans[i].vip_id == vip_id)
+			return true;
+	}
+	return false;
+}
+
+static void retire_orphans(struct applied *applied, const struct flow_scan *scan)
+{
+	size_t i = 0;
+
+	while (i < applied->n_orphans) {
+		struct orphan *o = &applied->orphans[i];
+		uint32_t vip_id = o->vip_id;
+
+		if (!step(applied->dp, &o->retirement, true, scan->named[o->id])) {
+			i++;
+			continue;
+		}
+		free_member(applied, o->id, NULL);
+		*o = applied->orphans[--applied->n_orphans];
+		if (!vip_has_orphans(applied, vip_id))
+			id_pool_release(&applied->vip_ids, vip_id);
+	}
+}
+
+static void release_pending(struct applied *applied)
+{
+	const struct dp *dp = applied->dp;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < applied->n_pending; i++) {
+		struct pending_extent *p = &applied->pending[i];
+
+		if (dp->ops->grace_done(dp->user, p->ticket))
+			ring_space_release(&applied->ring_space, p->extent);
+		else
+			applied->pending[kept++] = *p;
+	}
+	applied->n_pending = kept;
+}
+
+void apply_retire(struct applied *applied, const struct flow_scan *scan)
+{
+	for (size_t i = 0; i < applied->n_vips; i++)
+		retire_members(applied, applied->vips[i], scan);
+	retire_orphans(applied, scan);
+	release_pending(applied);
+}

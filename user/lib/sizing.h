@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How many rows of which map a configuration takes. Pure; the check and the loader must agree. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xdplb/abi.h"
+
+/* Flows held per bucket of FLOW_SLOTS: half of it, so that at most 0.1 % find both buckets full. */
+#define SIZING_FLOWS_PER_BUCKET (FLOW_SLOTS / 2)
+
+/* Buckets of the flow table; even, since bucket i overflows into i ^ 1. */
+static inline uint32_t sizing_flow_buckets(uint32_t flows)
+{
+	uint32_t buckets = flows / SIZING_FLOWS_PER_BUCKET + (flows % SIZING_FLOWS_PER_BUCKET != 0);
+
+	buckets += buckets & 1;
+	return buckets ? buckets : 2;
+}
+
+/* Blocks of the map "rings" for capacity.ring_slots. */
+static inline uint32_t sizing_ring_blocks(uint32_t ring_slots)
+{
+	return RING_SLOT_BLOCKS(ring_slots);
+}
+
+/* Blocks of one half: the ring and the member list behind it. */
+static inline uint32_t sizing_ring_half_blocks(uint32_t ring, size_t n_reals)
+{
+	return RING_SLOT_BLOCKS(ring) + (uint32_t)RING_MEMBER_BLOCKS(n_reals);
+}
