@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Configuration files: read, resolve, check. See config.h. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config_read.h"
+#include "config_resolve.h"
+#include "sizing.h"
+#include "xdplb/counters.h"
+
+#define FILE_MAX (64u << 20)
+
+/* An element of a kernel hash table beside key and value, about. */
+#define HASH_ELEMENT_OVERHEAD 48
+
+int config_parse(const char *file, const char *text, size_t len, struct config **ret_config,
+		 struct err *err)
+{
+	struct config *config = NULL;
+	struct doc_file doc = {};
+	int ret;
+
+	if (len > FILE_MAX)
+		return err_set(err, EINVAL, "%.255s:1:1: expected at most 64 MiB", file);
+	ret = config_read(file, text, len, &doc, err);
+	if (ret == 0) {
+		ret = config_resolve(file, &doc, &config);
+		if (ret == 0)
+			ret = config_check(&doc, config, err);
+		if (ret == -ENOMEM)
+			err_set(err, ENOMEM, "%.255s: out of memory", file);
+	}
+	schema_clear(&schema_file, &doc);
+	if (ret < 0) {
+		config_free(config);
+		return ret;
+	}
+	*ret_config = config;
+	return 0;
+}
+
+/* What a stream holds, at most FILE_MAX + 1 bytes. */
+static int read_all(FILE *stream, char **ret_text, size_t *ret_len)
+{
+	size_t room = 65536, len = 0;
+	char *text = NULL, *more;
+
+	for (;;) {
+		more = realloc(text, room);
+		if (!more) {
+			free(text);
+			return -ENOMEM;
+		}
+		text = more;
+		errno = 0;
+		len += fread(text + len, 1, room - len, stream);
+		if (ferror(stream)) {
+			int errnum = errno ? errno : EIO;
+
+			free(text);
+			return -errnum;
+		}
+		if (len < room || len > FILE_MAX)
+			break;
+		room *= 2;
+	}
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+int config_load(const char *file, struct config **ret_config, struct err *err)
+{
+	FILE *stream = fopen(file, "re");
+	char *text = NULL;
+	size_t len = 0;
+	int ret;
+
+	if (!stream)
+		return err_errno(err, errno, "open %.255s", file);
+	ret = read_all(stream, &text, &len);
+	if (ret < 0)
+		err_errno(err, -ret, "read %.255s", file);
+	(void)fclose(stream); /* only read from: nothing can be lost */
+	if (ret < 0)
+		return ret;
+	ret = config_parse(file, text, len, ret_config, err);
+	free(text);
+	return ret;
+}
+
+uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
+{
+	const struct capacity *capacity = &config->capacity;
+	uint64_t vip_hash = sizeof(struct vip_key) + sizeof(uint32_t) + HASH_ELEMENT_OVERHEAD;
+	uint64_t addr_hash = sizeof(struct vip_addr_key) + sizeof(struct vip_addr) +
+			     HASH_ELEMENT_OVERHEAD;
+	uint64_t bytes = sizeof(struct control);
+
+	bytes += (uint64_t)sizing_flow_buckets(capacity->flows) * sizeof(struct flow_bucket);
+	bytes += (uint64_t)capacity->members * sizeof(struct member);
+	bytes += (uint64_t)capacity->members * sizeof(struct member_stats) * n_cpus;
+	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + vip_hash + addr_hash);
+	bytes += (uint64_t)sizing_ring_blocks(capacity->ring_slots) * sizeof(union ring_block);
+	bytes += XDPLB_MAX_INTERFACES * sizeof(struct out_interface);
+	bytes += (sizeof(struct stats) + sizeof(struct reply_limit)) * n_cpus;
+	return bytes;
+}

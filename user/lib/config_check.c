@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Checks across values: see config_resolve.h. Duplicates are found by sorting pointers, so 10,000
+ * VIPs cost no more than reading them did.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "config_resolve.h"
+#include "sizing.h"
+
+#define PLACE_TEXT_MAX 96
+
+struct check {
+	const struct config *config;
+	const struct doc_file *doc;
+	const struct doc_vip *vips;
+	struct err *err;
+};
+
+typedef int (*compare_fn)(const void *a, const void *b);
+
+static int fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
+{
+	char reason[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	return err_set(c->err, EINVAL, "%.255s:%u:%u: %s: %s", c->config->file, mark.line,
+		       mark.column, path, reason);
+}
+
+static size_t vip_index(const struct check *c, const struct doc_vip *vip)
+{
+	return (size_t)(vip - c->vips);
+}
+
+static const char *vip_path(const struct check *c, const struct doc_vip *vip, const char *key,
+			    char *buf)
+{
+	snprintf(buf, PLACE_TEXT_MAX, "vips[%zu]%s", vip_index(c, vip), key);
+	return buf;
+}
+
+/*
+ * Sorts pointers to the n items and calls nobody: *ret_sorted is for the caller to walk and free.
+ * compare gets pointers to pointers and must end a tie by the pointers, which is file order.
+ */
+static int sort_items(const void *items, size_t n, size_t size, compare_fn compare,
+		      const void ***ret_sorted)
+{
+	const void **sorted = calloc(n ? n : 1, sizeof(*sorted));
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = (const char *)items + i * size;
+	qsort(sorted, n, sizeof(*sorted), compare);
+	*ret_sorted = sorted;
+	return 0;
+}
+
+static int in_file_order(const void *a, const void *b)
+{
+	return (a > b) - (a < b);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct doc_vip *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int r = strcmp(x->name, y->name);
+
+	return r ? r : in_file_order(x, y);
+}
+
+static int compare_services(const struct doc_vip *x, const struct doc_vip *y)
+{
+	int r = addr_compare(&x->address, &y->address);
+
+	if (r == 0)
+		r = (x->port > y->port) - (x->port < y->port);
+	if (r == 0)
+		r = (x->protocol > y->protocol) - (x->protocol < y->protocol);
+	return r;
+}
+
+static int compare_vips(const void *a, const void *b)
+{
+	const struct doc_vip *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int r = compare_services(x, y);
+
+	return r ? r : in_file_order(x, y);
+}
+
+static int compare_reals(const void *a, const void *b)
+{
+	const struct doc_real *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int r = addr_compare(&x->address, &y->address);
+
+	return r ? r : in_file_order(x, y);
+}
+
+/* ---- Interfaces ------------------------------------------------------------------------------ */
+
+static int check_interfaces(const struct check *c)
+{
+	const struct doc_interface *list = c->doc->interfaces.items;
+	char path[PLACE_TEXT_MAX];
+
+	for (size_t i = 0; i < c->doc->interfaces.n; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(list[i].name, list[j].name) != 0)
+				continue;
+			snprintf(path, sizeof(path), "interfaces[%zu].name", i);
+			return fail(c, list[i].at[INTERFACE_NAME], path,
+				    "duplicate interface \"%s\", already given in line %u",
+				    list[i].name, list[j].at[INTERFACE_NAME].line);
+		}
+	}
+	return 0;
+}
+
+/* ---- VIPs among each other ---------------------------------------------------------------------
+ */
+
+static int check_names(const struct check *c)
+{
+	const void **sorted;
+	int ret = sort_items(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_names, &sorted);
+	char path[PLACE_TEXT_MAX];
+
+	for (size_t i = 1; ret == 0 && i < c->doc->vips.n; i++) {
+		const struct doc_vip *a = sorted[i - 1], *b = sorted[i];
+
+		if (strcmp(a->name, b->name) == 0)
+			ret = fail(c, b->at[VIP_NAME], vip_path(c, b, ".name", path),
+				   "duplicate name \"%s\", already given in line %u", b->name,
+				   a->at[VIP_NAME].line);
+	}
+	if (ret != -ENOMEM)
+		free(sorted);
+	return ret;
+}
+
+static int fail_on_no_port(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
+{
+	const struct vip_spec *first = &c->config->vips[vip_index(c, a)];
+	const struct vip_spec *second = &c->config->vips[vip_index(c, b)];
+	bool is_given = schema_is_given(b, POLICY_ON_NO_PORT);
+	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
+
+	return fail(c, is_given ? b->at[POLICY_ON_NO_PORT] : b->self,
+		    vip_path(c, b, ".on_no_port", path),
+		    "expected %s, as VIP \"%s\" in line %u says for the same address %s, got %s",
+		    on_no_port_name(first->on_no_port), a->name, a->self.line,
+		    addr_format(&b->address, addr), on_no_port_name(second->on_no_port));
+}
+
+/* Two VIPs that stand side by side in order of address, port and protocol. */
+static int check_neighbours(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
+{
+	const struct vip_spec *vips = c->config->vips;
+	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
+
+	if (!addr_equal(&a->address, &b->address))
+		return 0;
+	if (compare_services(a, b) == 0)
+		return fail(c, b->self, vip_path(c, b, "", path),
+			    "duplicate of VIP \"%s\" in line %u: both are %s %s", a->name,
+			    a->self.line, protocol_name((uint8_t)b->protocol),
+			    addr_format_port(&b->address, b->port, addr));
+	if (vips[vip_index(c, a)].on_no_port != vips[vip_index(c, b)].on_no_port)
+		return a < b ? fail_on_no_port(c, a, b) : fail_on_no_port(c, b, a);
+	return 0;
+}
+
+static int check_services(const struct check *c)
+{
+	const void **sorted;
+	int ret = sort_items(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_vips, &sorted);
+
+	for (size_t i = 1; ret == 0 && i < c->doc->vips.n; i++)
+		ret = check_neighbours(c, sorted[i - 1], sorted[i]);
+	if (ret != -ENOMEM)
+		free(sorted);
+	return ret;
+}
+
+/* ---- One VIP and its reals ---------------------------------------------------------------------
+ */
+
+static const char *real_path(const struct check *c, const struct doc_vip *vip,
+			     const struct doc_real *real, char *buf)
+{
+	const struct doc_real *reals = vip->reals.items;
+
+	snprintf(buf, PLACE_TEXT_MAX, "vips[%zu].reals[%zu].address", vip_index(c, vip),
+		 (size_t)(real - reals));
+	return buf;
+}
+
+static int check_real(const struct check *c, const struct doc_vip *vip, const struct doc_real *real)
+{
+	bool is_v4 = addr_is_v4(&real->address);
+	const struct encap_source *source = is_v4 ? &c->config->source4 : &c->config->source6;
+	char path[PLACE_TEXT_MAX];
+
+	if (addr_equal(&real->address, &vip->address))
+		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
+			    "expected the real's own address, got the VIP's");
+	if (!source->is_set)
+		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
+			    "expected encap.source%c to be set since this real is IPv%c",
+			    is_v4 ? '4' : '6', is_v4 ? '4' : '6');
+	return 0;
+}
+
+static int check_reals(const struct check *c, const struct doc_vip *vip)
+{
+	const struct doc_real *reals = vip->reals.items;
+	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
+	const void **sorted;
+	int ret;
+
+	for (size_t i = 0; i < vip->reals.n; i++) {
+		ret = check_real(c, vip, &reals[i]);
+		if (ret < 0)
+			return ret;
+	}
+	ret = sort_items(reals, vip->reals.n, sizeof(*reals), compare_reals, &sorted);
+	for (size_t i = 1; ret == 0 && i < vip->reals.n; i++) {
+		const struct doc_real *a = sorted[i - 1], *b = sorted[i];
+
+		if (addr_equal(&a->address, &b->address))
+			ret = fail(c, b->at[REAL_ADDRESS], real_path(c, vip, b, path),
+				   "duplicate real %s, already given in line %u",
+				   addr_format(&b->address, addr), a->at[REAL_ADDRESS].line);
+	}
+	if (ret != -ENOMEM)
+		free(sorted);
+	return ret;
+}
+
+static int check_health(const struct check *c, const struct doc_health *health,
+			enum health_type type, const char *path)
+{
+	char key_path[PLACE_TEXT_MAX];
+
+	for (size_t key = 0; key < HEALTH_KEYS; key++) {
+		const struct schema_field *field = &schema_health.fields[key];
+
+		if (!schema_is_given(health, key) || field->health_types & (1u << type))
+			continue;
+		snprintf(key_path, sizeof(key_path), "%s.%s", path, field->key);
+		return fail(c, health->at[key], key_path,
+			    "expected no such key with type %s; it belongs to http",
+			    health_type_name(type));
+	}
+	return 0;
+}
+
+/* ---- Capacities --------------------------------------------------------------------------------
+ */
+
+static int fail_capacity(const struct check *c, size_t key, uint64_t needed, uint32_t given,
+			 const char *what)
+{
+	bool is_given = schema_is_given(&c->doc->capacity, key);
+	const char *name = schema_capacity.fields[key].key;
+	char path[PLACE_TEXT_MAX];
+
+	snprintf(path, sizeof(path), "capacity.%s", name);
+	return fail(c, is_given ? c->doc->capacity.at[key] : c->doc->at[FILE_VIPS], path,
+		    "expected at least %llu for %s, got %u; raise capacity.%s",
+		    (unsigned long long)needed, what, given, name);
+}
+
+static int check_capacity(const struct check *c)
+{
+	const struct capacity *capacity = &c->config->capacity;
+	uint64_t members = 0, blocks = 0;
+
+	for (size_t i = 0; i < c->config->n_vips; i++) {
+		const struct vip_spec *vip = &c->config->vips[i];
+
+		members += vip->n_reals;
+		blocks += 2 * (uint64_t)sizing_ring_half_blocks(vip->ring, vip->n_reals);
+	}
+	if (c->config->n_vips > capacity->vips)
+		return fail_capacity(c, CAPACITY_VIPS, c->config->n_vips, capacity->vips,
+				     "the VIPs of this file");
+	if (members > capacity->members)
+		return fail_capacity(c, CAPACITY_MEMBERS, members, capacity->members,
+				     "the reals of all VIPs");
+	if (blocks > sizing_ring_blocks(capacity->ring_slots))
+		return fail_capacity(c, CAPACITY_RING_SLOTS, blocks * RING_SLOTS_PER_BLOCK,
+				     capacity->ring_slots,
+				     "the rings of all VIPs (two each, with member lists)");
+	return 0;
+}
+
+int config_check(const struct doc_file *doc, const struct config *config, struct err *err)
+{
+	struct check c = {.config = config, .doc = doc, .vips = doc->vips.items, .err = err};
+	const struct doc_health *health = &doc->defaults.policy.health;
+	char path[PLACE_TEXT_MAX];
+	int ret;
+
+	ret = check_interfaces(&c);
+	if (ret == 0)
+		ret = check_health(&c, health, schema_u32(&schema_health, health, HEALTH_KEY_TYPE),
+				   "defaults.health");
+	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
+		ret = check_health(&c, &c.vips[i].policy.health, config->vips[i].health.type,
+				   vip_path(&c, &c.vips[i], ".health", path));
+		if (ret == 0)
+			ret = check_reals(&c, &c.vips[i]);
+	}
+	if (ret == 0)
+		ret = check_names(&c);
+	if (ret == 0)
+		ret = check_services(&c);
+	return ret ? ret : check_capacity(&c);
+}

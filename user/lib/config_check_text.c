@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Texts that must have a certain form: the check functions of config_value.h. */
+#include <ctype.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "config_value.h"
+
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+/* RFC 9110 section 5.6.2, token */
+#define TOKEN_CHARS NAME_CHARS "!#$%&'*+^`|~"
+
+#define VIP_NAME_MAX  63
+#define PATH_TEXT_MAX 255
+#define HTTP_TEXT_MAX 4096
+
+static bool is_made_of(const char *text, const char *chars, size_t max)
+{
+	size_t n = strspn(text, chars);
+
+	return n > 0 && n <= max && text[n] == '\0';
+}
+
+/* Printable ASCII without blanks: nothing that ends a word or a line of a request. */
+static bool is_word(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] > ' ' && text[n] < 0x7f)
+		n++;
+	return n > 0 && n <= HTTP_TEXT_MAX && text[n] == '\0';
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+const char *check_vip_name(const char *text)
+{
+	return is_made_of(text, NAME_CHARS, VIP_NAME_MAX)
+		       ? NULL
+		       : "a name of 1 to 63 letters, digits, '.', '_' or '-'";
+}
+
+/* As the kernel's dev_valid_name(). */
+const char *check_interface_name(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '/' || text[i] == ':' || isspace((unsigned char)text[i]))
+			n = 0;
+	}
+	if (n == 0 || n >= IF_NAMESIZE || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 ||
+	    has_control(text))
+		return "an interface name of 1 to 15 characters without '/', ':' and blanks";
+	return NULL;
+}
+
+const char *check_absolute_path(const char *text)
+{
+	if (text[0] != '/' || strlen(text) > PATH_TEXT_MAX || has_control(text))
+		return "an absolute path of at most 255 characters";
+	return NULL;
+}
+
+const char *check_http_method(const char *text)
+{
+	return is_made_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 16) ? NULL
+								  : "an HTTP method such as GET";
+}
+
+const char *check_http_word(const char *text)
+{
+	return is_word(text) ? NULL : "a host name without blanks";
+}
+
+const char *check_http_path(const char *text)
+{
+	return text[0] == '/' && is_word(text) ? NULL
+					       : "a path that starts with '/' and has no blanks";
+}
+
+const char *check_http_header_name(const char *text)
+{
+	return is_made_of(text, TOKEN_CHARS, PATH_TEXT_MAX) ? NULL : "an HTTP header name";
+}
+
+const char *check_http_header_value(const char *text)
+{
+	if (strlen(text) > HTTP_TEXT_MAX || has_control(text))
+		return "a header value of one line";
+	return NULL;
+}
+
+const char *check_http_body(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && n <= HTTP_TEXT_MAX ? NULL : "a text of 1 to 4096 bytes";
+}

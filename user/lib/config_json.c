@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The configuration as JSON: see config.h. Values are written as YAML takes them ("1h", "10%"), so
+ * the document is a configuration file itself, with every default spelled out.
+ */
+#include <string.h>
+
+#include "addr.h"
+#include "config.h"
+#include "config_value.h"
+
+static json_t *duration(uint32_t ms)
+{
+	char buf[VALUE_TEXT_MAX];
+
+	return json_string(value_format_duration(ms, buf));
+}
+
+static json_t *percent(uint32_t value)
+{
+	return json_sprintf("%u%%", value);
+}
+
+static json_t *address(const struct ip_addr *addr)
+{
+	char buf[ADDR_TEXT_MAX];
+
+	return json_string(addr_format(addr, buf));
+}
+
+static json_t *interfaces_json(const struct config *config)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct interface_spec *interface = &config->interfaces[i];
+
+		json_array_append_new(
+			list, json_pack("{ss ss ss}", "name", interface->name, "attach",
+					"exclusive", "mode",
+					interface->mode == ATTACH_GENERIC ? "generic" : "native"));
+	}
+	return list;
+}
+
+static void set_source(json_t *encap, const char *key, const struct encap_source *source,
+		       uint8_t plain_len)
+{
+	char buf[ADDR_TEXT_MAX];
+
+	if (!source->is_set)
+		return;
+	addr_format(&source->address, buf);
+	json_object_set_new(encap, key,
+			    source->prefix_len == plain_len
+				    ? json_string(buf)
+				    : json_sprintf("%s/%u", buf, source->prefix_len));
+}
+
+static json_t *encap_json(const struct config *config)
+{
+	json_t *encap = json_object();
+
+	set_source(encap, "source4", &config->source4, 32);
+	set_source(encap, "source6", &config->source6, 128);
+	return encap;
+}
+
+/* "Name: value" texts as a mapping. */
+static json_t *headers_json(const struct health_spec *health)
+{
+	json_t *headers = json_object();
+
+	for (size_t i = 0; i < health->n_headers; i++) {
+		const char *text = health->headers[i];
+		size_t name_len = strcspn(text, ":");
+		json_t *value = json_string(text + name_len + 2);
+
+		json_object_setn_new(headers, text, name_len, value);
+	}
+	return headers;
+}
+
+static void set_http(json_t *json, const struct health_spec *health)
+{
+	json_t *expect = json_array();
+
+	for (size_t i = 0; i < health->n_expect; i++)
+		json_array_append_new(expect, json_integer(health->expect[i]));
+	json_object_set_new(json, "method", json_string(health->method));
+	json_object_set_new(json, "host", json_string(health->host));
+	json_object_set_new(json, "path", json_string(health->path));
+	json_object_set_new(json, "headers", headers_json(health));
+	json_object_set_new(json, "expect", expect);
+	if (health->body)
+		json_object_set_new(json, "body", json_string(health->body));
+}
+
+static json_t *health_json(const struct vip_spec *vip)
+{
+	const struct health_spec *health = &vip->health;
+	json_t *json = json_object();
+
+	json_object_set_new(json, "type", json_string(health_type_name(health->type)));
+	json_object_set_new(json, "port", json_integer(health->port ? health->port : vip->port));
+	json_object_set_new(json, "interval", duration(health->interval_ms));
+	json_object_set_new(json, "timeout", duration(health->timeout_ms));
+	json_object_set_new(json, "fall", json_integer(health->fall));
+	json_object_set_new(json, "rise", json_integer(health->rise));
+	json_object_set_new(json, "jitter", percent(health->jitter_percent));
+	if (health->type == HEALTH_TYPE_HTTP)
+		set_http(json, health);
+	return json;
+}
+
+static json_t *reals_json(const struct vip_spec *vip)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < vip->n_reals; i++)
+		json_array_append_new(list, json_pack("{so si sb}", "address",
+						      address(&vip->reals[i].address), "weight",
+						      (int)vip->reals[i].weight, "backup", 0));
+	return list;
+}
+
+static json_t *vip_json(const struct vip_spec *vip)
+{
+	const struct timeouts *t = &vip->timeouts;
+	json_t *json = json_object();
+
+	json_object_set_new(json, "name", json_string(vip->name));
+	json_object_set_new(json, "address", address(&vip->address));
+	json_object_set_new(json, "port", json_integer(vip->port));
+	json_object_set_new(json, "protocol", json_string(protocol_name(vip->protocol)));
+	json_object_set_new(json, "encap", json_string(encap_name(vip->encap)));
+	json_object_set_new(json, "scheduler", json_string(scheduler_name(vip->scheduler)));
+	json_object_set_new(json, "ring", json_integer(vip->ring));
+	json_object_set_new(json, "slow_start", duration(0));
+	json_object_set_new(json, "timeouts",
+			    json_pack("{so so so so}", "tcp", duration(t->tcp_ms), "tcp_closing",
+				      duration(t->tcp_closing_ms), "tcp_unproven",
+				      duration(t->tcp_unproven_ms), "udp", duration(t->udp_ms)));
+	json_object_set_new(json, "on_no_port", json_string(on_no_port_name(vip->on_no_port)));
+	json_object_set_new(json, "health", health_json(vip));
+	json_object_set_new(json, "reals", reals_json(vip));
+	return json;
+}
+
+json_t *config_to_json(const struct config *config)
+{
+	const struct capacity *capacity = &config->capacity;
+	json_t *json = json_object(), *vips = json_array();
+
+	for (size_t i = 0; i < config->n_vips; i++)
+		json_array_append_new(vips, vip_json(&config->vips[i]));
+	json_object_set_new(json, "interfaces", interfaces_json(config));
+	json_object_set_new(json, "bpffs", json_string(config->bpffs));
+	json_object_set_new(json, "encap", encap_json(config));
+	json_object_set_new(json, "capacity",
+			    json_pack("{si si si si}", "flows", (int)capacity->flows, "members",
+				      (int)capacity->members, "vips", (int)capacity->vips,
+				      "ring_slots", (int)capacity->ring_slots));
+	json_object_set_new(
+		json, "guard",
+		json_pack("{so}", "max_removed", percent(config->guard_removed_percent)));
+	json_object_set_new(json, "vips", vips);
+	return json;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Defaults: a VIP's key, else that of `defaults`, else the schema table's. See config_resolve.h. */
+#include "config_resolve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+/* Zeroed; not NULL for n = 0. */
+static void *new_array(size_t n, size_t size)
+{
+	return calloc(n ? n : 1, size);
+}
+
+static int copy_text(const char *text, char **ret_text)
+{
+	*ret_text = strdup(text);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+static uint32_t policy_u32(const struct doc_file *doc, const struct doc_vip *vip, size_t key)
+{
+	if (schema_is_given(vip, key))
+		return schema_u32(&schema_vip, vip, key);
+	return schema_u32(&schema_defaults, &doc->defaults, key);
+}
+
+static uint32_t timeout_ms(const struct doc_file *doc, const struct doc_vip *vip, size_t key)
+{
+	if (schema_is_given(&vip->policy.timeouts, key))
+		return schema_u32(&schema_timeouts, &vip->policy.timeouts, key);
+	return schema_u32(&schema_timeouts, &doc->defaults.policy.timeouts, key);
+}
+
+/* Who says a health key for a VIP of this type: the VIP, `defaults` or nobody (NULL). */
+static const struct doc_health *health_source(const struct doc_file *doc, const struct doc_vip *vip,
+					      uint32_t type, size_t key)
+{
+	if (schema_is_given(&vip->policy.health, key))
+		return &vip->policy.health;
+	if (schema_health.fields[key].health_types & (1u << type))
+		return &doc->defaults.policy.health;
+	return NULL;
+}
+
+static uint32_t health_u32(const struct doc_file *doc, const struct doc_vip *vip, uint32_t type,
+			   size_t key)
+{
+	return schema_u32(&schema_health, health_source(doc, vip, type, key), key);
+}
+
+static int health_text(const struct doc_file *doc, const struct doc_vip *vip, size_t key,
+		       const char *initial, char **ret_text)
+{
+	const struct doc_health *source = health_source(doc, vip, HEALTH_TYPE_HTTP, key);
+	const char *text = initial;
+
+	if (schema_is_given(source, key))
+		text = *(char *const *)((const char *)source + schema_health.fields[key].offset);
+	return text ? copy_text(text, ret_text) : 0;
+}
+
+static int resolve_headers(const struct doc_list *list, struct health_spec *health)
+{
+	health->headers = new_array(list->n, sizeof(*health->headers));
+	if (!health->headers)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->n; i++) {
+		if (copy_text(((char **)list->items)[i], &health->headers[i]) < 0)
+			return -ENOMEM;
+		health->n_headers++;
+	}
+	return 0;
+}
+
+static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
+			struct health_spec *health)
+{
+	const struct doc_health *expect = health_source(doc, vip, HEALTH_TYPE_HTTP,
+							HEALTH_KEY_EXPECT);
+	const struct doc_health *headers = health_source(doc, vip, HEALTH_TYPE_HTTP,
+							 HEALTH_KEY_HEADERS);
+	const struct schema_field *fields = schema_health.fields;
+	char addr[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX + 2];
+
+	/* RFC 9110 section 7.2: an IPv6 address in Host stands in brackets. */
+	addr_format(&vip->address, addr);
+	snprintf(host, sizeof(host), addr_is_v4(&vip->address) ? "%s" : "[%s]", addr);
+	health->expect[0] = 200;
+	health->n_expect = 1;
+	if (schema_is_given(expect, HEALTH_KEY_EXPECT)) {
+		memcpy(health->expect, expect->expect.codes, sizeof(health->expect));
+		health->n_expect = expect->expect.n;
+	}
+	if (health_text(doc, vip, HEALTH_KEY_METHOD, fields[HEALTH_KEY_METHOD].initial_text,
+			&health->method) < 0 ||
+	    health_text(doc, vip, HEALTH_KEY_PATH, fields[HEALTH_KEY_PATH].initial_text,
+			&health->path) < 0 ||
+	    health_text(doc, vip, HEALTH_KEY_HOST, host, &health->host) < 0 ||
+	    health_text(doc, vip, HEALTH_KEY_BODY, NULL, &health->body) < 0)
+		return -ENOMEM;
+	if (schema_is_given(headers, HEALTH_KEY_HEADERS))
+		return resolve_headers(&headers->headers, health);
+	return 0;
+}
+
+static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
+			  struct health_spec *health)
+{
+	uint32_t type = health_u32(doc, vip, HEALTH_TYPE_TCP, HEALTH_KEY_TYPE);
+
+	health->type = type;
+	health->port = (uint16_t)health_u32(doc, vip, type, HEALTH_KEY_PORT);
+	health->interval_ms = health_u32(doc, vip, type, HEALTH_KEY_INTERVAL);
+	health->timeout_ms = health_u32(doc, vip, type, HEALTH_KEY_TIMEOUT);
+	health->fall = health_u32(doc, vip, type, HEALTH_KEY_FALL);
+	health->rise = health_u32(doc, vip, type, HEALTH_KEY_RISE);
+	health->jitter_percent = health_u32(doc, vip, type, HEALTH_KEY_JITTER);
+	return type == HEALTH_TYPE_HTTP ? resolve_http(doc, vip, health) : 0;
+}
+
+static int resolve_reals(const struct doc_vip *from, struct vip_spec *vip)
+{
+	const struct doc_real *reals = from->reals.items;
+
+	vip->reals = new_array(from->reals.n, sizeof(*vip->reals));
+	if (!vip->reals)
+		return -ENOMEM;
+	vip->n_reals = from->reals.n;
+	for (size_t i = 0; i < vip->n_reals; i++) {
+		vip->reals[i].address = reals[i].address;
+		vip->reals[i].weight = schema_u32(&schema_real, &reals[i], REAL_WEIGHT);
+		vip->reals[i].mark = reals[i].self;
+	}
+	return 0;
+}
+
+static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, struct vip_spec *vip)
+{
+	if (copy_text(from->name, &vip->name) < 0)
+		return -ENOMEM;
+	vip->address = from->address;
+	vip->port = (uint16_t)from->port;
+	vip->protocol = (uint8_t)from->protocol;
+	vip->mark = from->self;
+	vip->encap = policy_u32(doc, from, POLICY_ENCAP);
+	vip->scheduler = policy_u32(doc, from, POLICY_SCHEDULER);
+	vip->ring = policy_u32(doc, from, POLICY_RING);
+	vip->on_no_port = policy_u32(doc, from, POLICY_ON_NO_PORT);
+	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
+	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
+	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);
+	vip->timeouts.udp_ms = timeout_ms(doc, from, TIMEOUTS_UDP);
+	if (resolve_health(doc, from, &vip->health) < 0)
+		return -ENOMEM;
+	return resolve_reals(from, vip);
+}
+
+static int resolve_vips(const struct doc_file *doc, struct config *config)
+{
+	const struct doc_vip *vips = doc->vips.items;
+
+	config->vips = new_array(doc->vips.n, sizeof(*config->vips));
+	if (!config->vips)
+		return -ENOMEM;
+	for (size_t i = 0; i < doc->vips.n; i++) {
+		if (resolve_vip(doc, &vips[i], &config->vips[config->n_vips++]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int resolve_interfaces(const struct doc_file *doc, struct config *config)
+{
+	const struct doc_interface *from = doc->interfaces.items;
+
+	config->interfaces = new_array(doc->interfaces.n, sizeof(*config->interfaces));
+	if (!config->interfaces)
+		return -ENOMEM;
+	config->n_interfaces = doc->interfaces.n;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct interface_spec *interface = &config->interfaces[i];
+
+		snprintf(interface->name, sizeof(interface->name), "%s", from[i].name);
+		interface->mode = schema_u32(&schema_interface, &from[i], INTERFACE_MODE);
+		interface->mark = from[i].self;
+	}
+	return 0;
+}
+
+static int resolve_file(const char *file, const struct doc_file *doc, struct config *config)
+{
+	const struct doc_capacity *capacity = &doc->capacity;
+	const char *bpffs = doc->bpffs ? doc->bpffs : schema_file.fields[FILE_BPFFS].initial_text;
+
+	if (copy_text(file, &config->file) < 0 || copy_text(bpffs, &config->bpffs) < 0)
+		return -ENOMEM;
+	config->source4 = doc->encap.source4;
+	config->source6 = doc->encap.source6;
+	config->capacity.flows = schema_u32(&schema_capacity, capacity, CAPACITY_FLOWS);
+	config->capacity.members = schema_u32(&schema_capacity, capacity, CAPACITY_MEMBERS);
+	config->capacity.vips = schema_u32(&schema_capacity, capacity, CAPACITY_VIPS);
+	config->capacity.ring_slots = schema_u32(&schema_capacity, capacity, CAPACITY_RING_SLOTS);
+	config->guard_removed_percent = schema_u32(&schema_guard, &doc->guard, GUARD_MAX_REMOVED);
+	if (resolve_interfaces(doc, config) < 0)
+		return -ENOMEM;
+	return resolve_vips(doc, config);
+}
+
+int config_resolve(const char *file, const struct doc_file *doc, struct config **ret_config)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return -ENOMEM;
+	if (resolve_file(file, doc, config) < 0) {
+		config_free(config);
+		return -ENOMEM;
+	}
+	*ret_config = config;
+	return 0;
+}

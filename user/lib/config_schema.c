@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The schema table: see config_schema.h. */
+#include <netinet/in.h>
+
+#include "config_schema_row.h"
+#include "config_value.h"
+
+static const struct schema_choice attach_choices[] = {CHOICE("exclusive", 0), LATER("shared"), {}};
+
+static const struct schema_choice mode_choices[] = {
+	CHOICE("native", ATTACH_NATIVE), CHOICE("generic", ATTACH_GENERIC), {}};
+
+static const struct schema_choice encap_choices[] = {
+	CHOICE("ipip", ENCAP_IPIP), LATER("gue"), LATER("l2dsr"), {}};
+
+static const struct schema_choice scheduler_choices[] = {
+	CHOICE("maglev", SCHEDULER_MAGLEV),
+	LATER("source"),
+	LATER("rr"),
+	LATER("random"),
+	LATER("lc"),
+	LATER("p2c"),
+	LATER("lrt"),
+	{},
+};
+
+static const struct schema_choice on_no_port_choices[] = {CHOICE("reply", ON_NO_PORT_REPLY),
+							  CHOICE("drop", ON_NO_PORT_DROP),
+							  CHOICE("pass", ON_NO_PORT_PASS),
+							  {}};
+
+static const struct schema_choice protocol_choices[] = {
+	CHOICE("tcp", IPPROTO_TCP), CHOICE("udp", IPPROTO_UDP), {}};
+
+static const struct schema_field interface_fields[] = {
+	[INTERFACE_NAME] = {.key = "name",
+			    .type = SCHEMA_TEXT,
+			    .is_required = true,
+			    .offset = offsetof(struct doc_interface, name),
+			    .check = check_interface_name,
+			    .text = "the kernel's name of the interface that VIP traffic enters"},
+	[INTERFACE_ATTACH] = {.key = "attach",
+			      .type = SCHEMA_CHOICE,
+			      .offset = offsetof(struct doc_interface, attach),
+			      .choices = attach_choices,
+			      .text = "`exclusive`: the only XDP program there; "
+				      "`shared`: beside others through libxdp's dispatcher"},
+	[INTERFACE_MODE] = {.key = "mode",
+			    .type = SCHEMA_CHOICE,
+			    .offset = offsetof(struct doc_interface, mode),
+			    .choices = mode_choices,
+			    .initial = ATTACH_NATIVE,
+			    .text = "`native`: in the driver; `generic`: in the network stack, "
+				    "slow, for drivers without XDP"},
+};
+
+const struct schema_section schema_interface = {
+	.title = "interfaces[]",
+	.text = "Where packets enter. At least one.",
+	.fields = interface_fields,
+	.n_fields = COUNT_OF(interface_fields),
+	.size = sizeof(struct doc_interface),
+};
+
+static const struct schema_field encap_fields[] = {
+	[ENCAP_SOURCE4] = {.key = "source4",
+			   .type = SCHEMA_SOURCE4,
+			   .offset = offsetof(struct doc_encap, source4),
+			   .initial_text = "none; needed for IPv4 reals",
+			   .text = "outer source of tunnel packets to IPv4 reals: an address, or a "
+				   "prefix whose host bits carry flow entropy"},
+	[ENCAP_SOURCE6] = {.key = "source6",
+			   .type = SCHEMA_SOURCE6,
+			   .offset = offsetof(struct doc_encap, source6),
+			   .initial_text = "none; needed for IPv6 reals",
+			   .text = "the same for IPv6 reals"},
+};
+
+const struct schema_section schema_encap = {
+	.title = "encap",
+	.text = "The balancer's own addresses in tunnel headers.",
+	.fields = encap_fields,
+	.n_fields = COUNT_OF(encap_fields),
+	.size = sizeof(struct doc_encap),
+};
+
+static const struct schema_field capacity_fields[] = {
+	[CAPACITY_FLOWS] =
+		{.key = "flows",
+		 .type = SCHEMA_COUNT,
+		 .offset = offsetof(struct doc_capacity, flows),
+		 .min = 1000,
+		 .max = 100000000,
+		 .initial = 1000000,
+		 .text = "flows held at once with at least 99.9 % tracked; 16 bytes each"},
+	[CAPACITY_MEMBERS] = {.key = "members",
+			      .type = SCHEMA_COUNT,
+			      .offset = offsetof(struct doc_capacity, members),
+			      .min = 16,
+			      .max = 1000000,
+			      .initial = 64000,
+			      .text = "reals summed over all VIPs"},
+	[CAPACITY_VIPS] = {.key = "vips",
+			   .type = SCHEMA_COUNT,
+			   .offset = offsetof(struct doc_capacity, vips),
+			   .min = 1,
+			   .max = 65535,
+			   .initial = 4000,
+			   .text = "VIPs"},
+	[CAPACITY_RING_SLOTS] =
+		{.key = "ring_slots",
+		 .type = SCHEMA_COUNT,
+		 .offset = offsetof(struct doc_capacity, ring_slots),
+		 .min = 251,
+		 .max = 1000000000,
+		 .initial = 64000000,
+		 .text = "slots of all rings; a VIP takes twice its `ring` and 4 per "
+			 "real, rounded up to 32; 2 bytes each"},
+};
+
+const struct schema_section schema_capacity = {
+	.title = "capacity",
+	.text = "How much the maps hold; memory is taken at start (`xdplbd --check` prints it).",
+	.fields = capacity_fields,
+	.n_fields = COUNT_OF(capacity_fields),
+	.size = sizeof(struct doc_capacity),
+};
+
+static const struct schema_field guard_fields[] = {
+	[GUARD_MAX_REMOVED] = {.key = "max_removed",
+			       .type = SCHEMA_PERCENT,
+			       .offset = offsetof(struct doc_guard, max_removed),
+			       .min = 1,
+			       .max = 100,
+			       .initial = 100,
+			       .text = "a reload that removes more than this share of the reals is "
+				       "refused unless forced; 100% is off"},
+};
+
+const struct schema_section schema_guard = {
+	.title = "guard",
+	.text = "Protection against a file that lost half of itself.",
+	.fields = guard_fields,
+	.n_fields = COUNT_OF(guard_fields),
+	.size = sizeof(struct doc_guard),
+};
+
+static const struct schema_field timeouts_fields[] = {
+	[TIMEOUTS_TCP] = {.key = "tcp",
+			  .type = SCHEMA_DURATION,
+			  .offset = offsetof(struct doc_timeouts, tcp),
+			  .min = 1 * SECOND,
+			  .max = 24 * HOUR,
+			  .initial = 1 * HOUR,
+			  .text = "idle time after which an established TCP flow is forgotten"},
+	[TIMEOUTS_TCP_CLOSING] = {.key = "tcp_closing",
+				  .type = SCHEMA_DURATION,
+				  .offset = offsetof(struct doc_timeouts, tcp_closing),
+				  .min = 1 * SECOND,
+				  .max = 1 * HOUR,
+				  .initial = 30 * SECOND,
+				  .text = "after the client's FIN or RST"},
+	[TIMEOUTS_TCP_UNPROVEN] = {.key = "tcp_unproven",
+				   .type = SCHEMA_DURATION,
+				   .offset = offsetof(struct doc_timeouts, tcp_unproven),
+				   .min = 1 * SECOND,
+				   .max = 1 * HOUR,
+				   .initial = 30 * SECOND,
+				   .text = "while only one packet of the flow was seen"},
+	[TIMEOUTS_UDP] = {.key = "udp",
+			  .type = SCHEMA_DURATION,
+			  .offset = offsetof(struct doc_timeouts, udp),
+			  .min = 1 * SECOND,
+			  .max = 1 * HOUR,
+			  .initial = 60 * SECOND,
+			  .text = "idle time of a UDP flow"},
+};
+
+const struct schema_section schema_timeouts = {
+	.title = "timeouts",
+	.text = "In `defaults` and in a VIP, key by key.",
+	.fields = timeouts_fields,
+	.n_fields = COUNT_OF(timeouts_fields),
+	.size = sizeof(struct doc_timeouts),
+};
+
+/* The keys that `defaults` and a VIP share; S has a struct doc_policy called policy. */
+#define POLICY_FIELDS(S)                                                                           \
+	[POLICY_ENCAP] = {.key = "encap",                                                          \
+			  .type = SCHEMA_CHOICE,                                                   \
+			  .offset = offsetof(S, policy.encap),                                     \
+			  .choices = encap_choices,                                                \
+			  .initial = ENCAP_IPIP,                                                   \
+			  .text = "how packets travel to the reals"},                              \
+	[POLICY_SCHEDULER] = {.key = "scheduler",                                                  \
+			      .type = SCHEMA_CHOICE,                                               \
+			      .offset = offsetof(S, policy.scheduler),                             \
+			      .choices = scheduler_choices,                                        \
+			      .initial = SCHEDULER_MAGLEV,                                         \
+			      .text = "how a new flow gets its real"},                             \
+	[POLICY_RING] = {.key = "ring",                                                            \
+			 .type = SCHEMA_PRIME,                                                     \
+			 .offset = offsetof(S, policy.ring),                                       \
+			 .min = XDPLB_MIN_RING,                                                    \
+			 .max = XDPLB_MAX_RING,                                                    \
+			 .initial = 65537,                                                         \
+			 .text = "slots of the Maglev table; a prime, 100 times the reals"},       \
+	[POLICY_SLOW_START] = {.key = "slow_start",                                                \
+			       .type = SCHEMA_DURATION,                                            \
+			       .unbuilt = SCHEMA_UNBUILT_UNLESS_ZERO,                              \
+			       .offset = offsetof(S, policy.slow_start),                           \
+			       .max = 1 * HOUR,                                                    \
+			       .text = "time in which a real that came up gets its full weight"},  \
+	[POLICY_TIMEOUTS] = {.key = "timeouts",                                                    \
+			     .type = SCHEMA_MAP,                                                   \
+			     .offset = offsetof(S, policy.timeouts),                               \
+			     .section = &schema_timeouts,                                          \
+			     .text = "when idle flows are forgotten"},                             \
+	[POLICY_ON_NO_PORT] =                                                                      \
+		{.key = "on_no_port",                                                              \
+		 .type = SCHEMA_CHOICE,                                                            \
+		 .offset = offsetof(S, policy.on_no_port),                                         \
+		 .choices = on_no_port_choices,                                                    \
+		 .initial = ON_NO_PORT_REPLY,                                                      \
+		 .text = "a packet to a VIP's address and a port that none serves: `reply` "       \
+			 "(RST, ICMP unreachable; rate limited), `drop` or `pass` to the host"},   \
+	[POLICY_HEALTH] = {.key = "health",                                                        \
+			   .type = SCHEMA_MAP,                                                     \
+			   .offset = offsetof(S, policy.health),                                   \
+			   .section = &schema_health,                                              \
+			   .text = "how reals are probed"}
+
+static const struct schema_field defaults_fields[] = {POLICY_FIELDS(struct doc_defaults)};
+
+const struct schema_section schema_defaults = {
+	.title = "defaults",
+	.text = "For every VIP that does not say otherwise; each key may be set in a VIP too.",
+	.fields = defaults_fields,
+	.n_fields = COUNT_OF(defaults_fields),
+	.size = sizeof(struct doc_defaults),
+};
+
+static const struct schema_field real_fields[] = {
+	[REAL_ADDRESS] = {.key = "address",
+			  .type = SCHEMA_ADDRESS,
+			  .is_required = true,
+			  .offset = offsetof(struct doc_real, address),
+			  .text = "where packets for the VIP are sent; either family"},
+	[REAL_WEIGHT] = {.key = "weight",
+			 .type = SCHEMA_NUMBER,
+			 .offset = offsetof(struct doc_real, weight),
+			 .min = 0,
+			 .max = 65535,
+			 .initial = 100,
+			 .text = "share of new flows, relative to the VIP's other reals; 0: none"},
+	[REAL_BACKUP] = {.key = "backup",
+			 .type = SCHEMA_BOOL,
+			 .unbuilt = SCHEMA_UNBUILT_UNLESS_ZERO,
+			 .offset = offsetof(struct doc_real, backup),
+			 .text = "used only when no other real is up"},
+};
+
+const struct schema_section schema_real = {
+	.title = "reals[]",
+	.text = "In a VIP.",
+	.fields = real_fields,
+	.n_fields = COUNT_OF(real_fields),
+	.size = sizeof(struct doc_real),
+};
+
+static const struct schema_field vip_fields[] = {
+	POLICY_FIELDS(struct doc_vip),
+	[VIP_NAME] = {.key = "name",
+		      .type = SCHEMA_TEXT,
+		      .is_required = true,
+		      .offset = offsetof(struct doc_vip, name),
+		      .check = check_vip_name,
+		      .text = "unique; 1 to 63 letters, digits, `.`, `_`, `-`"},
+	[VIP_ADDRESS] = {.key = "address",
+			 .type = SCHEMA_ADDRESS,
+			 .is_required = true,
+			 .offset = offsetof(struct doc_vip, address),
+			 .text = "IPv4 or IPv6 address that clients connect to"},
+	[VIP_PORT] = {.key = "port",
+		      .type = SCHEMA_PORT,
+		      .is_required = true,
+		      .offset = offsetof(struct doc_vip, port),
+		      .min = 1,
+		      .max = 65535,
+		      .text = "port that clients connect to; `0` (any) and ranges are not "
+			      "supported yet"},
+	[VIP_PROTOCOL] = {.key = "protocol",
+			  .type = SCHEMA_CHOICE,
+			  .is_required = true,
+			  .offset = offsetof(struct doc_vip, protocol),
+			  .choices = protocol_choices,
+			  .text = "transport protocol"},
+	[VIP_REALS] = {.key = "reals",
+		       .type = SCHEMA_LIST,
+		       .section = &schema_real,
+		       .offset = offsetof(struct doc_vip, reals),
+		       .max = XDPLB_MAX_VIP_MEMBERS - 1,
+		       .text = "who serves it; none is allowed, its packets are then dropped and "
+			       "counted"},
+	[VIP_POOL] = {.key = "pool",
+		      .type = SCHEMA_TEXT,
+		      .unbuilt = SCHEMA_UNBUILT,
+		      .text = "the pool that serves it, instead of `reals`"},
+	[VIP_POOLS] = {.key = "pools",
+		       .type = SCHEMA_TEXT,
+		       .unbuilt = SCHEMA_UNBUILT,
+		       .text = "pools and their weights, instead of `reals`"},
+};
+
+const struct schema_section schema_vip = {
+	.title = "vips[]",
+	.text = "What clients connect to. (address, port, protocol) is unique.",
+	.fields = vip_fields,
+	.n_fields = COUNT_OF(vip_fields),
+	.size = sizeof(struct doc_vip),
+};
+
+static const struct schema_field file_fields[] = {
+	[FILE_INTERFACES] = {.key = "interfaces",
+			     .type = SCHEMA_LIST,
+			     .is_required = true,
+			     .section = &schema_interface,
+			     .offset = offsetof(struct doc_file, interfaces),
+			     .min = 1,
+			     .max = XDPLB_MAX_INTERFACES - 1,
+			     .text = "where packets enter"},
+	[FILE_BPFFS] = {.key = "bpffs",
+			.type = SCHEMA_TEXT,
+			.offset = offsetof(struct doc_file, bpffs),
+			.check = check_absolute_path,
+			.initial_text = "/sys/fs/bpf/xdplb",
+			.text = "directory of the pinned program, links and maps"},
+	[FILE_METRICS] = {.key = "metrics",
+			  .type = SCHEMA_MAP,
+			  .unbuilt = SCHEMA_UNBUILT,
+			  .text = "where /metrics and the stats page listen"},
+	[FILE_ENCAP] = {.key = "encap",
+			.type = SCHEMA_MAP,
+			.section = &schema_encap,
+			.offset = offsetof(struct doc_file, encap),
+			.text = "outer source addresses"},
+	[FILE_CAPACITY] = {.key = "capacity",
+			   .type = SCHEMA_MAP,
+			   .section = &schema_capacity,
+			   .offset = offsetof(struct doc_file, capacity),
+			   .text = "how much the maps hold"},
+	[FILE_GUARD] = {.key = "guard",
+			.type = SCHEMA_MAP,
+			.section = &schema_guard,
+			.offset = offsetof(struct doc_file, guard),
+			.text = "what a reload may not do unasked"},
+	[FILE_DEFAULTS] = {.key = "defaults",
+			   .type = SCHEMA_MAP,
+			   .section = &schema_defaults,
+			   .offset = offsetof(struct doc_file, defaults),
+			   .text = "for VIPs that do not say otherwise"},
+	[FILE_POOLS] = {.key = "pools",
+			.type = SCHEMA_TEXT,
+			.unbuilt = SCHEMA_UNBUILT,
+			.text = "named lists of reals that VIPs share"},
+	[FILE_VIPS] = {.key = "vips",
+		       .type = SCHEMA_LIST,
+		       .section = &schema_vip,
+		       .offset = offsetof(struct doc_file, vips),
+		       .max = 65535,
+		       .text = "what clients connect to"},
+};
+
+const struct schema_section schema_file = {
+	.title = "Top level",
+	.text = "A mapping of these keys.",
+	.fields = file_fields,
+	.n_fields = COUNT_OF(file_fields),
+	.size = sizeof(struct doc_file),
+};

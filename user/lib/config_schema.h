@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one schema table of the configuration file, and the shapes a file is read into before
+ * defaults apply. A row says a key's name, type, bounds, default and meaning; the reader, the JSON
+ * Schema and the reference are made from it. To add a setting: add its enum, its slot in the
+ * struct doc_x and its row in config_schema.c.
+ *
+ * Every struct doc_x starts with `self` and `at`: where the mapping and where each key's value
+ * stand in the file. A line of 0 says that the key was not given.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+
+enum schema_type {
+	SCHEMA_MAP, /* struct doc_x of `section`, embedded */
+	SCHEMA_LIST, /* struct doc_list of `section` */
+	SCHEMA_TEXT, /* char *, owned */
+	SCHEMA_CHOICE, /* uint32_t */
+	SCHEMA_NUMBER, /* uint32_t */
+	SCHEMA_PRIME, /* uint32_t */
+	SCHEMA_COUNT, /* uint32_t; takes k and M */
+	SCHEMA_PORT, /* uint32_t */
+	SCHEMA_DURATION, /* uint32_t, ms */
+	SCHEMA_PERCENT, /* uint32_t */
+	SCHEMA_BOOL, /* uint32_t */
+	SCHEMA_ADDRESS, /* struct ip_addr */
+	SCHEMA_SOURCE4, /* struct encap_source */
+	SCHEMA_SOURCE6, /* struct encap_source */
+	SCHEMA_STATUS, /* struct doc_status: a status code or a list of them */
+	SCHEMA_HEADERS, /* struct doc_list of char *: a mapping of names to values */
+};
+
+/* What of a key is not built yet, and so refused. */
+enum schema_unbuilt {
+	SCHEMA_BUILT = 0,
+	SCHEMA_UNBUILT, /* the key as a whole */
+	SCHEMA_UNBUILT_UNLESS_ZERO, /* any value but 0 or false */
+};
+
+struct schema_choice {
+	const char *name; /* NULL ends the list */
+	uint32_t value;
+	bool is_unbuilt;
+};
+
+struct schema_section;
+
+struct schema_field {
+	const char *key;
+	const char *text; /* its meaning, for people */
+	enum schema_type type;
+	enum schema_unbuilt unbuilt;
+	bool is_required;
+	size_t offset; /* of the value in the section's struct */
+	uint32_t min; /* of numbers, in the unit that is stored; of lists, items */
+	uint32_t max;
+	uint32_t initial; /* of numbers and choices: the default */
+	const char *initial_text; /* of texts: the default; of others: how to describe it */
+	const struct schema_choice *choices;
+	const struct schema_section *section;
+	/* NULL if the text is fine, else what was expected */
+	const char *(*check)(const char *text);
+	uint32_t health_types; /* of health keys: bits (1 << enum health_type) it belongs to */
+};
+
+struct schema_section {
+	const char *title;
+	const char *text;
+	const struct schema_field *fields;
+	size_t n_fields;
+	size_t size; /* of its struct */
+};
+
+/* ---- What a file says ---------------------------------------------------------------------- */
+
+struct doc_list {
+	void *items;
+	size_t n;
+	size_t room;
+};
+
+struct doc_status {
+	uint16_t codes[HEALTH_EXPECT_MAX];
+	size_t n;
+};
+
+enum { INTERFACE_NAME, INTERFACE_ATTACH, INTERFACE_MODE, INTERFACE_KEYS };
+
+struct doc_interface {
+	struct mark self;
+	struct mark at[INTERFACE_KEYS];
+	char *name;
+	uint32_t attach;
+	uint32_t mode;
+};
+
+enum { ENCAP_SOURCE4, ENCAP_SOURCE6, ENCAP_KEYS };
+
+struct doc_encap {
+	struct mark self;
+	struct mark at[ENCAP_KEYS];
+	struct encap_source source4;
+	struct encap_source source6;
+};
+
+enum { CAPACITY_FLOWS, CAPACITY_MEMBERS, CAPACITY_VIPS, CAPACITY_RING_SLOTS, CAPACITY_KEYS };
+
+struct doc_capacity {
+	struct mark self;
+	struct mark at[CAPACITY_KEYS];
+	uint32_t flows;
+	uint32_t members;
+	uint32_t vips;
+	uint32_t ring_slots;
+};
+
+enum { GUARD_MAX_REMOVED, GUARD_KEYS };
+
+struct doc_guard {
+	struct mark self;
+	struct mark at[GUARD_KEYS];
+	uint32_t max_removed;
+};
+
+enum { TIMEOUTS_TCP, TIMEOUTS_TCP_CLOSING, TIMEOUTS_TCP_UNPROVEN, TIMEOUTS_UDP, TIMEOUTS_KEYS };
+
+struct doc_timeouts {
+	struct mark self;
+	struct mark at[TIMEOUTS_KEYS];
+	uint32_t tcp;
+	uint32_t tcp_closing;
+	uint32_t tcp_unproven;
+	uint32_t udp;
+};
+
+enum {
+	HEALTH_KEY_TYPE,
+	HEALTH_KEY_PORT,
+	HEALTH_KEY_INTERVAL,
+	HEALTH_KEY_TIMEOUT,
+	HEALTH_KEY_FALL,
+	HEALTH_KEY_RISE,
+	HEALTH_KEY_JITTER,
+	HEALTH_KEY_METHOD,
+	HEALTH_KEY_HOST,
+	HEALTH_KEY_PATH,
+	HEALTH_KEY_HEADERS,
+	HEALTH_KEY_EXPECT,
+	HEALTH_KEY_BODY,
+	HEALTH_KEY_SNI,
+	HEALTH_KEY_CA,
+	HEALTH_KEY_CERT,
+	HEALTH_KEY_KEY,
+	HEALTH_KEY_VERIFY,
+	HEALTH_KEY_SERVICE,
+	HEALTH_KEY_TLS,
+	HEALTH_KEY_COMMAND,
+	HEALTH_KEY_SEND,
+	HEALTH_KEY_NAME,
+	HEALTH_KEY_RRTYPE,
+	HEALTH_KEYS
+};
+
+struct doc_health {
+	struct mark self;
+	struct mark at[HEALTH_KEYS];
+	uint32_t type;
+	uint32_t port;
+	uint32_t interval;
+	uint32_t timeout;
+	uint32_t fall;
+	uint32_t rise;
+	uint32_t jitter;
+	char *method;
+	char *host;
+	char *path;
+	struct doc_list headers;
+	struct doc_status expect;
+	char *body;
+};
+
+/* Keys of `defaults`, which every VIP takes too; they come first in enum vip keys. */
+enum {
+	POLICY_ENCAP,
+	POLICY_SCHEDULER,
+	POLICY_RING,
+	POLICY_SLOW_START,
+	POLICY_TIMEOUTS,
+	POLICY_ON_NO_PORT,
+	POLICY_HEALTH,
+	POLICY_KEYS
+};
+
+struct doc_policy {
+	uint32_t encap;
+	uint32_t scheduler;
+	uint32_t ring;
+	uint32_t slow_start;
+	struct doc_timeouts timeouts;
+	uint32_t on_no_port;
+	struct doc_health health;
+};
+
+struct doc_defaults {
+	struct mark self;
+	struct mark at[POLICY_KEYS];
+	struct doc_policy policy;
+};
+
+enum { REAL_ADDRESS, REAL_WEIGHT, REAL_BACKUP, REAL_KEYS };
+
+struct doc_real {
+	struct mark self;
+	struct mark at[REAL_KEYS];
+	struct ip_addr address;
+	uint32_t weight;
+	uint32_t backup;
+};
+
+enum {
+	VIP_NAME = POLICY_KEYS,
+	VIP_ADDRESS,
+	VIP_PORT,
+	VIP_PROTOCOL,
+	VIP_REALS,
+	VIP_POOL,
+	VIP_POOLS,
+	VIP_KEYS
+};
+
+struct doc_vip {
+	struct mark self;
+	struct mark at[VIP_KEYS];
+	struct doc_policy policy;
+	char *name;
+	struct ip_addr address;
+	uint32_t port;
+	uint32_t protocol;
+	struct doc_list reals; /* struct doc_real */
+};
+
+enum {
+	FILE_INTERFACES,
+	FILE_BPFFS,
+	FILE_METRICS,
+	FILE_ENCAP,
+	FILE_CAPACITY,
+	FILE_GUARD,
+	FILE_DEFAULTS,
+	FILE_POOLS,
+	FILE_VIPS,
+	FILE_KEYS
+};
+
+struct doc_file {
+	struct mark self;
+	struct mark at[FILE_KEYS];
+	struct doc_list interfaces; /* struct doc_interface */
+	char *bpffs;
+	struct doc_encap encap;
+	struct doc_capacity capacity;
+	struct doc_guard guard;
+	struct doc_defaults defaults;
+	struct doc_list vips; /* struct doc_vip */
+};
+
+extern const struct schema_section schema_file;
+extern const struct schema_section schema_interface;
+extern const struct schema_section schema_encap;
+extern const struct schema_section schema_capacity;
+extern const struct schema_section schema_guard;
+extern const struct schema_section schema_defaults;
+extern const struct schema_section schema_timeouts;
+extern const struct schema_section schema_health;
+extern const struct schema_section schema_vip;
+extern const struct schema_section schema_real;
+
+/* Where the values of a struct doc_x stand, by key. */
+static inline struct mark *schema_marks(const struct schema_section *section, void *item)
+{
+	return (struct mark *)item + 1;
+}
+
+/* item may be NULL: nothing is given. */
+static inline bool schema_is_given(const void *item, size_t key)
+{
+	return item && ((const struct mark *)item + 1)[key].line != 0;
+}
+
+/* A number, duration or choice as given in item (may be NULL), else the row's default. */
+uint32_t schema_u32(const struct schema_section *section, const void *item, size_t key);
+
+/* Frees what item owns, not item itself. */
+void schema_clear(const struct schema_section *section, void *item);

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Scalars and their units: see config_value.h. */
+#include "config_value.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+struct unit {
+	const char *name;
+	uint32_t factor;
+};
+
+/* Largest first; the empty name is the unit that is stored. */
+static const struct unit duration_units[] = {
+	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {}};
+static const struct unit count_units[] = {{"M", 1000000}, {"k", 1000}, {"", 1}, {}};
+static const struct unit percent_units[] = {{"%", 1}, {}};
+static const struct unit no_units[] = {{"", 1}, {}};
+
+static const struct unit *units_of(enum schema_type type)
+{
+	switch (type) {
+	case SCHEMA_DURATION:
+		return duration_units;
+	case SCHEMA_COUNT:
+		return count_units;
+	case SCHEMA_PERCENT:
+		return percent_units;
+	default:
+		return no_units;
+	}
+}
+
+/* Decimal digits without a leading zero (which is octal in YAML 1.1), at most ten. */
+static int parse_digits(const char *text, uint64_t *ret_value, const char **ret_end)
+{
+	uint64_t value = 0;
+	size_t n = strspn(text, "0123456789");
+
+	if (n == 0 || n > 10 || (n > 1 && text[0] == '0'))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	*ret_value = value;
+	*ret_end = text + n;
+	return 0;
+}
+
+static int parse_number(const struct schema_field *field, const char *text, uint32_t *ret_value)
+{
+	const struct unit *unit = units_of(field->type);
+	const char *end;
+	uint64_t value;
+
+	if (parse_digits(text, &value, &end) < 0)
+		return -EINVAL;
+	while (unit->name && strcmp(end, unit->name) != 0)
+		unit++;
+	if (!unit->name)
+		return -EINVAL;
+	value *= unit->factor;
+	if (value < field->min || value > field->max)
+		return -EINVAL;
+	*ret_value = (uint32_t)value;
+	return 0;
+}
+
+static bool is_prime(uint32_t n)
+{
+	for (uint32_t i = 2; (uint64_t)i * i <= n; i++) {
+		if (n % i == 0)
+			return false;
+	}
+	return n >= 2;
+}
+
+/* A whole word for a port that interface.md knows and this version does not: any, or a range. */
+static int port_unbuilt(const char *text, struct err *why)
+{
+	const char *end;
+	uint64_t port;
+
+	if (parse_digits(text, &port, &end) < 0)
+		return 0;
+	if (port == 0 && *end == '\0')
+		return err_set(why, EOPNOTSUPP, "port 0 (any port)");
+	if (*end == '-' && parse_digits(end + 1, &port, &end) == 0 && *end == '\0')
+		return err_set(why, EOPNOTSUPP, "a range of ports");
+	return 0;
+}
+
+static int parse_choice(const struct schema_field *field, const char *text, uint32_t *ret_value,
+			struct err *why)
+{
+	for (const struct schema_choice *c = field->choices; c->name; c++) {
+		if (strcmp(c->name, text) != 0)
+			continue;
+		if (c->is_unbuilt)
+			return err_set(why, EOPNOTSUPP, "%s", text);
+		*ret_value = c->value;
+		return 0;
+	}
+	value_expected(field, why);
+	return -EINVAL;
+}
+
+static const char *v4_kind(const struct ip_addr *a)
+{
+	const __u8 *b = &a->b[12];
+
+	if (a->w[3] == 0)
+		return "unspecified";
+	if (b[0] == 127)
+		return "loopback";
+	if ((b[0] & 0xf0) == 0xe0)
+		return "multicast";
+	if (a->w[3] == 0xffffffff)
+		return "broadcast";
+	return NULL;
+}
+
+static const char *v6_kind(const struct ip_addr *a)
+{
+	static const struct ip_addr loopback = {.b[15] = 1};
+
+	if (addr_is_zero(a))
+		return "unspecified";
+	if (addr_equal(a, &loopback))
+		return "loopback";
+	if (a->b[0] == 0xff)
+		return "multicast";
+	if (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80)
+		return "link-local";
+	return NULL;
+}
+
+/* An address that packets can be sent to and from. */
+static int parse_unicast(const char *text, const char *what, struct ip_addr *ret_addr,
+			 struct err *why)
+{
+	const char *kind;
+	struct ip_addr a;
+
+	if (addr_parse(text, &a) < 0) {
+		if (strncasecmp(text, "::ffff:", 7) == 0)
+			return err_set(why, EINVAL,
+				       "expected %s (an IPv4 address is written without ::ffff:)",
+				       what);
+		return err_set(why, EINVAL, "expected %s", what);
+	}
+	kind = addr_is_v4(&a) ? v4_kind(&a) : v6_kind(&a);
+	if (kind)
+		return err_set(why, EINVAL, "expected a unicast address (not %s)", kind);
+	*ret_addr = a;
+	return 0;
+}
+
+/* Splits "ADDRESS/LENGTH"; false if text has not that form. Without "/", ret_len is -1. */
+static bool split_prefix(const char *text, char *ret_addr, int *ret_len)
+{
+	const char *slash = strchr(text, '/');
+	size_t n = slash ? (size_t)(slash - text) : strlen(text);
+	const char *end;
+	uint64_t len;
+
+	if (n >= ADDR_TEXT_MAX)
+		return false;
+	*ret_len = -1;
+	if (slash) {
+		if (parse_digits(slash + 1, &len, &end) < 0 || *end != '\0' || len > 128)
+			return false;
+		*ret_len = (int)len;
+	}
+	memcpy(ret_addr, text, n);
+	ret_addr[n] = '\0';
+	return true;
+}
+
+static int parse_address(const char *text, struct ip_addr *ret_addr, struct err *why)
+{
+	char addr_text[ADDR_TEXT_MAX];
+	struct ip_addr a;
+	int len;
+
+	if (split_prefix(text, addr_text, &len) && len >= 0 && addr_parse(addr_text, &a) == 0)
+		return err_set(why, EOPNOTSUPP, "a prefix as address");
+	return parse_unicast(text, "an IP address", ret_addr, why);
+}
+
+/* Bits of a prefix of a family, len counted from that family's first bit. */
+static bool has_host_bits(const struct ip_addr *a, int first_bit, int len)
+{
+	for (int bit = first_bit + len; bit < 128; bit++) {
+		if (a->b[bit / 8] & (0x80 >> (bit % 8)))
+			return true;
+	}
+	return false;
+}
+
+static int parse_source(const struct schema_field *field, const char *text,
+			struct encap_source *ret_source, struct err *why)
+{
+	bool is_v4 = field->type == SCHEMA_SOURCE4;
+	int max = is_v4 ? 32 : 128, min = is_v4 ? 8 : 32, len;
+	struct encap_source source = {.is_set = true};
+	char addr_text[ADDR_TEXT_MAX], what[64];
+	int r;
+
+	value_expected(field, why);
+	if (!split_prefix(text, addr_text, &len))
+		return -EINVAL;
+	snprintf(what, sizeof(what), "an %s address or prefix", is_v4 ? "IPv4" : "IPv6");
+	r = parse_unicast(addr_text, what, &source.address, why);
+	if (r < 0)
+		return r;
+	if (addr_is_v4(&source.address) != is_v4)
+		return err_set(why, EINVAL, "expected %s", what);
+	if (len >= 0 && (len < min || len > max))
+		return err_set(why, EINVAL, "expected a prefix length from %d to %d", min, max);
+	source.prefix_len = (uint8_t)(len < 0 ? max : len);
+	if (has_host_bits(&source.address, 128 - max, source.prefix_len))
+		return err_set(why, EINVAL, "expected a prefix without host bits");
+	*ret_source = source;
+	return 0;
+}
+
+static int parse_bool(const char *text, uint32_t *ret_value)
+{
+	if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+		return -EINVAL;
+	*ret_value = text[0] == 't';
+	return 0;
+}
+
+static int parse_text(const struct schema_field *field, const char *text, char **ret_text,
+		      struct err *why)
+{
+	const char *expected = field->check ? field->check(text) : NULL;
+
+	if (expected)
+		return err_set(why, EINVAL, "expected %s", expected);
+	*ret_text = strdup(text);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+static int parse_status(const struct schema_field *field, const char *text,
+			struct doc_status *status, struct err *why)
+{
+	uint32_t code;
+
+	value_expected(field, why);
+	if (parse_number(field, text, &code) < 0)
+		return -EINVAL;
+	if (status->n == HEALTH_EXPECT_MAX)
+		return err_set(why, EINVAL, "expected at most %d status codes", HEALTH_EXPECT_MAX);
+	status->codes[status->n++] = (uint16_t)code;
+	return 0;
+}
+
+static int parse_u32(const struct schema_field *field, const char *text, uint32_t *ret_value,
+		     struct err *why)
+{
+	uint32_t value;
+	int r = 0;
+
+	if (field->type == SCHEMA_CHOICE)
+		return parse_choice(field, text, ret_value, why);
+	if (field->type == SCHEMA_PORT)
+		r = port_unbuilt(text, why);
+	if (r < 0)
+		return r;
+	value_expected(field, why);
+	r = field->type == SCHEMA_BOOL ? parse_bool(text, &value)
+				       : parse_number(field, text, &value);
+	if (r < 0 && text[0] == '0' && isdigit((unsigned char)text[1]))
+		return err_set(why, EINVAL, "expected a number without leading zeros");
+	if (r < 0 || (field->type == SCHEMA_PRIME && !is_prime(value)))
+		return -EINVAL;
+	if (field->unbuilt == SCHEMA_UNBUILT_UNLESS_ZERO && value != 0)
+		return err_set(why, EOPNOTSUPP, "%s", field->text);
+	*ret_value = value;
+	return 0;
+}
+
+int value_parse(const struct schema_field *field, const char *text, void *slot, struct err *why)
+{
+	switch (field->type) {
+	case SCHEMA_TEXT:
+		return parse_text(field, text, slot, why);
+	case SCHEMA_ADDRESS:
+		return parse_address(text, slot, why);
+	case SCHEMA_SOURCE4:
+	case SCHEMA_SOURCE6:
+		return parse_source(field, text, slot, why);
+	case SCHEMA_STATUS:
+		return parse_status(field, text, slot, why);
+	case SCHEMA_MAP:
+	case SCHEMA_LIST:
+	case SCHEMA_HEADERS:
+		value_expected(field, why);
+		return -EINVAL;
+	default:
+		return parse_u32(field, text, slot, why);
+	}
+}
+
+static void expected_choice(const struct schema_field *field, struct err *why)
+{
+	size_t len;
+
+	err_set(why, EINVAL, "expected");
+	for (const struct schema_choice *c = field->choices; c->name; c++) {
+		len = strlen(why->text);
+		if (!c->is_unbuilt)
+			snprintf(why->text + len, sizeof(why->text) - len, "%s %s",
+				 c == field->choices ? "" : " or", c->name);
+	}
+}
+
+static void expected_number(const struct schema_field *field, const char *what, struct err *why)
+{
+	char min[VALUE_TEXT_MAX], max[VALUE_TEXT_MAX];
+
+	err_set(why, EINVAL, "expected %s from %s to %s", what,
+		value_format(field, field->min, min), value_format(field, field->max, max));
+}
+
+void value_expected(const struct schema_field *field, struct err *why)
+{
+	static const char *const numbers[] = {
+		[SCHEMA_NUMBER] = "a number",	   [SCHEMA_PRIME] = "a prime",
+		[SCHEMA_COUNT] = "a count",	   [SCHEMA_PORT] = "a port",
+		[SCHEMA_DURATION] = "a duration",  [SCHEMA_PERCENT] = "a percentage",
+		[SCHEMA_STATUS] = "a status code",
+	};
+	static const char *const others[] = {
+		[SCHEMA_MAP] = "a mapping",
+		[SCHEMA_LIST] = "a list",
+		[SCHEMA_TEXT] = "a text",
+		[SCHEMA_BOOL] = "true or false",
+		[SCHEMA_ADDRESS] = "an IP address",
+		[SCHEMA_SOURCE4] = "an IPv4 address or prefix",
+		[SCHEMA_SOURCE6] = "an IPv6 address or prefix",
+		[SCHEMA_HEADERS] = "a mapping of header names to values",
+	};
+
+	if (field->type == SCHEMA_CHOICE)
+		expected_choice(field, why);
+	else if (field->type < sizeof(numbers) / sizeof(numbers[0]) && numbers[field->type])
+		expected_number(field, numbers[field->type], why);
+	else
+		err_set(why, EINVAL, "expected %s", others[field->type]);
+}
+
+static const char *format_units(const struct unit *unit, uint32_t value, char *buf)
+{
+	while (value % unit->factor != 0 || (value == 0 && unit[1].name))
+		unit++;
+	snprintf(buf, VALUE_TEXT_MAX, "%u%s", value / unit->factor, unit->name);
+	return buf;
+}
+
+const char *value_format_duration(uint32_t ms, char *buf)
+{
+	return ms ? format_units(duration_units, ms, buf) : "0s";
+}
+
+const char *value_format_count(uint32_t count, char *buf)
+{
+	return format_units(count_units, count, buf);
+}
+
+const char *value_format(const struct schema_field *field, uint32_t value, char *buf)
+{
+	if (field->type == SCHEMA_BOOL)
+		return value ? "true" : "false";
+	if (field->type == SCHEMA_DURATION)
+		return value_format_duration(value, buf);
+	if (field->type != SCHEMA_CHOICE)
+		return format_units(units_of(field->type), value, buf);
+	for (const struct schema_choice *c = field->choices; c->name; c++) {
+		if (c->value == value && !c->is_unbuilt)
+			return c->name;
+	}
+	return "?";
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Names, look-ups and the end of a configuration: see model.h. */
+#include "model.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+const struct vip_spec *config_find_vip(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_vips; i++) {
+		if (strcmp(config->vips[i].name, name) == 0)
+			return &config->vips[i];
+	}
+	return NULL;
+}
+
+const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address)
+{
+	for (size_t i = 0; i < vip->n_reals; i++) {
+		if (addr_equal(&vip->reals[i].address, address))
+			return &vip->reals[i];
+	}
+	return NULL;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	if (!a || !b)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+bool health_spec_equal(const struct health_spec *a, const struct health_spec *b)
+{
+	if (a->type != b->type || a->port != b->port || a->interval_ms != b->interval_ms ||
+	    a->timeout_ms != b->timeout_ms || a->fall != b->fall || a->rise != b->rise ||
+	    a->jitter_percent != b->jitter_percent)
+		return false;
+	if (!text_equal(a->method, b->method) || !text_equal(a->host, b->host) ||
+	    !text_equal(a->path, b->path) || !text_equal(a->body, b->body))
+		return false;
+	if (a->n_expect != b->n_expect || a->n_headers != b->n_headers)
+		return false;
+	for (size_t i = 0; i < a->n_expect; i++) {
+		if (a->expect[i] != b->expect[i])
+			return false;
+	}
+	for (size_t i = 0; i < a->n_headers; i++) {
+		if (!text_equal(a->headers[i], b->headers[i]))
+			return false;
+	}
+	return true;
+}
+
+static void health_spec_clear(struct health_spec *health)
+{
+	free(health->method);
+	free(health->host);
+	free(health->path);
+	free(health->body);
+	for (size_t i = 0; i < health->n_headers; i++)
+		free(health->headers[i]);
+	free(health->headers);
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (size_t i = 0; i < config->n_vips; i++) {
+		free(config->vips[i].name);
+		health_spec_clear(&config->vips[i].health);
+		free(config->vips[i].reals);
+	}
+	free(config->vips);
+	free(config->interfaces);
+	free(config->bpffs);
+	free(config->file);
+	free(config);
+}
+
+const char *protocol_name(uint8_t protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	default:
+		return "?";
+	}
+}
+
+const char *scheduler_name(enum scheduler scheduler)
+{
+	switch (scheduler) {
+	case SCHEDULER_MAGLEV:
+		return "maglev";
+	}
+	return "?";
+}
+
+const char *encap_name(enum xdplb_encap encap)
+{
+	switch (encap) {
+	case ENCAP_IPIP:
+		return "ipip";
+	case ENCAP_GUE:
+		return "gue";
+	case ENCAP_L2DSR:
+		return "l2dsr";
+	}
+	return "?";
+}
+
+const char *on_no_port_name(enum xdplb_on_no_port policy)
+{
+	switch (policy) {
+	case ON_NO_PORT_REPLY:
+		return "reply";
+	case ON_NO_PORT_DROP:
+		return "drop";
+	case ON_NO_PORT_PASS:
+		return "pass";
+	}
+	return "?";
+}
+
+const char *health_type_name(enum health_type type)
+{
+	switch (type) {
+	case HEALTH_TYPE_TCP:
+		return "tcp";
+	case HEALTH_TYPE_HTTP:
+		return "http";
+	case HEALTH_TYPE_NONE:
+		return "none";
+	}
+	return "?";
+}
