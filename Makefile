@@ -150,6 +150,7 @@ $(OUT)/xdplb-receiver: $(call obj,$(RECEIVER_SRC)) $(LIB)
 # A unit test may test a pure piece of the daemon, of ctl or of the receiver: everything there but main.
 DAEMON_TESTABLE := $(filter-out %/main.o,$(call obj,$(DAEMON_SRC)))
 RECEIVER_TESTABLE := $(filter-out %/main.o,$(call obj,$(RECEIVER_SRC)))
+CTL_TESTABLE := $(filter-out %/main.o,$(call obj,$(CTL_SRC)))
 
 $(OUT)/libdaemon.a: $(DAEMON_TESTABLE)
 	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
@@ -157,10 +158,14 @@ $(OUT)/libdaemon.a: $(DAEMON_TESTABLE)
 $(OUT)/libreceiver.a: $(RECEIVER_TESTABLE)
 	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-$(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIB) $(OUT)/libdaemon.a $(OUT)/libreceiver.a
+$(OUT)/libctl.a: $(CTL_TESTABLE)
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIB) $(OUT)/libdaemon.a $(OUT)/libreceiver.a \
+		      $(OUT)/libctl.a
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@ \
-		-lcmocka $(call pkg_libs,$(LIBS_DAEMON)) -lm
+		-lcmocka $(call pkg_libs,$(LIBS_DAEMON) $(LIBS_CTL)) -lm
 
 $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB)
 	@mkdir -p $(@D)

@@ -101,11 +101,6 @@ static unsigned int get_vips(struct call *call)
 	return reply_snapshot(call, render_vips, false);
 }
 
-static unsigned int get_health(struct call *call)
-{
-	return reply_snapshot(call, render_health, false);
-}
-
 static unsigned int get_flow_count(struct call *call)
 {
 	return reply_snapshot(call, render_flow_count, true);
@@ -164,13 +159,25 @@ static unsigned int render_one_vip(struct call *call, const struct snapshot *s)
 	return vip ? done(call, render_vip(s, vip)) : fail_no_vip(call, call->args[0]);
 }
 
-static unsigned int render_reals_of(struct call *call, const struct snapshot *s)
+/* An array of all VIPs' things, or of those of the VIP that the query names. */
+static unsigned int render_of_vip(struct call *call, const struct snapshot *s,
+				  json_t *(*render)(const struct snapshot *, const char *vip))
 {
 	const char *vip = http_request_query(call->request, "vip");
 
 	if (vip && !find_vip(s, vip))
 		return fail_no_vip(call, vip);
-	return done(call, render_reals(s, vip));
+	return done(call, render(s, vip));
+}
+
+static unsigned int render_reals_of(struct call *call, const struct snapshot *s)
+{
+	return render_of_vip(call, s, render_reals);
+}
+
+static unsigned int render_health_of(struct call *call, const struct snapshot *s)
+{
+	return render_of_vip(call, s, render_health);
 }
 
 static unsigned int render_one_real(struct call *call, const struct snapshot *s)
@@ -217,6 +224,11 @@ static unsigned int get_vip(struct call *call)
 static unsigned int get_reals(struct call *call)
 {
 	return reply_part(call, render_reals_of);
+}
+
+static unsigned int get_health(struct call *call)
+{
+	return reply_part(call, render_health_of);
 }
 
 static unsigned int get_real(struct call *call)
@@ -365,7 +377,7 @@ static const struct route routes[] = {
 	{"POST", "/v1/reals/{vip}/{address}/disable", "", NULL, "Move its flows away at once",
 	 post_disable},
 	{"POST", "/v1/reals/{vip}/{address}/enable", "", NULL, "Use it again", post_enable},
-	{"GET", "/v1/health", "", NULL, "Probes and their last results", get_health},
+	{"GET", "/v1/health", "vip", NULL, "Probes and their last results", get_health},
 	{"GET", "/v1/stats", "per_cpu", NULL, "Packets by verdict and reason", get_stats},
 	{"GET", "/v1/flows/count", "", NULL, "Flows, counted now", get_flow_count},
 	{"GET", "/v1/config", "", NULL, "The running configuration", get_config},

@@ -245,13 +245,15 @@ json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)
 	return object;
 }
 
-json_t *render_health(const struct snapshot *s)
+json_t *render_health(const struct snapshot *s, const char *vip)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < s->n_reals; i++) {
-		if (!s->reals[i].is_removed)
-			json_array_append_new(array, health_to_json(s, &s->reals[i]));
+		const struct snapshot_real *real = &s->reals[i];
+
+		if (!real->is_removed && (!vip || strcmp(real->vip, vip) == 0))
+			json_array_append_new(array, health_to_json(s, real));
 	}
 	return array;
 }
