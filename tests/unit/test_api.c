@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The API's routes over a controller that only takes notes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/api.h"
+#include "lib/addr.h"
+
+/* ---- The controller and the query string, as the test wants them --------------------------- */
+
+static struct {
+	int result; /* what the next change returns */
+	const char *called;
+	bool is_forced;
+	bool has_scanned;
+	enum admin_state admin;
+	char vip[32];
+	char name[64];
+	char text[64];
+} fake;
+
+static const char *query_key, *query_value;
+
+const char *http_request_query(const struct http_request *request, const char *key)
+{
+	return query_key && strcmp(query_key, key) == 0 ? query_value : NULL;
+}
+
+static int note(const char *call, struct err *err)
+{
+	fake.called = call;
+	return fake.result < 0 ? err_set(err, -fake.result, "no, because") : 0;
+}
+
+int controller_reload(struct controller *controller, bool force, struct change_report *ret_report,
+		      struct err *err)
+{
+	fake.is_forced = force;
+	ret_report->generation = 5;
+	ret_report->reals_added = 3;
+	return note("reload", err);
+}
+
+int controller_apply_text(struct controller *controller, const char *name, const char *text,
+			  size_t len, bool force, struct change_report *ret_report, struct err *err)
+{
+	fake.is_forced = force;
+	strncpy(fake.name, name, sizeof(fake.name) - 1);
+	strncpy(fake.text, text, sizeof(fake.text) - 1);
+	return note("apply", err);
+}
+
+int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
+			 enum admin_state admin, struct err *err)
+{
+	strncpy(fake.vip, vip, sizeof(fake.vip) - 1);
+	fake.admin = admin;
+	return note("set_admin", err);
+}
+
+int controller_detach(struct controller *controller, struct err *err)
+{
+	return note("detach", err);
+}
+
+static struct vip_spec spec = {.name = (char *)"web", .port = 80, .protocol = IPPROTO_TCP};
+static struct config config = {.file = (char *)"x.yaml", .bpffs = (char *)"/sys/fs/bpf/x"};
+
+int controller_snapshot(struct controller *controller, bool scan_flows,
+			struct snapshot **ret_snapshot, struct err *err)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	fake.has_scanned = scan_flows;
+	s->config = &config;
+	s->vips = calloc(1, sizeof(*s->vips));
+	s->n_vips = 1;
+	s->reals = calloc(1, sizeof(*s->reals));
+	s->n_reals = 1;
+	s->n_cpus = 1;
+	s->stats = calloc(1, sizeof(*s->stats));
+	s->forwarded = calloc(1, sizeof(*s->forwarded));
+	s->vips[0] = (struct snapshot_vip){.spec = &spec, .n_reals = 1};
+	s->reals[0].vip = spec.name;
+	assert_int_equal(addr_parse("2001:db8::7", &s->reals[0].address), 0);
+	*ret_snapshot = s;
+	return 0;
+}
+
+/* ---- Tests --------------------------------------------------------------------------------- */
+
+struct api_test {
+	sd_event *event;
+	struct api api;
+	json_t *reply;
+};
+
+static int setup(void **state)
+{
+	struct api_test *t = calloc(1, sizeof(*t));
+
+	memset(&fake, 0, sizeof(fake));
+	query_key = NULL;
+	assert_int_equal(sd_event_new(&t->event), 0);
+	t->api.event = t->event;
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct api_test *t = *state;
+
+	json_decref(t->reply);
+	sd_event_unref(t->event);
+	free(t);
+	return 0;
+}
+
+static unsigned int ask(struct api_test *t, const char *method, const char *path, const char *body)
+{
+	struct http_request request = {
+		.method = method, .path = path, .body = body, .body_len = strlen(body)};
+
+	json_decref(t->reply);
+	t->reply = NULL;
+	return api_handle(&t->api, &request, &t->reply);
+}
+
+static const char *error_text(const struct api_test *t)
+{
+	return json_string_value(json_object_get(t->reply, "error"));
+}
+
+static void every_read_answers_with_a_document(void **state)
+{
+	static const char *const paths[] = {
+		"/v1/status",	    "/v1/vips",
+		"/v1/vips/web",	    "/v1/reals",
+		"/v1/health",	    "/v1/stats",
+		"/v1/flows/count",  "/v1/config",
+		"/v1/openapi.json", "/v1/reals/web/2001:db8::7",
+	};
+	struct api_test *t = *state;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		assert_int_equal(ask(t, "GET", paths[i], ""), 200);
+		assert_non_null(t->reply);
+		assert_null(error_text(t));
+	}
+}
+
+static void only_the_flow_count_scans_the_flow_table(void **state)
+{
+	struct api_test *t = *state;
+
+	ask(t, "GET", "/v1/status", "");
+	assert_false(fake.has_scanned);
+	ask(t, "GET", "/v1/flows/count", "");
+	assert_true(fake.has_scanned);
+}
+
+static void what_is_not_there_is_404(void **state)
+{
+	static const struct {
+		const char *path;
+		const char *error;
+	} rows[] = {
+		{"/", "no such path"},
+		{"/v1", "no such path"},
+		{"/v1/vips/", "no such path"},
+		{"/v1/vipsx", "no such path"},
+		{"/v1/status/", "no such path"},
+		{"", "no such path"},
+		{"/v1/vips/nope", "no VIP named nope"},
+		{"/v1/reals/nope/10.0.0.1", "no VIP named nope"},
+		{"/v1/reals/web/10.0.0.1", "VIP web has no real 10.0.0.1"},
+	};
+	struct api_test *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(ask(t, "GET", rows[i].path, ""), 404);
+		assert_non_null(strstr(error_text(t), rows[i].error));
+	}
+}
+
+static void a_filter_for_an_unknown_vip_is_404(void **state)
+{
+	struct api_test *t = *state;
+
+	query_key = "vip";
+	query_value = "nope";
+	assert_int_equal(ask(t, "GET", "/v1/reals", ""), 404);
+	assert_int_equal(ask(t, "GET", "/v1/health", ""), 404);
+	query_value = "web";
+	assert_int_equal(ask(t, "GET", "/v1/reals", ""), 200);
+	assert_int_equal(json_array_size(t->reply), 1);
+}
+
+static void a_segment_longer_than_any_name_is_404(void **state)
+{
+	char path[1200] = "/v1/vips/";
+
+	memset(path + 9, 'x', 1000);
+	assert_int_equal(ask(*state, "GET", path, ""), 404);
+}
+
+static void the_wrong_method_is_405_and_names_the_right_one(void **state)
+{
+	struct api_test *t = *state;
+
+	assert_int_equal(ask(t, "GET", "/v1/detach", ""), 405);
+	assert_string_equal(json_string_value(json_object_get(t->reply, "allow")), "POST");
+	assert_int_equal(ask(t, "DELETE", "/v1/vips/web", ""), 405);
+	assert_string_equal(json_string_value(json_object_get(t->reply, "allow")), "GET");
+	assert_null(fake.called);
+}
+
+static void each_verb_sets_its_admin_state(void **state)
+{
+	static const struct {
+		const char *path;
+		enum admin_state admin;
+	} rows[] = {
+		{"/v1/reals/web/10.0.0.1/drain", ADMIN_DRAIN},
+		{"/v1/reals/web/10.0.0.1/undrain", ADMIN_ENABLED},
+		{"/v1/reals/web/10.0.0.1/disable", ADMIN_DISABLED},
+		{"/v1/reals/web/10.0.0.1/enable", ADMIN_ENABLED},
+	};
+	struct api_test *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fake.called = NULL;
+		fake.admin = 99;
+		assert_int_equal(ask(t, "POST", rows[i].path, ""), 200);
+		assert_string_equal(fake.called, "set_admin");
+		assert_int_equal(fake.admin, rows[i].admin);
+		assert_string_equal(fake.vip, "web");
+		assert_true(json_is_true(json_object_get(t->reply, "ok")));
+	}
+}
+
+static void an_address_that_is_none_is_400(void **state)
+{
+	assert_int_equal(ask(*state, "POST", "/v1/reals/web/10.0.0.300/drain", ""), 400);
+	assert_int_equal(ask(*state, "GET", "/v1/reals/web/x", ""), 400);
+	assert_null(fake.called);
+}
+
+static void a_failure_keeps_its_reason_and_kind(void **state)
+{
+	static const struct {
+		int result;
+		unsigned int status;
+	} rows[] = {
+		{-EINVAL, 400}, {-ENOENT, 404}, {-ECANCELED, 409}, {-EBUSY, 409}, {-EIO, 500},
+	};
+	struct api_test *t = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fake.result = rows[i].result;
+		assert_int_equal(ask(t, "POST", "/v1/reload", ""), rows[i].status);
+		assert_string_equal(error_text(t), "no, because");
+	}
+}
+
+static void a_reload_reports_what_it_did(void **state)
+{
+	struct api_test *t = *state;
+
+	query_key = "force";
+	query_value = "1";
+	assert_int_equal(ask(t, "POST", "/v1/reload", ""), 200);
+	assert_true(fake.is_forced);
+	assert_int_equal(json_integer_value(json_object_get(t->reply, "generation")), 5);
+	assert_int_equal(json_integer_value(json_object_get(t->reply, "reals_added")), 3);
+}
+
+static void force_zero_is_no_force(void **state)
+{
+	query_key = "force";
+	query_value = "0";
+	assert_int_equal(ask(*state, "POST", "/v1/reload", ""), 200);
+	assert_false(fake.is_forced);
+}
+
+static void apply_hands_the_text_on_under_its_name(void **state)
+{
+	query_key = "name";
+	query_value = "new.yaml";
+	assert_int_equal(ask(*state, "POST", "/v1/config/apply", "vips: []"), 200);
+	assert_string_equal(fake.name, "new.yaml");
+	assert_string_equal(fake.text, "vips: []");
+	assert_false(fake.is_forced);
+}
+
+static void a_check_changes_nothing_and_names_the_place(void **state)
+{
+	struct api_test *t = *state;
+
+	query_key = "name";
+	query_value = "new.yaml";
+	assert_int_equal(ask(t, "POST", "/v1/config/check", "vipz: []"), 400);
+	assert_non_null(strstr(error_text(t), "new.yaml:1:1: "));
+	assert_null(fake.called);
+}
+
+static void detach_replies_first_and_then_ends_the_loop(void **state)
+{
+	struct api_test *t = *state;
+	time_t deadline = time(NULL) + 5;
+
+	assert_int_equal(ask(t, "POST", "/v1/detach", ""), 200);
+	assert_string_equal(fake.called, "detach");
+	assert_int_equal(sd_event_get_state(t->event), SD_EVENT_INITIAL);
+	while (sd_event_get_state(t->event) != SD_EVENT_FINISHED) {
+		assert_true(time(NULL) < deadline);
+		sd_event_run(t->event, 100000);
+	}
+}
+
+static void a_detach_that_failed_does_not_end_the_loop(void **state)
+{
+	struct api_test *t = *state;
+
+	fake.result = -EBUSY;
+	assert_int_equal(ask(t, "POST", "/v1/detach", ""), 409);
+	assert_int_equal(sd_event_run(t->event, 200000), 0);
+	assert_int_equal(sd_event_get_state(t->event), SD_EVENT_INITIAL);
+}
+
+static void the_openapi_document_names_every_path_and_parameter(void **state)
+{
+	struct api_test *t = *state;
+	json_t *paths, *drain, *apply;
+
+	assert_int_equal(ask(t, "GET", "/v1/openapi.json", ""), 200);
+	paths = json_object_get(t->reply, "paths");
+	assert_int_equal(json_object_size(paths), 18);
+	drain = json_object_get(json_object_get(paths, "/v1/reals/{vip}/{address}/drain"), "post");
+	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 2);
+	apply = json_object_get(json_object_get(paths, "/v1/config/apply"), "post");
+	assert_non_null(json_object_get(apply, "requestBody"));
+	assert_non_null(json_object_get(apply, "responses"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_read_answers_with_a_document),
+		TEST(only_the_flow_count_scans_the_flow_table),
+		TEST(what_is_not_there_is_404),
+		TEST(a_filter_for_an_unknown_vip_is_404),
+		TEST(a_segment_longer_than_any_name_is_404),
+		TEST(the_wrong_method_is_405_and_names_the_right_one),
+		TEST(each_verb_sets_its_admin_state),
+		TEST(an_address_that_is_none_is_400),
+		TEST(a_failure_keeps_its_reason_and_kind),
+		TEST(a_reload_reports_what_it_did),
+		TEST(force_zero_is_no_force),
+		TEST(apply_hands_the_text_on_under_its_name),
+		TEST(a_check_changes_nothing_and_names_the_place),
+		TEST(detach_replies_first_and_then_ends_the_loop),
+		TEST(a_detach_that_failed_does_not_end_the_loop),
+		TEST(the_openapi_document_names_every_path_and_parameter),
+	};
+
+	return cmocka_run_group_tests_name("api", tests, NULL, NULL);
+}

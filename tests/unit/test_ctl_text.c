@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* How xdplbctl turns JSON into text, and its guess at mistyped words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/client.h"
+#include "ctl/suggest.h"
+#include "ctl/table.h"
+#include "ctl/yaml_out.h"
+
+static void a_cell_reads_as_a_person_says_it(void **state)
+{
+	static const struct {
+		const char *json;
+		cell_fn format;
+		const char *expect;
+	} rows[] = {
+		{"{\"x\": \"web\"}", cell_text, "web"},
+		{"{\"x\": null}", cell_text, "-"},
+		{"{}", cell_text, "-"},
+		{"{\"x\": 7}", cell_text, "7"},
+		{"{\"x\": true}", cell_text, "true"},
+		{"{\"x\": 7}", cell_number, "7"},
+		{"{\"x\": true}", cell_yes_no, "yes"},
+		{"{\"x\": false}", cell_yes_no, "no"},
+		{"{}", cell_yes_no, "-"},
+		{"{\"x\": 0}", cell_count, "0"},
+		{"{\"x\": 999}", cell_count, "999"},
+		{"{\"x\": 1000}", cell_count, "1.0k"},
+		{"{\"x\": 12345}", cell_count, "12.3k"},
+		{"{\"x\": 999999}", cell_count, "1.0M"},
+		{"{\"x\": 7654321}", cell_count, "7.7M"},
+		{"{\"x\": 5000000000000000}", cell_count, "5000.0T"},
+		{"{\"x\": null}", cell_count, "-"},
+		{"{\"x\": 1023}", cell_bytes, "1023 B"},
+		{"{\"x\": 1024}", cell_bytes, "1.0 KiB"},
+		{"{\"x\": 1572864}", cell_bytes, "1.5 MiB"},
+		{"{\"x\": 0}", cell_duration, "0ms"},
+		{"{\"x\": 999}", cell_duration, "999ms"},
+		{"{\"x\": 1500}", cell_duration, "1.5s"},
+		{"{\"x\": 59999}", cell_duration, "59s"},
+		{"{\"x\": 192000}", cell_duration, "3m12s"},
+		{"{\"x\": 7260000}", cell_duration, "2h1m"},
+		{"{\"x\": 187200000}", cell_duration, "2d4h"},
+		{"{\"x\": null}", cell_duration, "-"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *row = json_loads(rows[i].json, 0, NULL);
+		char cell[CELL_MAX];
+
+		rows[i].format(row, "x", cell);
+		assert_string_equal(cell, rows[i].expect);
+		json_decref(row);
+	}
+}
+
+static void a_dotted_field_is_found_in_its_parent(void **state)
+{
+	json_t *row = json_loads("{\"next_hop\": {\"mac\": \"aa\"}, \"none\": null}", 0, NULL);
+	char cell[CELL_MAX];
+
+	cell_text(row, "next_hop.mac", cell);
+	assert_string_equal(cell, "aa");
+	cell_text(row, "none.mac", cell);
+	assert_string_equal(cell, "-");
+	json_decref(row);
+}
+
+static void a_text_longer_than_a_cell_is_cut(void **state)
+{
+	char text[2 * CELL_MAX], cell[CELL_MAX];
+	json_t *row;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	row = json_pack("{s:s}", "x", text);
+	cell_text(row, "x", cell);
+	assert_int_equal(strlen(cell), CELL_MAX - 1);
+	json_decref(row);
+}
+
+static const struct column columns[] = {
+	{"name", "NAME", cell_text},
+	{"n", "PACKETS", cell_count},
+	{"state", "STATE", cell_state},
+};
+
+static char *print(const char *json, bool has_colour)
+{
+	json_t *rows = json_loads(json, 0, NULL);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(table_print(out, rows, columns, 3, has_colour), 0);
+	fclose(out);
+	json_decref(rows);
+	return text;
+}
+
+static const char two_rows[] = "[{\"name\": \"web\", \"n\": 5, \"state\": \"up\"},"
+			       " {\"name\": \"dns\", \"n\": 2000, \"state\": \"down\"}]";
+
+static void numbers_stand_to_the_right(void **state)
+{
+	char *text = print(two_rows, false);
+
+	assert_string_equal(text, "NAME PACKETS STATE\n"
+				  "web        5 up\n"
+				  "dns     2.0k down\n");
+	free(text);
+}
+
+static void colours_appear_only_when_asked_for(void **state)
+{
+	char *plain = print(two_rows, false);
+	char *coloured = print(two_rows, true);
+
+	assert_null(strchr(plain, '\033'));
+	assert_non_null(strstr(coloured, "\033[32mup"));
+	assert_non_null(strstr(coloured, "\033[31mdown"));
+	free(plain);
+	free(coloured);
+}
+
+static void a_record_is_one_line_per_column(void **state)
+{
+	json_t *row = json_loads("{\"name\": \"web\", \"n\": 5, \"state\": \"up\"}", 0, NULL);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(record_print(out, row, columns, 3, false), 0);
+	fclose(out);
+	assert_string_equal(text, "NAME    web\nPACKETS 5\nSTATE   up\n");
+	free(text);
+	json_decref(row);
+}
+
+static void the_nearest_word_is_suggested(void **state)
+{
+	static const char *const words[] = {"status", "vip", "real", "health", "stats", "config"};
+	static const struct {
+		const char *typed;
+		const char *expect;
+	} rows[] = {
+		{"satus", "status"},
+		{"reals", "real"},
+		{"rael", "real"},
+		{"vips", "vip"},
+		{"helth", "health"},
+		{"cofnig", "config"},
+		{"stat", "stats"},
+		{"xyzzy", NULL},
+		{"completely-other-and-far-too-long-to-be-one", NULL},
+		{"", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *nearest = suggest_nearest(rows[i].typed, words, 6);
+
+		if (rows[i].expect)
+			assert_string_equal(nearest, rows[i].expect);
+		else
+			assert_null(nearest);
+	}
+}
+
+static void yaml_quotes_what_would_not_be_read_back_as_text(void **state)
+{
+	static const struct {
+		const char *text;
+		bool expect;
+	} rows[] = {
+		{"web", false},		{"10.0.0.1", false}, {"/healthz", false}, {"1h", false},
+		{"80", true},		{"1.5", true},	     {"", true},	  {"yes", true},
+		{"Null", true},		{"fd00::1", true},   {"0x10", true},	  {"1e3", true},
+		{"10.0.0.0/16", false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(yaml_needs_quotes(rows[i].text), rows[i].expect);
+}
+
+static void a_document_becomes_yaml(void **state)
+{
+	json_t *document = json_loads("{\"bpffs\": \"/sys\", \"vips\": [{\"name\": \"web\","
+				      " \"address\": \"2001:db8::1\", \"port\": 80,"
+				      " \"verify\": true, \"reals\": []}]}",
+				      0, NULL);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(yaml_print(out, document), 0);
+	fclose(out);
+	assert_string_equal(text, "bpffs: /sys\n"
+				  "vips:\n"
+				  "- name: web\n"
+				  "  address: \"2001:db8::1\"\n"
+				  "  port: 80\n"
+				  "  verify: true\n"
+				  "  reals: []\n");
+	free(text);
+	json_decref(document);
+}
+
+static void path_segments_and_queries_are_escaped(void **state)
+{
+	char *path = client_path("reals", "a/b c", "2001:db8::1", NULL);
+
+	path = client_path_query(path, "name", "x&y");
+	path = client_path_query(path, "force", "1");
+	assert_string_equal(path, "/v1/reals/a%2Fb%20c/2001%3Adb8%3A%3A1?name=x%26y&force=1");
+	free(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cell_reads_as_a_person_says_it),
+		cmocka_unit_test(a_dotted_field_is_found_in_its_parent),
+		cmocka_unit_test(a_text_longer_than_a_cell_is_cut),
+		cmocka_unit_test(numbers_stand_to_the_right),
+		cmocka_unit_test(colours_appear_only_when_asked_for),
+		cmocka_unit_test(a_record_is_one_line_per_column),
+		cmocka_unit_test(the_nearest_word_is_suggested),
+		cmocka_unit_test(yaml_quotes_what_would_not_be_read_back_as_text),
+		cmocka_unit_test(a_document_becomes_yaml),
+		cmocka_unit_test(path_segments_and_queries_are_escaped),
+	};
+
+	return cmocka_run_group_tests_name("ctl_text", tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Snapshots as JSON: names and values that scripts rely on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/addr.h"
+#include "lib/render.h"
+
+static struct vip_spec specs[2];
+static struct interface_spec interface_spec = {.name = "eth0.100", .mode = ATTACH_GENERIC};
+static struct config config;
+static struct snapshot_interface interfaces[1];
+static struct snapshot_vip vips[2];
+static struct snapshot_real reals[3];
+static struct stats stats[2];
+static uint64_t forwarded[2] = {30, 12};
+static struct snapshot snapshot;
+
+static struct ip_addr address(const char *text)
+{
+	struct ip_addr addr;
+
+	assert_int_equal(addr_parse(text, &addr), 0);
+	return addr;
+}
+
+static void fill_real(struct snapshot_real *real, const char *vip, const char *text,
+		      enum real_state state)
+{
+	*real = (struct snapshot_real){
+		.vip = vip,
+		.address = address(text),
+		.weight = 100,
+		.state = state,
+		.packets = UINT64_C(5000000000),
+		.health = {.type = HEALTH_TYPE_TCP,
+			   .address = address(text),
+			   .port = 8080,
+			   .next_at_ms = 10400,
+			   .state = {.verdict = HEALTH_UP, .since_ms = 7000}},
+	};
+}
+
+/* VIP web has a healthy and a removed real, VIP dns one that is down. */
+static int setup(void **state)
+{
+	specs[0] = (struct vip_spec){.name = (char *)"web",
+				     .address = address("192.0.2.10"),
+				     .port = 80,
+				     .protocol = IPPROTO_TCP,
+				     .ring = 65537};
+	specs[1] = (struct vip_spec){.name = (char *)"dns",
+				     .address = address("2001:db8::1"),
+				     .port = 53,
+				     .protocol = IPPROTO_UDP,
+				     .ring = 251};
+	config = (struct config){.file = (char *)"/etc/x.yaml",
+				 .bpffs = (char *)"/sys/fs/bpf/x",
+				 .capacity = {.flows = 1000000}};
+	interfaces[0] = (struct snapshot_interface){.spec = &interface_spec,
+						    .is_present = true,
+						    .is_attached = true,
+						    .ifindex = 7,
+						    .prog_id = 9};
+	fill_real(&reals[0], "web", "10.1.0.1", REAL_UP);
+	fill_real(&reals[1], "web", "10.1.0.2", REAL_DRAINING);
+	fill_real(&reals[2], "dns", "2001:db8::2", REAL_DOWN);
+	reals[0].has_next_hop = true;
+	strcpy(reals[0].interface, "eth1");
+	memcpy(reals[0].mac, "\x02\x00\x00\x00\x00\xfe", 6);
+	reals[1].is_removed = true;
+	reals[2].health.has_result = true;
+	strcpy(reals[2].health.last_text, "connect: Connection refused");
+	reals[2].health.last_at_ms = 9500;
+	vips[0] = (struct snapshot_vip){.spec = &specs[0],
+					.reals_up = 1,
+					.first_real = 0,
+					.n_reals = 2,
+					.fingerprint = 0xabc,
+					.packets = 42};
+	vips[1] = (struct snapshot_vip){.spec = &specs[1], .first_real = 2, .n_reals = 1};
+	stats[0].drop_no_real = 3;
+	stats[1].drop_no_real = 4;
+	snapshot = (struct snapshot){
+		.config = &config,
+		.now_ms = 10000,
+		.started_at_ms = 4000,
+		.generation = 2,
+		.flows = 17,
+		.flows_scanned_at_ms = 9900,
+		.flow_slots = 800,
+		.interfaces = interfaces,
+		.n_interfaces = 1,
+		.vips = vips,
+		.n_vips = 2,
+		.reals = reals,
+		.n_reals = 3,
+		.n_cpus = 2,
+		.stats = stats,
+		.stats_total = {.drop_no_real = 7},
+		.forwarded = forwarded,
+		.forwarded_total = 42,
+	};
+	return 0;
+}
+
+/* The document as text; `document` is freed, the text by the caller. */
+static char *dump(json_t *document)
+{
+	char *text;
+
+	assert_non_null(document);
+	text = json_dumps(document, JSON_COMPACT);
+	json_decref(document);
+	return text;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("%s\nlacks %s", text, part);
+}
+
+static void status_tells_totals_and_interfaces(void **state)
+{
+	static const char *const parts[] = {
+		"\"config\":\"/etc/x.yaml\"",
+		"\"uptime_ms\":6000",
+		"\"generation\":2",
+		"\"adopted\":false",
+		"\"name\":\"eth0.100\"",
+		"\"mode\":\"generic\"",
+		"\"attached\":true",
+		"\"vips\":2",
+		"\"vips_up\":1",
+		"\"reals\":2",
+		"\"reals_up\":1",
+		"\"flows\":17",
+		"\"capacity\":{\"flows\":1000000",
+		"\"bpffs\":\"/sys/fs/bpf/x\"",
+		"\"version\":",
+		"\"pid\":",
+	};
+	char *text = dump(render_status(&snapshot));
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		assert_has(text, parts[i]);
+	free(text);
+}
+
+static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
+{
+	json_t *list = render_vips(&snapshot);
+	char *text = dump(json_incref(json_array_get(list, 0)));
+
+	assert_string_equal(text, "{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
+				  "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
+				  "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
+				  "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
+				  "\"fingerprint\":\"0000000000000abc\"}");
+	free(text);
+	json_decref(list);
+}
+
+static void a_vip_without_a_real_that_is_up_is_down(void **state)
+{
+	char *text = dump(render_vip(&snapshot, &vips[1]));
+
+	assert_has(text, "\"state\":\"down\"");
+	assert_has(text, "\"members\":[{\"vip\":\"dns\"");
+	free(text);
+}
+
+static void a_real_has_the_fields_that_scripts_rely_on(void **state)
+{
+	json_t *list = render_reals(&snapshot, NULL);
+	char *text = dump(json_incref(json_array_get(list, 0)));
+
+	assert_string_equal(text, "{\"vip\":\"web\",\"address\":\"10.1.0.1\",\"port\":80,"
+				  "\"protocol\":\"tcp\",\"weight\":100,\"effective_weight\":0,"
+				  "\"state\":\"up\",\"admin\":\"enabled\",\"removed\":false,"
+				  "\"member_id\":0,\"next_hop\":{\"interface\":\"eth1\","
+				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
+				  "\"new_flows\":0,\"packets\":5000000000,\"bytes\":0,"
+				  "\"reason\":null,\"since_ms\":3000}");
+	free(text);
+	assert_int_equal(json_array_size(list), 3);
+	json_decref(list);
+}
+
+static void reals_can_be_those_of_one_vip(void **state)
+{
+	char *text = dump(render_reals(&snapshot, "dns"));
+
+	assert_has(text, "\"address\":\"2001:db8::2\",\"port\":53,\"protocol\":\"udp\"");
+	assert_null(strstr(text, "10.1.0."));
+	free(text);
+}
+
+static void a_real_without_a_next_hop_says_null(void **state)
+{
+	char *text = dump(render_real(&snapshot, &reals[2]));
+
+	assert_has(text, "\"next_hop\":null");
+	assert_has(text, "\"reason\":\"connect: Connection refused\"");
+	assert_has(text, "\"health\":{\"vip\":\"dns\"");
+	free(text);
+}
+
+static void health_counts_time_from_now(void **state)
+{
+	json_t *list = render_health(&snapshot, "dns");
+	char *text = dump(json_incref(json_array_get(list, 0)));
+
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	assert_has(text, "\"port\":8080,\"type\":\"tcp\",\"state\":\"up\",\"since_ms\":3000");
+	assert_has(text, "\"last_ago_ms\":500,\"next_in_ms\":400");
+	free(text);
+}
+
+static void a_probe_without_a_result_says_null(void **state)
+{
+	char *text = dump(render_health(&snapshot, "web"));
+
+	assert_has(text, "\"last_result\":null,\"last_duration_ms\":null,\"last_ago_ms\":null");
+	assert_null(strstr(text, "10.1.0.2"));
+	free(text);
+}
+
+static void a_reply_that_is_no_text_does_not_break_the_document(void **state)
+{
+	char *text;
+
+	strcpy(reals[2].health.last_text, "status \xff\xfe.");
+	text = dump(render_health(&snapshot, NULL));
+	assert_has(text, "\"last_result\":\"status ??.\"");
+	free(text);
+}
+
+static void stats_name_every_counter(void **state)
+{
+	json_t *total = render_stats(&snapshot, false);
+
+	assert_int_equal(json_object_size(total), XDPLB_STATS + 1);
+	assert_int_equal(json_integer_value(json_object_get(total, "forwarded")), 42);
+	assert_int_equal(json_integer_value(json_object_get(total, "drop_no_real")), 7);
+	json_decref(total);
+}
+
+static void stats_can_be_split_by_cpu(void **state)
+{
+	json_t *document = render_stats(&snapshot, true);
+	json_t *cpu = json_array_get(json_object_get(document, "per_cpu"), 1);
+
+	assert_int_equal(json_integer_value(json_object_get(cpu, "cpu")), 1);
+	assert_int_equal(json_integer_value(json_object_get(cpu, "forwarded")), 12);
+	assert_int_equal(json_integer_value(json_object_get(cpu, "drop_no_real")), 4);
+	json_decref(document);
+}
+
+static void the_flow_count_says_how_old_it_is(void **state)
+{
+	char *text = dump(render_flow_count(&snapshot));
+
+	assert_string_equal(text, "{\"flows\":17,\"unproven\":0,\"closing\":0,\"slots\":800,"
+				  "\"scanned_ago_ms\":100}");
+	free(text);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(status_tells_totals_and_interfaces),
+		TEST(a_vip_has_the_fields_that_scripts_rely_on),
+		TEST(a_vip_without_a_real_that_is_up_is_down),
+		TEST(a_real_has_the_fields_that_scripts_rely_on),
+		TEST(reals_can_be_those_of_one_vip),
+		TEST(a_real_without_a_next_hop_says_null),
+		TEST(health_counts_time_from_now),
+		TEST(a_probe_without_a_result_says_null),
+		TEST(a_reply_that_is_no_text_does_not_break_the_document),
+		TEST(stats_name_every_counter),
+		TEST(stats_can_be_split_by_cpu),
+		TEST(the_flow_count_says_how_old_it_is),
+	};
+
+	return cmocka_run_group_tests_name("render", tests, NULL, NULL);
+}
