@@ -41,7 +41,7 @@ LIBS_LIB := yaml-0.1 jansson
 LIBS_DP := libbpf
 LIBS_DAEMON := libsystemd libmicrohttpd libcurl libmnl $(LIBS_DP) $(LIBS_LIB)
 LIBS_CTL := jansson smartcols libcurl yaml-0.1
-LIBS_RECEIVER := libbpf jansson
+LIBS_RECEIVER := libbpf jansson libmnl
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 
 LIB_SRC := $(wildcard user/lib/*.c)
