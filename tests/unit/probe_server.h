@@ -133,7 +133,7 @@ static void server_say_late_word(int fd)
 
 static void server_answer(struct server *s, int fd)
 {
-	switch (s->manner) {
+	switch ((enum server_manner)atomic_load(&s->manner)) {
 	case SERVER_OK:
 		server_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nI am healthy now");
 		break;

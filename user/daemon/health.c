@@ -330,10 +330,14 @@ int health_new(struct health **ret_health, sd_event *event, health_changed_fn ch
 
 void health_free(struct health *health)
 {
+	struct probe *probe, *next;
+
 	if (!health)
 		return;
-	while (!LIST_EMPTY(&health->probes))
-		health_remove(LIST_FIRST(&health->probes));
+	for (probe = LIST_FIRST(&health->probes); probe; probe = next) {
+		next = LIST_NEXT(probe, entry);
+		health_remove(probe);
+	}
 	check_http_pool_free(health->checks.http);
 	sd_event_unref(health->event);
 	free(health);
