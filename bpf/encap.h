@@ -56,8 +56,8 @@ static __always_inline void encap_write_ipv4(const struct pkt *pkt, struct iphdr
 	outer->protocol = encap_protocol(pkt);
 	outer->saddr = knob_source4 | entropy;
 	outer->daddr = pkt->member->real.w[3];
-	outer->check = ~encap_fold((__u32)pkt->member->csum + tos + tot_len + (entropy & 0xffff) +
-				   (entropy >> 16));
+	outer->check = ~encap_fold((__u32)pkt->member->csum + tos + tot_len +
+				   (outer->saddr & 0xffff) + (outer->saddr >> 16));
 }
 
 static __always_inline void encap_write_ipv6(const struct pkt *pkt, struct ipv6hdr *outer)

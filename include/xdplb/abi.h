@@ -140,7 +140,7 @@ struct member {
 	};
 	__u8 real_family;
 	__u8 encap; /* enum xdplb_encap */
-	__u16 csum; /* sum of the outer IPv4 header's constant words, folded, not complemented */
+	__u16 csum; /* folded sum of the outer IPv4 header's words that are the member's */
 	__u16 vip_id;
 	__u16 pad;
 	__u8 timeout_ticks[8]; /* the VIP's, by enum flow_state; at most those of flow_clock */

@@ -19,15 +19,17 @@ static uint16_t fold(uint32_t sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* The outer IPv4 header's words that no packet changes: version and length, DF, TTL, addresses. */
-static uint16_t outer_sum(const struct member *m, const struct encap_sources *sources)
+/*
+ * The outer IPv4 header's words that neither a packet nor the outer source changes: version and
+ * length, DF, TTL and protocol, destination.
+ */
+static uint16_t outer_sum(const struct member *m)
 {
 	uint8_t protocol = m->vip_family == FAMILY_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	uint32_t sum = htons(0x4500) + htons(0x4000) + htons(OUTER_TTL << 8 | protocol);
 
 	if (m->real_family != FAMILY_V4)
 		return 0;
-	sum += (sources->source4 & 0xffff) + (sources->source4 >> 16);
 	sum += (m->real.w[3] & 0xffff) + (m->real.w[3] >> 16);
 	return fold(sum);
 }
@@ -63,8 +65,7 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	return 0;
 }
 
-static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step,
-		   const struct encap_sources *sources)
+static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
 {
 	const struct vip_spec *spec = step->vip->spec;
 	bool needs_halves = plan_step_needs_halves(applied, step);
@@ -80,7 +81,6 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 
 		memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
 		m->encap = vip->encap;
-		m->csum = outer_sum(m, sources);
 	}
 	if (!needs_halves)
 		return 0;
@@ -95,7 +95,7 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 }
 
 static void write_member(const struct dp *dp, const struct applied_vip *vip,
-			 const struct applied_member *member, const struct encap_sources *sources)
+			 const struct applied_member *member)
 {
 	struct member m = {
 		.vip = vip->key.address,
@@ -109,13 +109,12 @@ static void write_member(const struct dp *dp, const struct applied_vip *vip,
 	};
 
 	memcpy(m.timeout_ticks, vip->timeout_ticks, sizeof(m.timeout_ticks));
-	m.csum = outer_sum(&m, sources);
+	m.csum = outer_sum(&m);
 	dp->members[member->id] = m;
 	dp_store(dp->members[member->id].state, member->state);
 }
 
-static int add_member(struct applied *applied, const struct plan_step *step,
-		      const struct encap_sources *sources)
+static int add_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
 	struct applied_member *members = realloc(vip->members,
@@ -132,7 +131,7 @@ static int add_member(struct applied *applied, const struct plan_step *step,
 	if (id_pool_take(&applied->member_ids, &m.id))
 		return -ENOSPC;
 	members[vip->n_members++] = m;
-	write_member(applied->dp, vip, &m, sources);
+	write_member(applied->dp, vip, &m);
 	return 0;
 }
 
@@ -202,15 +201,15 @@ static int remove_vip(struct applied *applied, const struct plan_step *step)
 }
 
 static int apply_step(struct applied *applied, const struct plan *plan,
-		      const struct plan_step *step, const struct encap_sources *sources)
+		      const struct plan_step *step)
 {
 	switch (step->kind) {
 	case PLAN_ADD_VIP:
 		return add_vip(applied, plan, step);
 	case PLAN_SET_VIP:
-		return set_vip(applied, plan, step, sources);
+		return set_vip(applied, plan, step);
 	case PLAN_ADD_MEMBER:
-		return add_member(applied, step, sources);
+		return add_member(applied, step);
 	case PLAN_SET_MEMBER:
 		set_member(applied, step);
 		return 0;
@@ -243,15 +242,14 @@ static int publish_policies(struct applied *applied)
 	return 0;
 }
 
-int apply_plan(struct applied *applied, const struct plan *plan,
-	       const struct encap_sources *sources, struct err *err)
+int apply_plan(struct applied *applied, const struct plan *plan, struct err *err)
 {
 	bool sets_policy = false;
 	int r = 0;
 
 	for (size_t i = 0; i < plan->n_steps && !r; i++) {
 		sets_policy |= plan->steps[i].kind == PLAN_SET_VIP;
-		r = apply_step(applied, plan, &plan->steps[i], sources);
+		r = apply_step(applied, plan, &plan->steps[i]);
 	}
 	if (!r && sets_policy)
 		r = publish_policies(applied);
@@ -259,17 +257,6 @@ int apply_plan(struct applied *applied, const struct plan *plan,
 		applied->vips[i]->wanted_fingerprint = applied_fingerprint(applied,
 									   applied->vips[i]);
 	return r ? err_errno(err, -r, "apply") : 0;
-}
-
-void apply_sources(struct applied *applied, const struct encap_sources *sources)
-{
-	for (size_t v = 0; v < applied->n_vips; v++) {
-		for (size_t i = 0; i < applied->vips[v]->n_members; i++) {
-			struct member *m = &applied->dp->members[applied->vips[v]->members[i].id];
-
-			m->csum = outer_sum(m, sources);
-		}
-	}
 }
 
 void apply_timeouts(struct applied *applied, const struct desired *desired,

@@ -7,20 +7,11 @@
 
 #include "plan.h"
 
-struct encap_sources {
-	__be32 source4;
-	struct ip_addr source6;
-};
-
 /*
  * Carries the plan out but for the rings. Cannot fail for want of room; -ENOMEM and errors of the
  * kernel are reported, with what was done so far left consistent (a later plan continues there).
  */
-int apply_plan(struct applied *applied, const struct plan *plan,
-	       const struct encap_sources *sources, struct err *err);
-
-/* A change of the outer source: recomputes every member's checksum sum. */
-void apply_sources(struct applied *applied, const struct encap_sources *sources);
+int apply_plan(struct applied *applied, const struct plan *plan, struct err *err);
 
 /* Ticks of every member after the clock changed; in the order of `vips`, found by key. */
 void apply_timeouts(struct applied *applied, const struct desired *desired,

@@ -183,8 +183,8 @@ static int load_skeleton(const char *bpffs, const struct control *sizes,
 	r = r ? r : xdplb_bpf__load(skel);
 	if (r) {
 		xdplb_bpf__destroy(skel);
-		err_errno(err, -r, "load the packet program%s%s",
-			  r == -EPERM ? " (are you root?)" : "", libbpf_text[0] ? "" : "");
+		err_errno(err, -r, "load the packet program%s",
+			  r == -EPERM ? " (are you root?)" : "");
 		if (libbpf_text[0]) {
 			libbpf_text[strcspn(libbpf_text, "\n")] = 0;
 			err_prefix(err, "%s", libbpf_text);
