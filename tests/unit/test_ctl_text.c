@@ -13,6 +13,7 @@
 #include "ctl/suggest.h"
 #include "ctl/table.h"
 #include "ctl/yaml_out.h"
+#include "lib/config.h"
 
 static void a_cell_reads_as_a_person_says_it(void **state)
 {
@@ -212,6 +213,43 @@ static void a_document_becomes_yaml(void **state)
 	json_decref(document);
 }
 
+static void the_running_configuration_as_yaml_can_be_applied_again(void **state)
+{
+	static const char text[] =
+		"interfaces: [{name: eth0.100}]\n"
+		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::/64\"}\n"
+		"vips:\n"
+		"  - name: web\n"
+		"    address: \"2001:db8::10\"\n"
+		"    port: 80\n"
+		"    protocol: tcp\n"
+		"    health: {type: http, path: /healthz, expect: [200, 204], host: \"80\"}\n"
+		"    reals: [{address: 10.1.0.1, weight: 7}]\n"
+		"  - {name: empty, address: 192.0.2.1, port: 53, protocol: udp,\n"
+		"     health: {type: none}, reals: []}\n";
+	struct config *before, *after;
+	json_t *first, *second;
+	struct err err = {};
+	char *yaml = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&yaml, &len);
+
+	if (config_parse("before", text, strlen(text), &before, &err) < 0)
+		fail_msg("%s", err.text);
+	first = config_to_json(before);
+	assert_int_equal(yaml_print(out, first), 0);
+	fclose(out);
+	if (config_parse("after", yaml, len, &after, &err) < 0)
+		fail_msg("%s\n%s", err.text, yaml);
+	second = config_to_json(after);
+	assert_true(json_equal(first, second));
+	json_decref(first);
+	json_decref(second);
+	config_free(before);
+	config_free(after);
+	free(yaml);
+}
+
 static void path_segments_and_queries_are_escaped(void **state)
 {
 	char *path = client_path("reals", "a/b c", "2001:db8::1", NULL);
@@ -234,6 +272,7 @@ int main(void)
 		cmocka_unit_test(the_nearest_word_is_suggested),
 		cmocka_unit_test(yaml_quotes_what_would_not_be_read_back_as_text),
 		cmocka_unit_test(a_document_becomes_yaml),
+		cmocka_unit_test(the_running_configuration_as_yaml_can_be_applied_again),
 		cmocka_unit_test(path_segments_and_queries_are_escaped),
 	};
 

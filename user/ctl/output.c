@@ -24,63 +24,67 @@ enum exit_status ctl_print_json(const json_t *document)
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* How ctl_show() prints a document as text. */
-struct view {
-	int (*print)(const struct invocation *invocation, const json_t *document);
-	int (*lay_out)(FILE *out, const json_t *document, const struct column *columns,
-		       size_t n_columns, bool has_colour);
-	const struct column *columns;
-	size_t n_columns;
-};
-
-static enum exit_status print_text(const struct invocation *invocation, const json_t *document,
-				   const struct view *view)
+/* Ends a command that printed document as text with r: 0 or a negative errno. */
+static enum exit_status end_text(json_t *document, int r)
 {
 	struct err err;
-	int r;
 
-	if (view->print)
-		r = view->print(invocation, document);
-	else
-		r = view->lay_out(stdout, document, view->columns, view->n_columns,
-				  invocation->has_colour);
+	json_decref(document);
 	if (r == 0)
 		return EXIT_DONE;
 	err_errno(&err, -r, "print");
 	return ctl_fail(&err);
 }
 
-static enum exit_status show(const struct invocation *invocation, const char *path,
-			     const struct view *view)
+/* The document under path; NULL if there is no more to do: *ret_status says how it ended. */
+static json_t *get(const struct invocation *invocation, const char *path,
+		   enum exit_status *ret_status)
 {
-	enum exit_status status;
 	struct err err = {};
 	json_t *document;
 
-	if (client_get(invocation->socket, path, &document, &err) < 0)
-		return ctl_fail(&err);
-	status = invocation->wants_json ? ctl_print_json(document)
-					: print_text(invocation, document, view);
+	if (client_get(invocation->socket, path, &document, &err) < 0) {
+		*ret_status = ctl_fail(&err);
+		return NULL;
+	}
+	if (!invocation->wants_json)
+		return document;
+	*ret_status = ctl_print_json(document);
 	json_decref(document);
-	return status;
+	return NULL;
 }
 
 enum exit_status ctl_show(const struct invocation *invocation, const char *path,
 			  int (*print)(const struct invocation *invocation, const json_t *document))
 {
-	return show(invocation, path, &(struct view){.print = print});
+	enum exit_status status = EXIT_FAILED;
+	json_t *document = get(invocation, path, &status);
+
+	return document ? end_text(document, print(invocation, document)) : status;
 }
 
 enum exit_status ctl_show_table(const struct invocation *invocation, const char *path,
 				const struct column *columns, size_t n_columns)
 {
-	return show(invocation, path, &(struct view){NULL, table_print, columns, n_columns});
+	enum exit_status status = EXIT_FAILED;
+	json_t *document = get(invocation, path, &status);
+
+	if (!document)
+		return status;
+	return end_text(document,
+			table_print(stdout, document, columns, n_columns, invocation->has_colour));
 }
 
 enum exit_status ctl_show_record(const struct invocation *invocation, const char *path,
 				 const struct column *columns, size_t n_columns)
 {
-	return show(invocation, path, &(struct view){NULL, record_print, columns, n_columns});
+	enum exit_status status = EXIT_FAILED;
+	json_t *document = get(invocation, path, &status);
+
+	if (!document)
+		return status;
+	return end_text(document,
+			record_print(stdout, document, columns, n_columns, invocation->has_colour));
 }
 
 /* Every number of the reply that is not zero, in words: "generation 3, reals added 1". */

@@ -208,10 +208,9 @@ int record_print(FILE *out, const json_t *row, const struct column *columns, siz
 	struct libscols_table *table = new_table(out, has_colour);
 	int r = table ? 0 : -ENOMEM;
 
-	if (r == 0) {
-		scols_table_enable_noheadings(table, 1);
-		if (!scols_table_new_column(table, "", 0, 0) ||
-		    !scols_table_new_column(table, "", 0, 0))
+	scols_table_enable_noheadings(table, 1);
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		if (!scols_table_new_column(table, "", 0, 0))
 			r = -ENOMEM;
 	}
 	for (size_t i = 0; i < n_columns && r == 0; i++)
