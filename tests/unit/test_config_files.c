@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whole configuration files: the corpus in tests/unit/config, the example of the documentation, and
+ * what becomes of files that are cut, damaged or huge. With --schema it prints the JSON Schema, for
+ * tests/net/test_schema.py. Runs in the top directory.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <glob.h>
+#include <time.h>
+
+#include "lib/config.h"
+#include "lib/config_schema.h"
+
+#define EXAMPLE	       "docs/example.yaml"
+#define EXAMPLE_MAX    8192
+#define MUTATIONS      20000
+#define PARSE_LIMIT_MS 20000 /* of 10,000 VIPs x 100 reals, also under a sanitizer */
+
+static struct config *load(const char *file)
+{
+	struct config *config = NULL;
+	struct err err = {};
+
+	if (config_load(file, &config, &err) < 0)
+		fail_msg("%s", err.text);
+	return config;
+}
+
+/* Parses from memory of the text's own size, so that a sanitizer sees a read past the end. */
+static int parse_copy(const char *text, size_t len)
+{
+	char *copy = malloc(len ? len : 1);
+	struct config *config = NULL;
+	struct err err = {};
+	int ret;
+
+	assert_non_null(copy);
+	memcpy(copy, text, len);
+	ret = config_parse("f.yaml", copy, len, &config, &err);
+	free(copy);
+	if (ret < 0)
+		assert_int_equal(strncmp(err.text, "f.yaml:", 7), 0);
+	config_free(config);
+	return ret;
+}
+
+static size_t read_example(char *buf)
+{
+	FILE *f = fopen(EXAMPLE, "r");
+	size_t len;
+
+	assert_non_null(f);
+	len = fread(buf, 1, EXAMPLE_MAX, f);
+	assert_in_range(len, 100, EXAMPLE_MAX - 1);
+	assert_int_equal(fclose(f), 0);
+	return len;
+}
+
+static void the_example_is_a_configuration(void **state)
+{
+	struct config *config = load(EXAMPLE);
+
+	assert_int_equal(config->n_vips, 2);
+	assert_int_equal(config->vips[1].health.type, HEALTH_TYPE_HTTP);
+	config_free(config);
+}
+
+static void good_files_parse(void **state)
+{
+	glob_t files;
+
+	assert_int_equal(glob("tests/unit/config/good/*.yaml", 0, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++)
+		config_free(load(files.gl_pathv[i]));
+	globfree(&files);
+}
+
+static void bad_files_are_refused(void **state)
+{
+	struct config *config;
+	struct err err;
+	glob_t files;
+
+	assert_int_equal(glob("tests/unit/config/bad/*.yaml", 0, NULL, &files), 0);
+	assert_int_equal(glob("tests/unit/config/bad/semantic/*.yaml", GLOB_APPEND, NULL, &files),
+			 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		if (config_load(files.gl_pathv[i], &config, &err) != -EINVAL)
+			fail_msg("%s was taken", files.gl_pathv[i]);
+		assert_int_equal(strncmp(err.text, files.gl_pathv[i], strlen(files.gl_pathv[i])),
+				 0);
+	}
+	globfree(&files);
+}
+
+/* JSON is YAML: what is shown can be read again and means the same. */
+static void what_is_shown_can_be_read_again(void **state)
+{
+	struct config *config, *again = NULL;
+	json_t *json, *json_again;
+	struct err err = {};
+	glob_t files;
+	char *text;
+
+	assert_int_equal(glob("tests/unit/config/good/*.yaml", 0, NULL, &files), 0);
+	assert_int_equal(glob(EXAMPLE, GLOB_APPEND, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		config = load(files.gl_pathv[i]);
+		json = config_to_json(config);
+		text = json_dumps(json, JSON_INDENT(1));
+		if (config_parse("shown", text, strlen(text), &again, &err) < 0)
+			fail_msg("%s: %s", files.gl_pathv[i], err.text);
+		json_again = config_to_json(again);
+		assert_true(json_equal(json, json_again));
+		json_decref(json_again);
+		json_decref(json);
+		free(text);
+		config_free(again);
+		config_free(config);
+	}
+	globfree(&files);
+}
+
+static void check_section(json_t *schema, const struct schema_section *section, const char *text)
+{
+	char key[64];
+
+	for (size_t i = 0; i < section->n_fields; i++) {
+		const struct schema_field *field = &section->fields[i];
+		json_t *property = json_object_get(json_object_get(schema, "properties"),
+						   field->key);
+
+		snprintf(key, sizeof(key), "| `%s` |", field->key);
+		assert_non_null(strstr(text, key));
+		assert_non_null(property);
+		assert_true(json_object_size(property) > 1);
+		if (field->section && field->type == SCHEMA_LIST)
+			property = json_object_get(property, "items");
+		if (field->section)
+			check_section(property, field->section, text);
+	}
+}
+
+static void schema_and_reference_name_every_key(void **state)
+{
+	json_t *schema = config_json_schema();
+	char *text = config_reference_markdown();
+
+	assert_non_null(schema);
+	assert_non_null(text);
+	check_section(schema, &schema_file, text);
+	json_decref(schema);
+	free(text);
+}
+
+static void a_file_cut_anywhere_does_no_harm(void **state)
+{
+	char text[EXAMPLE_MAX];
+	size_t len = read_example(text);
+
+	for (size_t n = 0; n <= len; n++)
+		(void)parse_copy(text, n); /* either answer is fine: it must give one */
+}
+
+static void a_damaged_file_does_no_harm(void **state)
+{
+	static const char spice[] = "[]{}:,-&*!|>'\"%@`#?\n\t \0\xff\xc3";
+	char text[EXAMPLE_MAX], damaged[EXAMPLE_MAX];
+	size_t len = read_example(text), refused = 0;
+	uint32_t lcg = 1;
+
+	for (size_t i = 0; i < MUTATIONS; i++) {
+		memcpy(damaged, text, len);
+		for (size_t k = 0; k <= i % 4; k++) {
+			lcg = lcg * 1664525 + 1013904223;
+			damaged[(lcg >> 8) % len] = i & 1 ? (char)(lcg >> 24)
+							  : spice[(lcg >> 4) % sizeof(spice)];
+		}
+		refused += parse_copy(damaged, len) < 0;
+	}
+	assert_in_range(refused, MUTATIONS / 4, MUTATIONS);
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+	const size_t depth = 1000000;
+	char *text = malloc(depth);
+
+	assert_non_null(text);
+	memset(text, '[', depth);
+	assert_int_equal(parse_copy(text, depth), -EINVAL);
+	for (size_t i = 0; i + 1 < depth; i += 2)
+		memcpy(text + i, "? ", 2);
+	assert_int_equal(parse_copy(text, depth), -EINVAL);
+	free(text);
+}
+
+static char *big_file(size_t *ret_len)
+{
+	char *text = NULL;
+	FILE *f = open_memstream(&text, ret_len);
+
+	assert_non_null(f);
+	fprintf(f, "interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.1}\n"
+		   "capacity: {members: 1M, vips: 10k}\ndefaults: {ring: 251}\nvips:\n");
+	for (unsigned int i = 0; i < 10000; i++) {
+		fprintf(f, "- name: v%u\n  address: 192.0.%u.%u\n  port: 80\n  protocol: tcp\n", i,
+			i >> 8, i & 255);
+		fprintf(f, "  reals:\n");
+		for (unsigned int j = 0; j < 100; j++)
+			fprintf(f, "  - {address: 10.1.0.%u, weight: 5}\n", j + 1);
+	}
+	assert_int_equal(fclose(f), 0);
+	return text;
+}
+
+static void a_million_reals_parse_in_reasonable_time(void **state)
+{
+	struct timespec start, end;
+	size_t len;
+	char *text = big_file(&len);
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+	assert_int_equal(parse_copy(text, len), 0);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+	free(text);
+	assert_in_range((end.tv_sec - start.tv_sec) * 1000 +
+				(end.tv_nsec - start.tv_nsec) / 1000000,
+			0, PARSE_LIMIT_MS);
+}
+
+static int print_schema(void)
+{
+	json_t *schema = config_json_schema();
+	int ret = json_dumpf(schema, stdout, JSON_INDENT(2));
+
+	json_decref(schema);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_example_is_a_configuration),
+		cmocka_unit_test(good_files_parse),
+		cmocka_unit_test(bad_files_are_refused),
+		cmocka_unit_test(what_is_shown_can_be_read_again),
+		cmocka_unit_test(schema_and_reference_name_every_key),
+		cmocka_unit_test(a_file_cut_anywhere_does_no_harm),
+		cmocka_unit_test(a_damaged_file_does_no_harm),
+		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(a_million_reals_parse_in_reasonable_time),
+	};
+
+	if (argc == 2 && strcmp(argv[1], "--schema") == 0)
+		return print_schema();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

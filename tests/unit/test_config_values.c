@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a configuration file means: values, defaults, and what is shown of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "lib/addr.h"
+#include "lib/config.h"
+#include "lib/sizing.h"
+#include "xdplb/counters.h"
+
+#define IF  "interfaces: [{name: eth0}]\n"
+#define SRC IF "encap: {source4: 10.0.0.10, source6: \"fd00:1::/64\"}\n"
+#define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
+
+static struct config *parse(const char *text)
+{
+	struct config *config = NULL;
+	struct err err = {};
+
+	if (config_parse("f.yaml", text, strlen(text), &config, &err) < 0)
+		fail_msg("%s", err.text);
+	return config;
+}
+
+static void what_is_not_given_has_the_documented_default(void **state)
+{
+	struct config *c = parse(VIP ", reals: [{address: 10.1.0.1}]}\n");
+	const struct vip_spec *vip = &c->vips[0];
+
+	assert_string_equal(c->file, "f.yaml");
+	assert_string_equal(c->bpffs, "/sys/fs/bpf/xdplb");
+	assert_int_equal(c->interfaces[0].mode, ATTACH_NATIVE);
+	assert_int_equal(c->capacity.flows, 1000000);
+	assert_int_equal(c->capacity.members, 64000);
+	assert_int_equal(c->capacity.vips, 4000);
+	assert_int_equal(c->capacity.ring_slots, 64000000);
+	assert_int_equal(c->guard_removed_percent, 100);
+	assert_int_equal(vip->encap, ENCAP_IPIP);
+	assert_int_equal(vip->scheduler, SCHEDULER_MAGLEV);
+	assert_int_equal(vip->ring, 65537);
+	assert_int_equal(vip->on_no_port, ON_NO_PORT_REPLY);
+	assert_int_equal(vip->timeouts.tcp_ms, 3600000);
+	assert_int_equal(vip->timeouts.tcp_closing_ms, 30000);
+	assert_int_equal(vip->timeouts.tcp_unproven_ms, 30000);
+	assert_int_equal(vip->timeouts.udp_ms, 60000);
+	assert_int_equal(vip->health.type, HEALTH_TYPE_TCP);
+	assert_int_equal(vip->health.port, 0);
+	assert_int_equal(vip->health.interval_ms, 1000);
+	assert_int_equal(vip->health.timeout_ms, 500);
+	assert_int_equal(vip->health.fall, 3);
+	assert_int_equal(vip->health.rise, 2);
+	assert_int_equal(vip->health.jitter_percent, 10);
+	assert_null(vip->health.path);
+	assert_int_equal(vip->reals[0].weight, 100);
+	config_free(c);
+}
+
+static void an_http_probe_has_defaults_of_its_own(void **state)
+{
+	struct config *c = parse(IF
+				 "vips:\n"
+				 "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+				 "- {name: b, address: \"2001:db8::1\", port: 80, protocol: tcp}\n"
+				 "defaults: {health: {type: http}}\n");
+	const struct health_spec *health = &c->vips[0].health;
+
+	assert_string_equal(health->method, "GET");
+	assert_string_equal(health->path, "/");
+	assert_string_equal(health->host, "192.0.2.1");
+	assert_string_equal(c->vips[1].health.host, "[2001:db8::1]");
+	assert_int_equal(health->n_expect, 1);
+	assert_int_equal(health->expect[0], 200);
+	assert_int_equal(health->n_headers, 0);
+	assert_null(health->body);
+	config_free(c);
+}
+
+static void values_are_read_with_their_units(void **state)
+{
+	struct config *c = parse(
+		"interfaces: [{name: eth0.100, attach: exclusive, mode: generic}]\n"
+		"bpffs: /sys/fs/bpf/other\n"
+		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::1\"}\n"
+		"capacity: {flows: 64k, members: 1M, vips: 100, ring_slots: \"2M\"}\n"
+		"guard: {max_removed: 50%}\n"
+		"vips:\n"
+		"- name: dns\n  address: \"2001:db8::10\"\n  port: \"53\"\n  protocol: udp\n"
+		"  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n"
+		"  timeouts: {tcp: 24h, tcp_closing: 1m, tcp_unproven: 1500ms, udp: 2s}\n"
+		"  health: {type: none}\n"
+		"  reals:\n  - {address: 10.1.0.1, weight: 0, backup: false}\n"
+		"  - {address: \"fd00::2\", weight: 65535}\n");
+	const struct vip_spec *vip = config_find_vip(c, "dns");
+	struct ip_addr addr;
+
+	assert_string_equal(c->interfaces[0].name, "eth0.100");
+	assert_int_equal(c->interfaces[0].mode, ATTACH_GENERIC);
+	assert_string_equal(c->bpffs, "/sys/fs/bpf/other");
+	assert_int_equal(c->source4.prefix_len, 16);
+	assert_int_equal(c->source6.prefix_len, 128);
+	assert_int_equal(c->capacity.flows, 64000);
+	assert_int_equal(c->capacity.members, 1000000);
+	assert_int_equal(c->capacity.ring_slots, 2000000);
+	assert_int_equal(c->guard_removed_percent, 50);
+	assert_int_equal(vip->port, 53);
+	assert_int_equal(vip->protocol, IPPROTO_UDP);
+	assert_int_equal(vip->ring, 251);
+	assert_int_equal(vip->on_no_port, ON_NO_PORT_DROP);
+	assert_int_equal(vip->timeouts.tcp_ms, 86400000);
+	assert_int_equal(vip->timeouts.tcp_closing_ms, 60000);
+	assert_int_equal(vip->timeouts.tcp_unproven_ms, 1500);
+	assert_int_equal(vip->timeouts.udp_ms, 2000);
+	assert_int_equal(vip->health.type, HEALTH_TYPE_NONE);
+	assert_int_equal(vip->mark.line, 7);
+	assert_int_equal(vip->mark.column, 3);
+	assert_int_equal(addr_parse("fd00::2", &addr), 0);
+	assert_int_equal(vip_find_real(vip, &addr)->weight, 65535);
+	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 18);
+	assert_null(config_find_vip(c, "web"));
+	config_free(c);
+}
+
+static void a_vip_overrides_defaults_key_by_key(void **state)
+{
+	struct config *c = parse(VIP ", health: {fall: 9}, timeouts: {udp: 5s}, ring: 1009}\n"
+				     "defaults:\n"
+				     "  ring: 503\n  on_no_port: pass\n"
+				     "  timeouts: {tcp: 2h, udp: 7s}\n"
+				     "  health: {type: http, path: /up, fall: 5, rise: 4}\n");
+	const struct vip_spec *vip = &c->vips[0];
+
+	assert_int_equal(vip->ring, 1009);
+	assert_int_equal(vip->on_no_port, ON_NO_PORT_PASS);
+	assert_int_equal(vip->timeouts.udp_ms, 5000);
+	assert_int_equal(vip->timeouts.tcp_ms, 7200000);
+	assert_int_equal(vip->health.fall, 9);
+	assert_int_equal(vip->health.rise, 4);
+	assert_string_equal(vip->health.path, "/up");
+	config_free(c);
+}
+
+static void a_vip_of_another_probe_type_does_not_inherit_its_keys(void **state)
+{
+	struct config *c = parse("defaults: {health: {type: http, path: /up, fall: 5}}\n" VIP
+				 ", health: {type: tcp}}\n");
+
+	assert_int_equal(c->vips[0].health.type, HEALTH_TYPE_TCP);
+	assert_int_equal(c->vips[0].health.fall, 5);
+	assert_null(c->vips[0].health.path);
+	config_free(c);
+}
+
+static void a_probe_sends_and_expects_what_the_file_says(void **state)
+{
+	struct config *c = parse(
+		VIP ", health: {type: http, port: 8080, method: HEAD, host: www.example.org,\n"
+		    "  path: /h?a=b, headers: {X-A: b c, X-B: \"1\"}, expect: [200, 204],\n"
+		    "  body: \"all\\nwell\", jitter: 0%}}\n");
+	const struct health_spec *health = &c->vips[0].health;
+
+	assert_int_equal(health->port, 8080);
+	assert_int_equal(health->jitter_percent, 0);
+	assert_string_equal(health->method, "HEAD");
+	assert_string_equal(health->host, "www.example.org");
+	assert_string_equal(health->path, "/h?a=b");
+	assert_int_equal(health->n_headers, 2);
+	assert_string_equal(health->headers[0], "X-A: b c");
+	assert_string_equal(health->headers[1], "X-B: 1");
+	assert_int_equal(health->n_expect, 2);
+	assert_int_equal(health->expect[1], 204);
+	assert_string_equal(health->body, "all\nwell");
+	config_free(c);
+}
+
+static void a_file_may_have_no_vips_and_a_vip_no_reals(void **state)
+{
+	struct config *none = parse(IF), *empty = parse(VIP ", reals: []}\n");
+
+	assert_int_equal(none->n_vips, 0);
+	assert_int_equal(empty->vips[0].n_reals, 0);
+	config_free(none);
+	config_free(empty);
+}
+
+static void capacity_may_be_used_to_the_last_row(void **state)
+{
+	config_free(parse(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\n"
+			      "capacity: {vips: 1, ring_slots: 576}\n"));
+}
+
+static void probes_differ_when_any_key_does(void **state)
+{
+	static const char *const keys[] = {
+		"type: tcp",
+		"type: none",
+		"port: 81",
+		"interval: 2s",
+		"timeout: 1s",
+		"fall: 4",
+		"rise: 4",
+		"jitter: 5%",
+		"type: http",
+		"type: http, method: HEAD",
+		"type: http, host: a",
+		"type: http, path: /a",
+		"type: http, headers: {a: b}",
+		"type: http, headers: {a: c}",
+		"type: http, expect: 204",
+		"type: http, expect: [200, 204]",
+		"type: http, body: a",
+	};
+	struct config *configs[sizeof(keys) / sizeof(keys[0])];
+	const size_t n = sizeof(keys) / sizeof(keys[0]);
+	char text[512];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), VIP ", health: {%s}}\n", keys[i]);
+		configs[i] = parse(text);
+	}
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++)
+			assert_int_equal(health_spec_equal(&configs[i]->vips[0].health,
+							   &configs[j]->vips[0].health),
+					 i == j);
+	}
+	for (size_t i = 0; i < n; i++)
+		config_free(configs[i]);
+}
+
+static void memory_follows_the_capacities(void **state)
+{
+	struct config *c =
+		parse(IF "capacity: {flows: 1M, members: 1000, vips: 10, ring_slots: 32000}\n");
+	uint64_t bytes = config_memory_bytes(c, 4);
+
+	assert_int_equal(config_memory_bytes(c, 5) - bytes,
+			 1000 * 32 + sizeof(struct stats) + sizeof(struct reply_limit));
+	assert_in_range(bytes, 16000000 + 64000 + 4 * 32000 + 64000,
+			16000000 + 64000 + 4 * 32000 + 64000 + 10000);
+	config_free(c);
+}
+
+static void flow_buckets_are_even_and_half_full(void **state)
+{
+	static const uint32_t cases[][2] = {{0, 2},
+					    {1, 2},
+					    {8, 2},
+					    {9, 4},
+					    {1000, 250},
+					    {1001, 252},
+					    {1000000, 250000},
+					    {4294967295u, 1073741824}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(sizing_flow_buckets(cases[i][0]), cases[i][1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_given_has_the_documented_default),
+		cmocka_unit_test(an_http_probe_has_defaults_of_its_own),
+		cmocka_unit_test(values_are_read_with_their_units),
+		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
+		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
+		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
+		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),
+		cmocka_unit_test(capacity_may_be_used_to_the_last_row),
+		cmocka_unit_test(probes_differ_when_any_key_does),
+		cmocka_unit_test(memory_follows_the_capacities),
+		cmocka_unit_test(flow_buckets_are_even_and_half_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
