@@ -321,6 +321,7 @@ static void detach_replies_first_and_then_ends_the_loop(void **state)
 
 	assert_int_equal(ask(t, "POST", "/v1/detach", ""), 200);
 	assert_string_equal(fake.called, "detach");
+	assert_int_equal(sd_event_run(t->event, 0), 0);
 	assert_int_equal(sd_event_get_state(t->event), SD_EVENT_INITIAL);
 	while (sd_event_get_state(t->event) != SD_EVENT_FINISHED) {
 		assert_true(time(NULL) < deadline);

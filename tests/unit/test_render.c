@@ -192,6 +192,7 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"reason\":null,\"since_ms\":3000}");
 	free(text);
 	assert_int_equal(json_array_size(list), 3);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 2), "port")), 53);
 	json_decref(list);
 }
 
