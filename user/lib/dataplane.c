@@ -245,13 +245,14 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 	d->grace = grace;
 	d->bpffs = strdup(bpffs);
 	d->n_cpus = dataplane_n_cpus();
+	d->is_adopted = true; /* until known otherwise: a failure removes nothing */
 	r = ensure_bpffs(bpffs, err);
 	if (r)
 		goto fail;
 	r = read_control(bpffs, &sizes, err);
+	d->is_adopted = r != -ENOENT;
 	if (r && r != -ENOENT)
 		goto fail;
-	d->is_adopted = !r;
 	if (r) {
 		control_for(capacity, &sizes);
 		dataplane_unlink_maps(bpffs);
@@ -271,6 +272,8 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 	*ret_dataplane = d;
 	return 0;
 fail:
+	if (!d->is_adopted)
+		dataplane_remove(bpffs, NULL);
 	dataplane_close(d);
 	return r;
 }

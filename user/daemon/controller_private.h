@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The controller's parts: controller.c (lifecycle, configuration changes), runs.c (a running real:
+ * probe, verdict, operator state), scanner.c (flow table), ways_out.c (next hops, interfaces),
+ * controller_view.c (snapshots). Nobody else includes this.
+ */
+#pragma once
+
+#include "controller.h"
+#include "health.h"
+#include "lib/apply.h"
+#include "lib/dataplane.h"
+#include "neigh.h"
+#include "runtime.h"
+
+/* One real of one VIP while the daemon runs. */
+struct real_run {
+	struct controller *controller;
+	char *vip; /* the VIP's name, for the log */
+	struct ip_addr address;
+	enum admin_state admin;
+	enum health_verdict health;
+	uint64_t health_since_ms;
+	struct probe *probe;
+	bool is_watched; /* its next hop is followed */
+	bool is_kept; /* while a new configuration takes over: it goes on */
+};
+
+/* Runs of one VIP, in the order of its spec's reals. */
+struct vip_run {
+	struct real_run **reals;
+	size_t n_reals;
+};
+
+struct runs {
+	struct vip_run *vips; /* in the order of the configuration's VIPs */
+	size_t n_vips;
+};
+
+/* The flow-table scan, a slice at a time. */
+struct scanner {
+	sd_event_source *timer; /* starts a pass */
+	sd_event_source *slice; /* runs while a pass is under way */
+	struct flow_scan done; /* the last complete pass */
+	struct flow_scan current;
+	uint32_t next_bucket;
+	uint64_t jiffies; /* at the start of the pass */
+	uint64_t done_at_ms;
+	uint64_t started_at_ms;
+};
+
+struct controller {
+	sd_event *event;
+	char *config_file;
+	struct config *config;
+	struct runs runs;
+	struct runtime *runtime;
+	struct grace *grace;
+	struct dataplane *dataplane;
+	struct dataplane_knobs knobs;
+	struct applied *applied;
+	struct neigh *neigh;
+	struct health *health;
+	struct scanner scanner;
+	sd_event_source *rings; /* builds stale rings, one an iteration */
+	sd_event_source *grace_io;
+	uint64_t generation;
+	uint64_t started_at_ms;
+	bool is_detached;
+};
+
+uint64_t controller_now_ms(void);
+
+/* runs.c */
+/* Runs for a new configuration; takes over what goes on (same VIP key and real) by reference. */
+int runs_make(struct controller *c, const struct config *config, struct runs *ret_runs);
+/* Frees runs that were only made for `fresh` and not taken into use. */
+void runs_discard(struct runs *fresh, const struct runs *used);
+/* `fresh` takes over from c->runs: probes and watches start, go on or end. */
+int runs_commit(struct controller *c, const struct config *config, struct runs *fresh,
+		struct err *err);
+void runs_free(struct runs *runs);
+struct real_input runs_input(void *user, size_t vip, size_t real);
+struct runs_lookup {
+	const struct runs *runs;
+};
+void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
+			 const char *reason);
+
+/* controller.c: something changed that is not the configuration. */
+int controller_evaluate(struct controller *c, struct err *err);
+void controller_start_rings(struct controller *c);
+
+/* scanner.c */
+int scanner_start(struct controller *c, struct err *err);
+void scanner_stop(struct controller *c);
+/* A complete pass now; blocks for its time. */
+int scanner_run_now(struct controller *c);
+
+/* ways_out.c */
+int ways_out_start(struct controller *c, struct err *err);
+/* Says the next hops that are known to every member; after members were added. */
+void ways_out_refresh(struct controller *c);
+int ways_out_attach_all(struct controller *c, const struct config *config, struct err *err);

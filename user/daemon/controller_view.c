@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The controller's state copied into a snapshot, counters read from the maps. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller_private.h"
+#include "lib/addr.h"
+
+/* Where one snapshot is being filled in. */
+struct view {
+	const struct controller *c;
+	struct snapshot *s;
+	struct member_stats *per_cpu; /* scratch: one per possible CPU */
+};
+
+static void add_member_counters(struct view *view, uint32_t id, struct member_stats *ret_sum)
+{
+	struct member_stats sum = {};
+
+	if (dataplane_read_member_stats(view->c->dataplane, id, view->per_cpu))
+		memset(view->per_cpu, 0, view->s->n_cpus * sizeof(*view->per_cpu));
+	for (unsigned int cpu = 0; cpu < view->s->n_cpus; cpu++) {
+		sum.packets += view->per_cpu[cpu].packets;
+		sum.bytes += view->per_cpu[cpu].bytes;
+		sum.new_flows += view->per_cpu[cpu].new_flows;
+		view->s->forwarded[cpu] += view->per_cpu[cpu].packets;
+	}
+	view->s->forwarded_total += sum.packets;
+	*ret_sum = sum;
+}
+
+static void add_to_vip(struct snapshot_vip *vip, const struct member_stats *sum, uint64_t active)
+{
+	vip->packets += sum->packets;
+	vip->bytes += sum->bytes;
+	vip->new_flows += sum->new_flows;
+	vip->active_flows += active;
+}
+
+static void view_next_hop(const struct view *view, struct snapshot_real *real)
+{
+	struct next_hop hop;
+
+	if (!neigh_get(view->c->neigh, &real->address, &hop) || !hop.is_resolved)
+		return;
+	real->has_next_hop = true;
+	memcpy(real->mac, hop.mac, sizeof(real->mac));
+	memcpy(real->interface, hop.interface, sizeof(real->interface));
+}
+
+static void view_real(struct view *view, struct snapshot_vip *vip, const struct real_spec *spec,
+		      const struct real_run *run, const struct applied_vip *applied, size_t hint)
+{
+	struct snapshot_real *real = &view->s->reals[view->s->n_reals++];
+	const struct applied_member *m =
+		applied ? applied_find_member(applied, &spec->address, hint) : NULL;
+	struct real_input input = {.admin = run->admin, .health = run->health};
+	struct desired_member effective = effective_member(spec, input);
+	struct member_stats sum = {};
+
+	real->vip = vip->spec->name;
+	real->address = spec->address;
+	real->weight = spec->weight;
+	real->effective_weight = effective.ring_weight;
+	real->admin = run->admin;
+	if (m) {
+		real->member_id = m->id;
+		real->active_flows = view->c->scanner.done.active[m->id];
+		add_member_counters(view, m->id, &sum);
+	}
+	real->packets = sum.packets;
+	real->bytes = sum.bytes;
+	real->new_flows = sum.new_flows;
+	real->state = effective_real_state(input, real->active_flows);
+	view_next_hop(view, real);
+	if (run->probe)
+		health_read(run->probe, &real->health);
+	/* The probe counts rows of results; the verdict in force is the run's. */
+	real->health.state.verdict = run->health;
+	real->health.state.since_ms = run->health_since_ms;
+	add_to_vip(vip, &sum, real->active_flows);
+	vip->reals_up += effective.ring_weight > 0;
+}
+
+/* Removed reals whose flows finish: in the VIP's totals, not in its list. */
+static void view_removed(struct view *view, struct snapshot_vip *vip,
+			 const struct applied_vip *applied)
+{
+	for (size_t i = 0; i < applied->n_members; i++) {
+		const struct applied_member *m = &applied->members[i];
+		struct member_stats sum;
+
+		if (!(m->state & MEMBER_NOTE_REMOVED))
+			continue;
+		add_member_counters(view, m->id, &sum);
+		add_to_vip(vip, &sum, view->c->scanner.done.active[m->id]);
+	}
+}
+
+static void view_vip(struct view *view, size_t v)
+{
+	const struct controller *c = view->c;
+	const struct vip_spec *spec = &c->config->vips[v];
+	struct vip_key key = vip_key_of(spec);
+	const struct applied_vip *applied = applied_find(c->applied, &key);
+	struct snapshot_vip *vip = &view->s->vips[view->s->n_vips++];
+
+	vip->spec = spec;
+	vip->first_real = view->s->n_reals;
+	for (size_t r = 0; r < spec->n_reals; r++)
+		view_real(view, vip, &spec->reals[r], c->runs.vips[v].reals[r], applied, r);
+	vip->n_reals = spec->n_reals;
+	if (!applied)
+		return;
+	vip->vip_id = applied->id;
+	vip->fingerprint = applied->fingerprint;
+	view_removed(view, vip, applied);
+	const struct vip_state *bank = &dataplane_dp(c->dataplane)->vip_state[applied->id];
+
+	vip->packets += bank->freed_packets;
+	vip->bytes += bank->freed_bytes;
+	vip->new_flows += bank->freed_new_flows;
+	view->s->forwarded_total += bank->freed_packets;
+}
+
+static void view_interfaces(struct view *view)
+{
+	const struct config *config = view->c->config;
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct snapshot_interface *interface = &view->s->interfaces[i];
+		uint32_t attached;
+
+		interface->spec = &config->interfaces[i];
+		interface->ifindex = if_nametoindex(config->interfaces[i].name);
+		interface->is_present = interface->ifindex != 0;
+		attached = dataplane_attached_ifindex(config->bpffs, config->interfaces[i].name);
+		interface->is_attached = attached && attached == interface->ifindex;
+		interface->prog_id = interface->is_attached ? dataplane_prog_id(view->c->dataplane)
+							    : 0;
+	}
+	view->s->n_interfaces = config->n_interfaces;
+}
+
+static void view_stats(struct view *view)
+{
+	struct snapshot *s = view->s;
+	uint64_t *total = (uint64_t *)&s->stats_total;
+
+	if (dataplane_read_stats(view->c->dataplane, s->stats))
+		memset(s->stats, 0, s->n_cpus * sizeof(*s->stats));
+	for (unsigned int cpu = 0; cpu < s->n_cpus; cpu++) {
+		for (size_t i = 0; i < XDPLB_STATS; i++)
+			total[i] += ((const uint64_t *)&s->stats[cpu])[i];
+	}
+}
+
+static void view_flows(struct view *view)
+{
+	const struct scanner *scanner = &view->c->scanner;
+
+	view->s->flows = scanner->done.total_active;
+	view->s->flows_unproven = scanner->done.total_unproven;
+	view->s->flows_closing = scanner->done.total_closing;
+	view->s->flows_scanned_at_ms = scanner->done_at_ms;
+	view->s->flow_slots = (uint64_t)dataplane_dp(view->c->dataplane)->control->flow_buckets *
+			      FLOW_SLOTS;
+}
+
+static struct snapshot *snapshot_new(const struct config *config, unsigned int n_cpus)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	size_t n_reals = 0;
+
+	if (!s)
+		return NULL;
+	for (size_t v = 0; v < config->n_vips; v++)
+		n_reals += config->vips[v].n_reals;
+	s->n_cpus = n_cpus;
+	s->interfaces = calloc(config->n_interfaces + 1, sizeof(*s->interfaces));
+	s->vips = calloc(config->n_vips + 1, sizeof(*s->vips));
+	s->reals = calloc(n_reals + 1, sizeof(*s->reals));
+	s->stats = calloc(n_cpus, sizeof(*s->stats));
+	s->forwarded = calloc(n_cpus, sizeof(*s->forwarded));
+	if (s->interfaces && s->vips && s->reals && s->stats && s->forwarded)
+		return s;
+	snapshot_free(s);
+	return NULL;
+}
+
+int controller_snapshot(struct controller *controller, bool scan_flows,
+			struct snapshot **ret_snapshot, struct err *err)
+{
+	struct view view = {.c = controller};
+
+	if (controller->is_detached)
+		return err_set(err, ENODEV, "detached; xdplbd is ending");
+	if (scan_flows && scanner_run_now(controller))
+		return err_set(err, EIO, "cannot read the flow clock");
+	view.s = snapshot_new(controller->config, dataplane_n_cpus());
+	view.per_cpu = calloc(dataplane_n_cpus(), sizeof(*view.per_cpu));
+	if (!view.s || !view.per_cpu) {
+		snapshot_free(view.s);
+		free(view.per_cpu);
+		return err_set(err, ENOMEM, "out of memory");
+	}
+	view.s->config = controller->config;
+	view.s->now_ms = controller_now_ms();
+	view.s->started_at_ms = controller->started_at_ms;
+	view.s->generation = controller->generation;
+	view.s->is_adopted = dataplane_is_adopted(controller->dataplane);
+	view.s->map_bytes = dataplane_map_bytes(controller->dataplane);
+	view_interfaces(&view);
+	for (size_t v = 0; v < controller->config->n_vips; v++)
+		view_vip(&view, v);
+	view_stats(&view);
+	view_flows(&view);
+	free(view.per_cpu);
+	*ret_snapshot = view.s;
+	return 0;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Running reals: their probes, verdicts and operator states, across configurations. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller_private.h"
+#include "lib/addr.h"
+#include "log.h"
+
+static void run_free(struct real_run *run)
+{
+	if (!run)
+		return;
+	health_remove(run->probe);
+	if (run->is_watched && run->controller->neigh)
+		neigh_unwatch(run->controller->neigh, &run->address);
+	free(run->vip);
+	free(run);
+}
+
+static void free_arrays(struct runs *runs)
+{
+	for (size_t v = 0; v < runs->n_vips; v++)
+		free(runs->vips[v].reals);
+	free(runs->vips);
+	*runs = (struct runs){};
+}
+
+void runs_free(struct runs *runs)
+{
+	for (size_t v = 0; v < runs->n_vips; v++) {
+		for (size_t r = 0; r < runs->vips[v].n_reals; r++)
+			run_free(runs->vips[v].reals[r]);
+	}
+	free_arrays(runs);
+}
+
+/* What an earlier daemon had proven, from its note in the map. */
+static enum health_verdict adopted_health(const struct controller *c, const struct vip_spec *vip,
+					  const struct ip_addr *real)
+{
+	struct vip_key key = vip_key_of(vip);
+	const struct applied_vip *have = applied_find(c->applied, &key);
+	const struct applied_member *m = have ? applied_find_member(have, real, 0) : NULL;
+
+	if (!m)
+		return HEALTH_UNKNOWN;
+	if (m->state & MEMBER_NOTE_HEALTH_UP)
+		return HEALTH_UP;
+	return m->state & MEMBER_NOTE_HEALTH_DOWN ? HEALTH_DOWN : HEALTH_UNKNOWN;
+}
+
+static struct real_run *run_new(struct controller *c, const struct vip_spec *vip,
+				const struct real_spec *real)
+{
+	struct real_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return NULL;
+	run->controller = c;
+	run->vip = strdup(vip->name);
+	run->address = real->address;
+	run->admin = runtime_get(c->runtime, vip->name, &real->address);
+	run->health = adopted_health(c, vip, &real->address);
+	run->health_since_ms = controller_now_ms();
+	if (run->vip)
+		return run;
+	free(run);
+	return NULL;
+}
+
+/* The VIP of the present configuration with the same address, port and protocol. */
+static size_t find_old_vip(const struct controller *c, const struct vip_spec *vip, size_t hint)
+{
+	struct vip_key key = vip_key_of(vip);
+
+	for (size_t i = 0; c->config && i < c->config->n_vips; i++) {
+		size_t v = (hint + i) % c->config->n_vips;
+		struct vip_key old = vip_key_of(&c->config->vips[v]);
+
+		if (!memcmp(&key, &old, sizeof(key)) && !strcmp(vip->name, c->config->vips[v].name))
+			return v;
+	}
+	return SIZE_MAX;
+}
+
+static struct real_run *find_old_run(const struct controller *c, size_t old_vip,
+				     const struct ip_addr *address, size_t hint)
+{
+	const struct vip_run *vip;
+
+	if (old_vip == SIZE_MAX)
+		return NULL;
+	vip = &c->runs.vips[old_vip];
+	for (size_t i = 0; i < vip->n_reals; i++) {
+		struct real_run *run = vip->reals[(hint + i) % vip->n_reals];
+
+		if (addr_equal(&run->address, address))
+			return run;
+	}
+	return NULL;
+}
+
+static int make_vip(struct controller *c, const struct vip_spec *spec, size_t v,
+		    struct vip_run *vip)
+{
+	size_t old_vip = find_old_vip(c, spec, v);
+
+	vip->reals = calloc(spec->n_reals + 1, sizeof(struct real_run *));
+	if (!vip->reals)
+		return -ENOMEM;
+	for (; vip->n_reals < spec->n_reals; vip->n_reals++) {
+		const struct real_spec *real = &spec->reals[vip->n_reals];
+		struct real_run *run = find_old_run(c, old_vip, &real->address, vip->n_reals);
+
+		run = run ? run : run_new(c, spec, real);
+		if (!run)
+			return -ENOMEM;
+		vip->reals[vip->n_reals] = run;
+	}
+	return 0;
+}
+
+int runs_make(struct controller *c, const struct config *config, struct runs *ret_runs)
+{
+	struct runs fresh = {};
+	int r = 0;
+
+	fresh.vips = calloc(config->n_vips + 1, sizeof(*fresh.vips));
+	if (!fresh.vips)
+		return -ENOMEM;
+	for (; fresh.n_vips < config->n_vips && !r; fresh.n_vips++)
+		r = make_vip(c, &config->vips[fresh.n_vips], fresh.n_vips,
+			     &fresh.vips[fresh.n_vips]);
+	if (r) {
+		runs_discard(&fresh, &c->runs);
+		return r;
+	}
+	*ret_runs = fresh;
+	return 0;
+}
+
+static void mark(const struct runs *runs, bool is_kept)
+{
+	for (size_t v = 0; v < runs->n_vips; v++) {
+		for (size_t r = 0; r < runs->vips[v].n_reals; r++)
+			runs->vips[v].reals[r]->is_kept = is_kept;
+	}
+}
+
+/* Frees the runs of `runs` that are not in `others`, and its arrays. */
+static void free_unshared(struct runs *runs, const struct runs *others)
+{
+	mark(runs, false);
+	mark(others, true);
+	for (size_t v = 0; v < runs->n_vips; v++) {
+		for (size_t r = 0; r < runs->vips[v].n_reals; r++) {
+			if (!runs->vips[v].reals[r]->is_kept)
+				run_free(runs->vips[v].reals[r]);
+		}
+	}
+	free_arrays(runs);
+}
+
+void runs_discard(struct runs *fresh, const struct runs *used)
+{
+	free_unshared(fresh, used);
+}
+
+static int start_probe(struct real_run *run, const struct vip_spec *vip, struct err *err)
+{
+	health_remove(run->probe);
+	run->probe = NULL;
+	return health_add(run->controller->health, &run->address, vip->port, &vip->health,
+			  run->health, run, &run->probe, err);
+}
+
+static int commit_run(struct controller *c, struct real_run *run, const struct vip_spec *vip,
+		      const struct vip_spec *old, struct err *err)
+{
+	bool same_probe = run->probe && old && health_spec_equal(&old->health, &vip->health);
+	int r = 0;
+
+	if (!same_probe)
+		r = start_probe(run, vip, err);
+	if (!r && !run->is_watched) {
+		r = neigh_watch(c->neigh, &run->address, err);
+		run->is_watched = !r;
+	}
+	return r;
+}
+
+int runs_commit(struct controller *c, const struct config *config, struct runs *fresh,
+		struct err *err)
+{
+	struct runs old_runs = c->runs;
+	int r = 0;
+
+	for (size_t v = 0; v < fresh->n_vips && !r; v++) {
+		size_t old = find_old_vip(c, &config->vips[v], v);
+		const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
+
+		for (size_t i = 0; i < fresh->vips[v].n_reals && !r; i++)
+			r = commit_run(c, fresh->vips[v].reals[i], &config->vips[v], old_spec, err);
+	}
+	c->runs = *fresh;
+	*fresh = (struct runs){};
+	free_unshared(&old_runs, &c->runs);
+	return r;
+}
+
+struct real_input runs_input(void *user, size_t vip, size_t real)
+{
+	const struct runs_lookup *lookup = user;
+	const struct real_run *run = lookup->runs->vips[vip].reals[real];
+
+	return (struct real_input){.admin = run->admin, .health = run->health};
+}
+
+/* The one place where a real's health changes. */
+void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
+			 const char *reason)
+{
+	struct real_run *run = user;
+	uint64_t now = controller_now_ms();
+	char address[ADDR_TEXT_MAX];
+	struct err err;
+
+	addr_format(&run->address, address);
+	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
+		 health_verdict_name(verdict), run->vip, address, reason,
+		 health_verdict_name(run->health),
+		 (unsigned long long)(now - run->health_since_ms));
+	run->health = verdict;
+	run->health_since_ms = now;
+	if (controller_evaluate(run->controller, &err))
+		log_error("apply failed after health change vip=%s real=%s error=\"%s\"", run->vip,
+			  address, err.text);
+}
