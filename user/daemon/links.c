@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A dump during which links came or went is inconsistent (-EINTR) and asked for again. */
+#define LOAD_TRIES 10
+
 static int compare_ifindex(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -67,8 +70,13 @@ static void on_link(void *user, const struct link_info *info)
 int links_load(struct links *links, struct netlink *nl)
 {
 	struct load load = {.links = links};
-	int ret = netlink_dump_links(nl, on_link, &load);
+	int tries = LOAD_TRIES;
+	int ret;
 
+	do {
+		links_clear(links);
+		ret = netlink_dump_links(nl, on_link, &load);
+	} while (ret == -EINTR && --tries > 0);
 	return ret < 0 ? ret : load.ret;
 }
 

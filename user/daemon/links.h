@@ -17,7 +17,7 @@ struct links {
 	void *tree; /* tsearch(3) */
 };
 
-/* Fills an empty table from the kernel. On failure it holds what was read until then. */
+/* Fills the table from the kernel, from nothing. On failure it holds what was read until then. */
 int links_load(struct links *links, struct netlink *nl);
 void links_clear(struct links *links);
 

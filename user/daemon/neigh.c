@@ -155,6 +155,30 @@ static void resync_links(struct neigh *neigh)
 	links_clear(&now);
 }
 
+/*
+ * An overrun socket takes nothing more until it has been read empty, and says so only once (Linux
+ * 6.18, NETLINK_S_CONGESTED): a new one hears what follows from here on.
+ */
+static void replace_monitor(struct neigh *neigh)
+{
+	struct netlink fresh;
+	struct err err = {};
+	int ret = netlink_open(&fresh, true, &err);
+
+	if (ret < 0) {
+		log_error("netlink monitor kept reason=\"%s\"", err.text);
+		return;
+	}
+	ret = sd_event_source_set_io_fd(neigh->monitor_source, mnl_socket_get_fd(fresh.socket));
+	if (ret < 0) {
+		log_error("netlink monitor kept reason=\"%s\"", strerror(-ret));
+		netlink_close(&fresh);
+		return;
+	}
+	netlink_close(&neigh->monitor);
+	neigh->monitor = fresh;
+}
+
 static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *user)
 {
 	struct neigh *neigh = user;
@@ -162,6 +186,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *u
 
 	if (ret < 0) {
 		log_info("netlink events lost, reading all again reason=\"%s\"", strerror(-ret));
+		replace_monitor(neigh);
 		resync_links(neigh);
 		next_hops_refresh(&neigh->table, true);
 		schedule_resolve_all(neigh);

@@ -26,8 +26,9 @@ struct next_hop {
 };
 
 struct neigh_ops {
-	/* The next hop of a watched address is not what it was. Never called from inside
-	 * neigh_watch(). */
+	/* The next hop of a watched address is not what it was (at first: unresolved). Never called
+	 * from inside neigh_watch(). A new gateway takes over when it has answered; until then, or
+	 * until the kernel gives it up (3 s), the one before stays, if its link is up. */
 	void (*next_hop_changed)(void *user, const struct ip_addr *address,
 				 const struct next_hop *next_hop);
 	/* A link appeared, changed (up, down, MAC, MTU) or went (is_present false). */
