@@ -156,7 +156,7 @@ static int pin_program(const char *bpffs, const struct bpf_program *prog, struct
 	char path[512], fresh[520];
 
 	snprintf(path, sizeof(path), "%s/prog", bpffs);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	snprintf(fresh, sizeof(fresh), "%s_new", path); /* bpffs takes no dot */
 	unlink(fresh);
 	if (bpf_obj_pin(bpf_program__fd(prog), fresh))
 		return err_errno(err, errno, "pin %s", fresh);
