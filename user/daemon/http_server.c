@@ -21,7 +21,6 @@
 #define BODY_MAX	(16u << 20)
 #define CONNECTIONS_MAX 128u
 #define IDLE_TIMEOUT_S	30u
-#define BACKLOG		64
 #define SOCKET_UMASK	0117 /* what is left is 0660 */
 
 struct http_server {
@@ -256,7 +255,7 @@ static int bind_socket(int fd, const struct sockaddr_un *address, struct err *er
 	umask(old);
 	if (r < 0)
 		return err_errno(err, -r, "bind %s", address->sun_path);
-	if (listen(fd, BACKLOG) < 0)
+	if (listen(fd, SOMAXCONN) < 0)
 		return err_errno(err, errno, "listen on %s", address->sun_path);
 	return 0;
 }
