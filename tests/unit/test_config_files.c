@@ -16,6 +16,7 @@
 #include <glob.h>
 #include <time.h>
 
+#include "lib/addr.h"
 #include "lib/config.h"
 #include "lib/config_schema.h"
 
@@ -101,13 +102,58 @@ static void bad_files_are_refused(void **state)
 	globfree(&files);
 }
 
+static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
+{
+	struct health_spec health = a->health;
+
+	/* Shown as what it means, the VIP's. */
+	if (health.port == 0)
+		health.port = a->port;
+	assert_string_equal(a->name, b->name);
+	assert_true(addr_equal(&a->address, &b->address));
+	assert_int_equal(a->port, b->port);
+	assert_int_equal(a->protocol, b->protocol);
+	assert_int_equal(a->ring, b->ring);
+	assert_int_equal(a->on_no_port, b->on_no_port);
+	assert_memory_equal(&a->timeouts, &b->timeouts, sizeof(a->timeouts));
+	assert_true(health_spec_equal(&health, &b->health));
+	assert_int_equal(a->n_reals, b->n_reals);
+	for (size_t i = 0; i < a->n_reals; i++) {
+		assert_true(addr_equal(&a->reals[i].address, &b->reals[i].address));
+		assert_int_equal(a->reals[i].weight, b->reals[i].weight);
+	}
+}
+
+static bool same_source(const struct encap_source *a, const struct encap_source *b)
+{
+	return a->is_set == b->is_set && a->prefix_len == b->prefix_len &&
+	       addr_equal(&a->address, &b->address);
+}
+
+static void assert_same_config(const struct config *a, const struct config *b)
+{
+	assert_int_equal(a->n_interfaces, b->n_interfaces);
+	for (size_t i = 0; i < a->n_interfaces; i++) {
+		assert_string_equal(a->interfaces[i].name, b->interfaces[i].name);
+		assert_int_equal(a->interfaces[i].mode, b->interfaces[i].mode);
+	}
+	assert_string_equal(a->bpffs, b->bpffs);
+	assert_true(same_source(&a->source4, &b->source4));
+	assert_true(same_source(&a->source6, &b->source6));
+	assert_memory_equal(&a->capacity, &b->capacity, sizeof(a->capacity));
+	assert_int_equal(a->guard_removed_percent, b->guard_removed_percent);
+	assert_int_equal(a->n_vips, b->n_vips);
+	for (size_t i = 0; i < a->n_vips; i++)
+		assert_same_vip(&a->vips[i], &b->vips[i]);
+}
+
 /* JSON is YAML: what is shown can be read again and means the same. */
 static void what_is_shown_can_be_read_again(void **state)
 {
-	struct config *config, *again = NULL;
-	json_t *json, *json_again;
+	struct config *config, *again;
 	struct err err = {};
 	glob_t files;
+	json_t *json;
 	char *text;
 
 	assert_int_equal(glob("tests/unit/config/good/*.yaml", 0, NULL, &files), 0);
@@ -118,9 +164,7 @@ static void what_is_shown_can_be_read_again(void **state)
 		text = json_dumps(json, JSON_INDENT(1));
 		if (config_parse("shown", text, strlen(text), &again, &err) < 0)
 			fail_msg("%s: %s", files.gl_pathv[i], err.text);
-		json_again = config_to_json(again);
-		assert_true(json_equal(json, json_again));
-		json_decref(json_again);
+		assert_same_config(config, again);
 		json_decref(json);
 		free(text);
 		config_free(again);
@@ -197,8 +241,8 @@ static void deep_nesting_is_refused(void **state)
 	assert_non_null(text);
 	memset(text, '[', depth);
 	assert_int_equal(parse_copy(text, depth), -EINVAL);
-	for (size_t i = 0; i + 1 < depth; i += 2)
-		memcpy(text + i, "? ", 2);
+	for (size_t i = 0; i < depth; i++)
+		text[i] = i & 1 ? ' ' : '?';
 	assert_int_equal(parse_copy(text, depth), -EINVAL);
 	free(text);
 }

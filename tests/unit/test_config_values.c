@@ -189,6 +189,15 @@ static void a_file_may_have_no_vips_and_a_vip_no_reals(void **state)
 	config_free(empty);
 }
 
+static void tcp_and_udp_may_share_address_and_port(void **state)
+{
+	struct config *c = parse(VIP "}\n"
+				     "- {name: b, address: 192.0.2.10, port: 80, protocol: udp}\n");
+
+	assert_int_equal(c->n_vips, 2);
+	config_free(c);
+}
+
 static void capacity_may_be_used_to_the_last_row(void **state)
 {
 	config_free(parse(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\n"
@@ -272,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
 		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),
+		cmocka_unit_test(tcp_and_udp_may_share_address_and_port),
 		cmocka_unit_test(capacity_may_be_used_to_the_last_row),
 		cmocka_unit_test(probes_differ_when_any_key_does),
 		cmocka_unit_test(memory_follows_the_capacities),

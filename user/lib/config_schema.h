@@ -60,12 +60,12 @@ struct schema_field {
 	uint32_t min; /* of numbers, in the unit that is stored; of lists, items */
 	uint32_t max;
 	uint32_t initial; /* of numbers and choices: the default */
+	uint32_t health_types; /* of health keys: bits (1 << enum health_type) it belongs to */
 	const char *initial_text; /* of texts: the default; of others: how to describe it */
 	const struct schema_choice *choices;
 	const struct schema_section *section;
 	/* NULL if the text is fine, else what was expected */
 	const char *(*check)(const char *text);
-	uint32_t health_types; /* of health keys: bits (1 << enum health_type) it belongs to */
 };
 
 struct schema_section {
