@@ -7,19 +7,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/if_link.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "bpffs.h"
 #include "lib/addr.h"
 #include "receiver.skel.h"
-
-#define BPFFS_MOUNT "/sys/fs/bpf"
 
 static void close_fd(int *fd)
 {
@@ -32,18 +27,6 @@ static void close_fd(int *fd)
 static void close_skeleton(struct receiver_bpf **skel)
 {
 	receiver_bpf__destroy(*skel);
-}
-
-char *attach_pins(const char *bpffs, const char *interface)
-{
-	char *pins;
-
-	if (asprintf(&pins, "%s/%s", bpffs, interface) < 0)
-		return NULL;
-	for (char *p = pins + strlen(bpffs); *p; p++)
-		if (*p == '.')
-			*p = ':';
-	return pins;
 }
 
 static void pin_path(const char *pins, const char *name, char *path, size_t size)
@@ -127,75 +110,6 @@ int attach_check_free(const char *interface, const struct attach_status *status,
 		       "detach it first (ip link set dev %s xdp%s off, unless a bpf_link holds it)",
 		       interface, status->prog_id, status->prog_id, interface,
 		       status->is_generic ? "generic" : "");
-}
-
-/* ---- bpffs -------------------------------------------------------------------------------- */
-
-/* Whether the nearest directory above `path` that exists is in a bpffs. */
-static bool is_in_bpffs(const char *path)
-{
-	char dir[PATH_MAX];
-	struct statfs fs;
-	char *slash;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	while (statfs(dir, &fs)) {
-		slash = strrchr(dir, '/');
-		if (!slash || slash == dir)
-			return false;
-		*slash = '\0';
-	}
-	return fs.f_type == BPF_FS_MAGIC;
-}
-
-static bool is_private_mount_namespace(void)
-{
-	struct stat own, init;
-
-	return !stat("/proc/self/ns/mnt", &own) && !stat("/proc/1/ns/mnt", &init) &&
-	       own.st_ino != init.st_ino;
-}
-
-int attach_mount(const char *pins, bool is_dry_run, bool *ret_mounted, struct err *err)
-{
-	*ret_mounted = false;
-	if (is_in_bpffs(pins))
-		return 0;
-	if (strncmp(pins, BPFFS_MOUNT "/", sizeof(BPFFS_MOUNT)) != 0)
-		return err_set(err, EINVAL, "--bpffs: %s is not in a bpf file system", pins);
-	if (is_dry_run) {
-		*ret_mounted = true;
-		return 0;
-	}
-	/* Pins in a mount that ends with this process would take the program with them. */
-	if (is_private_mount_namespace())
-		return err_set(err, EINVAL,
-			       "%s is not mounted here: under `ip netns exec` use `nsenter "
-			       "--net=/run/netns/NAME` instead; in a container mount bpffs first",
-			       BPFFS_MOUNT);
-	if (mount("bpf", BPFFS_MOUNT, "bpf", 0, "mode=0700"))
-		return err_errno(err, errno, "mount -t bpf bpf %s", BPFFS_MOUNT);
-	*ret_mounted = true;
-	return 0;
-}
-
-static int make_directories(const char *path, struct err *err)
-{
-	char dir[PATH_MAX];
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	for (char *p = dir + 1;; p++) {
-		char c = *p;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*p = '\0';
-		if (mkdir(dir, 0700) && errno != EEXIST)
-			return err_errno(err, errno, "make the directory %s", dir);
-		if (c == '\0')
-			return 0;
-		*p = c;
-	}
 }
 
 /* ---- Maps --------------------------------------------------------------------------------- */
@@ -476,7 +390,7 @@ int attach_apply(const struct receiver_state *want, struct err *err)
 	if (!r)
 		r = attach_check_free(want->interface, &status, err);
 	if (!r)
-		r = make_directories(want->pins, err);
+		r = bpffs_make(want->pins, err);
 	if (!r)
 		r = load(want, &skel, err);
 	if (!r)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The XDP program of one interface: a pinned bpf_link and pinned maps, which live on when
- * xdplb-receiver has ended. Directory of the pins: BPFFS/IF, '.' in IF written as ':' (bpffs takes
- * no dot), with the files link, vips, locals, from, receiver_stats.
+ * xdplb-receiver has ended. Pins: link, vips, locals, from, receiver_stats, in one directory
+ * (bpffs.h).
  */
 #pragma once
 
@@ -13,9 +13,6 @@
 #include "options.h"
 #include "state.h"
 #include "xdplb/receiver_abi.h"
-
-/* Caller frees; NULL: no memory. */
-char *attach_pins(const char *bpffs, const char *interface);
 
 /* A hash of the program that this binary carries: another build, another number. */
 uint64_t attach_program(void);
@@ -39,9 +36,6 @@ int attach_query(const char *pins, const char *interface, struct attach_status *
 
 /* -EBUSY with a text that names the program, if another one holds the interface. */
 int attach_check_free(const char *interface, const struct attach_status *status, struct err *err);
-
-/* Whether the pins can be made there; mounts bpffs on /sys/fs/bpf if need be. */
-int attach_mount(const char *pins, bool is_dry_run, bool *ret_mounted, struct err *err);
 
 /*
  * Brings program and maps to what `want` says. A program that is attached is replaced without

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "bpffs.h"
 #include "state.h"
 
 /* Undoes one change, or leaves it to another interface that needs it. */
@@ -67,7 +68,7 @@ static int remove_program(const struct options *options, const char *pins, struc
 static int down_unknown(const struct options *options, struct err *err)
 {
 	struct attach_status status = {};
-	char *pins = attach_pins(options->bpffs, options->interface);
+	char *pins = bpffs_pins(options->bpffs, options->interface);
 	int r = pins ? attach_query(pins, options->interface, &status, NULL) : -ENOMEM;
 
 	if (!r && (status.fact == ATTACH_OURS || status.fact == ATTACH_DEAD))

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "bpffs.h"
 #include "lib/addr.h"
 #include "plan.h"
 #include "state.h"
@@ -144,7 +145,7 @@ static int attach_program_of(const struct options *options, const struct receive
 			     struct err *err)
 {
 	bool is_mounted;
-	int r = attach_mount(want->pins, options->is_dry_run, &is_mounted, err);
+	int r = bpffs_mount(want->pins, options->is_dry_run, &is_mounted, err);
 
 	if (r)
 		return r;
@@ -189,7 +190,7 @@ static int look(const struct options *options, const struct receiver_state *befo
 		struct attach_status *ret_status, struct err *err)
 {
 	struct attach_status status = {};
-	char *pins = attach_pins(options->bpffs, options->interface);
+	char *pins = bpffs_pins(options->bpffs, options->interface);
 	int r = pins ? attach_query(pins, options->interface, &status, err) : -ENOMEM;
 
 	if ((r == -EPERM || r == -EACCES) && options->is_dry_run) {
@@ -220,7 +221,7 @@ static int up(const struct options *options, struct err *err)
 			err_errno(err, -r, "plan");
 	}
 	if (!r && before.pins && strcmp(before.pins, "") != 0) {
-		char *pins = attach_pins(options->bpffs, options->interface);
+		char *pins = bpffs_pins(options->bpffs, options->interface);
 
 		if (pins && strcmp(pins, before.pins) != 0)
 			r = err_set(err, EEXIST,

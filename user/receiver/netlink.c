@@ -81,8 +81,7 @@ static int collect_address(const struct nlmsghdr *message, void *data)
 	    (ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
 		return MNL_CB_OK;
 	/* On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL, where given, is ours. */
-	mnl_attr_for_each(attr, message, sizeof(*ifa))
-	{
+	mnl_attr_for_each (attr, message, sizeof(*ifa)) {
 		if (mnl_attr_get_type(attr) == IFA_LOCAL) {
 			address = mnl_attr_get_payload(attr);
 			has_local = true;
@@ -222,8 +221,7 @@ static int collect_route(const struct nlmsghdr *message, void *data)
 	route.id.family = rt->rtm_family == AF_INET ? FAMILY_V4 : FAMILY_V6;
 	route.id.tos = rt->rtm_tos;
 	route.protocol = rt->rtm_protocol;
-	mnl_attr_for_each(attr, message, sizeof(*rt))
-	{
+	mnl_attr_for_each (attr, message, sizeof(*rt)) {
 		if (mnl_attr_get_type(attr) == RTA_PRIORITY)
 			route.id.priority = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_METRICS)
@@ -305,10 +303,9 @@ static void copy_route(struct nlmsghdr *request, const struct nlmsghdr *dumped, 
 	const struct nlattr *attr, *metrics = NULL;
 	bool has_nexthop_id = false;
 
-	mnl_attr_for_each(attr, dumped, sizeof(struct rtmsg))
+	mnl_attr_for_each (attr, dumped, sizeof(struct rtmsg))
 		has_nexthop_id |= mnl_attr_get_type(attr) == RTA_NH_ID;
-	mnl_attr_for_each(attr, dumped, sizeof(struct rtmsg))
-	{
+	mnl_attr_for_each (attr, dumped, sizeof(struct rtmsg)) {
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_METRICS:
 			metrics = attr;

@@ -326,21 +326,23 @@ static int check_required(const struct options *o, struct err *err)
 
 static int parse_options(int argc, char **argv, struct options *o, struct err *err)
 {
-	int opt, r;
+	int opt, r, index = -1;
 
 	opterr = 0;
 	optind = 1;
-	while ((opt = getopt_long(argc, argv, ":hj", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":hj", long_options, &index)) != -1) {
 		if (opt == ':')
 			return err_set(err, EINVAL, "%s needs a value", argv[optind - 1]);
 		if (opt == '?')
 			return err_set(err, EINVAL, "unknown option: %s", argv[optind - 1]);
 		if (!(option_commands(opt) & 1u << o->command))
-			return err_set(err, EINVAL, "%s does not take the option %s", argv[0],
-				       argv[optind - 1]);
+			return err_set(err, EINVAL, "%s does not take %s%s", argv[0],
+				       index < 0 ? "-" : "--",
+				       index < 0 ? "j" : long_options[index].name);
 		r = take_option(o, opt, optarg, err);
 		if (r)
 			return r;
+		index = -1; /* a short option sets none */
 	}
 	if (optind < argc)
 		return err_set(err, EINVAL, "unexpected argument: %s", argv[optind]);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "attach.h"
+#include "bpffs.h"
 #include "lib/addr.h"
 
 /* The larger outer header is IPv6's; a link that has room for it beside 1500 bytes needs nothing.
@@ -44,7 +45,7 @@ static int take_options(const struct options *options, struct receiver_state *st
 
 	snprintf(state->interface, sizeof(state->interface), "%s", options->interface);
 	free(state->pins);
-	state->pins = attach_pins(options->bpffs, options->interface);
+	state->pins = bpffs_pins(options->bpffs, options->interface);
 	if (!state->pins)
 		return -ENOMEM;
 	if (options->has_mode)
