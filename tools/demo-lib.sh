@@ -93,7 +93,7 @@ http {
 	}
 }
 END
-	on "$1" setsid nginx -e "$here/error.log" -c "$here/nginx.conf" 2>/dev/null &
+	on "$1" setsid nginx -e "$here/error.log" -c "$here/nginx.conf" &>/dev/null &
 	disown
 	within 5 curl_local "$1"
 }

@@ -211,7 +211,7 @@ start_downloads() {
 	for ((i = 1; i <= DOWNLOADS; i++)); do
 		on client curl -s -m 20 -D "$dir/head.$i" -o /dev/null \
 			-w '%{http_code} %{size_download} %header{x-real}\n' \
-			"http://$VIP4/files/big" >"$dir/download.$i" &
+			"http://$VIP4/files/big" >"$dir/download.$i" 2>/dev/null &
 		downloads+=($!)
 	done
 	within 5 all_downloading
