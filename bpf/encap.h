@@ -12,6 +12,7 @@
 #include <linux/ipv6.h>
 #include <bpf/bpf_endian.h>
 
+#include "csum.h"
 #include "knobs.h"
 #include "maps.h"
 #include "pkt.h"
@@ -24,12 +25,6 @@
 static __always_inline __u8 encap_protocol(const struct pkt *pkt)
 {
 	return pkt->tuple.family == FAMILY_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-}
-
-static __always_inline __u16 encap_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum + (sum >> 16);
 }
 
 /* 64 bits that are equal for a flow's packets, and say nothing about the keyed hash itself. */
@@ -56,8 +51,8 @@ static __always_inline void encap_write_ipv4(const struct pkt *pkt, struct iphdr
 	outer->protocol = encap_protocol(pkt);
 	outer->saddr = knob_source4 | entropy;
 	outer->daddr = pkt->member->real.w[3];
-	outer->check = ~encap_fold((__u32)pkt->member->csum + tos + tot_len +
-				   (outer->saddr & 0xffff) + (outer->saddr >> 16));
+	outer->check = ~csum_fold((__u32)pkt->member->csum + tos + tot_len +
+				  (outer->saddr & 0xffff) + (outer->saddr >> 16));
 }
 
 static __always_inline void encap_write_ipv6(const struct pkt *pkt, struct ipv6hdr *outer)

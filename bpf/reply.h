@@ -1,12 +1,247 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Answers that the balancer itself gives for a port that nobody serves. */
+/*
+ * Answers that the balancer itself gives for a port that nobody serves: TCP gets a RST (RFC 9293
+ * section 3.10.7.1), UDP a port unreachable (RFC 792, RFC 4443) that quotes the IP header and 8
+ * bytes. The answer is made from the packet, so it is never larger than the question by more than
+ * two headers, goes back the way it came, and is limited in rate. A cold path: size over speed.
+ */
 #pragma once
 
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <bpf/bpf_endian.h>
+
+#include "csum.h"
+#include "knobs.h"
+#include "maps.h"
 #include "pkt.h"
 #include "stats.h"
 
+#define REPLY_TTL	    64
+#define REPLY_DF	    0x4000
+#define REPLY_MAX_IP_HEADER 60 /* IPv4 with all options there can be */
+#define REPLY_QUOTED_L4	    8 /* bytes behind the quoted IP header */
+
+#define ICMP4_UNREACHABLE      3
+#define ICMP4_PORT_UNREACHABLE 3
+#define ICMP6_UNREACHABLE      1
+#define ICMP6_PORT_UNREACHABLE 4
+
+/* Both protocols' unreachable message: RFC 792, RFC 4443 section 3.1. */
+struct reply_unreachable {
+	__u8 type;
+	__u8 code;
+	__be16 check;
+	__be32 unused;
+	__u8 quote[REPLY_MAX_IP_HEADER + REPLY_QUOTED_L4];
+};
+
+#define REPLY_ICMP_HEADER __builtin_offsetof(struct reply_unreachable, quote)
+
+/*
+ * One for both families: the words of a mapped address that IPv4 has not add up to 0xffff, which
+ * is zero in this arithmetic.
+ */
+struct reply_pseudo_header {
+	struct ip_addr src;
+	struct ip_addr dst;
+	__be32 len;
+	__be32 protocol;
+};
+
+static __always_inline __u32 reply_ip_header_len(const struct pkt *pkt)
+{
+	return pkt->tuple.family == FAMILY_V4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+/* Sources that are no single host (RFC 1122 section 3.2.2, RFC 4443 section 2.4). */
+static __always_inline bool reply_source_is_host(const struct pkt *pkt)
+{
+	const struct ip_addr *src = &pkt->tuple.src;
+
+	if (pkt->tuple.family == FAMILY_V6)
+		return src->b[0] != 0xff &&
+		       (src->w[0] || src->w[1] || src->w[2] || bpf_ntohl(src->w[3]) > 1);
+	return src->b[12] != 0 && src->b[12] != 127 && src->b[12] < 224;
+}
+
+static __always_inline bool reply_may_answer(const struct pkt *pkt)
+{
+	struct ethhdr *eth = pkt_at(pkt, 0, sizeof(*eth));
+
+	if (!eth || eth->h_dest[0] & 1 || !reply_source_is_host(pkt))
+		return false;
+	return pkt->tuple.protocol == IPPROTO_UDP || !(pkt->tcp_flags & TCP_RST);
+}
+
+/* Takes one reply out of this CPU's bucket. */
+static __noinline bool reply_take_token(void)
+{
+	__u32 row = 0;
+	struct reply_limit *limit = bpf_map_lookup_elem(&reply_limit, &row);
+	__u64 now = bpf_jiffies64();
+	__u64 full = REPLY_BURST * 1000ULL;
+	__u64 elapsed;
+
+	if (!limit)
+		return false;
+	elapsed = now - limit->last_jiffies;
+	limit->last_jiffies = now;
+	/* Longer than the bucket takes to fill: also the first time, and no overflow below. */
+	if (elapsed > (__u64)knob_hz * REPLY_BURST / REPLY_RATE_PPS)
+		limit->tokens = full;
+	else
+		limit->tokens += elapsed * REPLY_RATE_PPS * 1000 / knob_hz;
+	if (limit->tokens > full)
+		limit->tokens = full;
+	if (limit->tokens < 1000)
+		return false;
+	limit->tokens -= 1000;
+	return true;
+}
+
+static __always_inline __u32 reply_pseudo_sum(const struct pkt *pkt, __u8 protocol, __u32 len)
+{
+	struct reply_pseudo_header pseudo = {
+		.src = pkt->tuple.dst,
+		.dst = pkt->tuple.src,
+		.len = bpf_htonl(len),
+		.protocol = bpf_htonl(protocol),
+	};
+
+	return bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
+}
+
+static __always_inline void reply_write_ipv4(const struct pkt *pkt, struct iphdr *ip, __u8 protocol,
+					     __u32 l4_len)
+{
+	struct iphdr header = {
+		.version = 4,
+		.ihl = 5,
+		.tot_len = bpf_htons(sizeof(header) + l4_len),
+		.frag_off = bpf_htons(REPLY_DF),
+		.ttl = REPLY_TTL,
+		.protocol = protocol,
+		.saddr = pkt->tuple.dst.w[3],
+		.daddr = pkt->tuple.src.w[3],
+	};
+
+	header.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&header, sizeof(header), 0));
+	__builtin_memcpy(ip, &header, sizeof(header));
+}
+
+static __always_inline void reply_write_ipv6(const struct pkt *pkt, struct ipv6hdr *ip,
+					     __u8 protocol, __u32 l4_len)
+{
+	*(__be32 *)ip = bpf_htonl(6u << 28);
+	ip->payload_len = bpf_htons(l4_len);
+	ip->nexthdr = protocol;
+	ip->hop_limit = REPLY_TTL;
+	__builtin_memcpy(&ip->saddr, &pkt->tuple.dst, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &pkt->tuple.src, sizeof(ip->daddr));
+}
+
+/*
+ * Makes the frame `grow` bytes longer in front and as long as the answer behind, and writes what
+ * stands before its transport header.
+ */
+static __noinline bool reply_frame(const struct pkt *pkt, __u32 grow, __u8 protocol, __u32 l4_len)
+{
+	bool is_v4 = pkt->tuple.family == FAMILY_V4;
+	__u32 frame_len = L3_OFFSET + reply_ip_header_len(pkt) + l4_len;
+	struct ethhdr was, *eth = pkt_at(pkt, 0, sizeof(*eth));
+	void *ip;
+
+	if (!eth)
+		return false;
+	was = *eth;
+	if (grow && bpf_xdp_adjust_head(pkt->ctx, -(int)grow))
+		return false;
+	if (bpf_xdp_adjust_tail(pkt->ctx, (int)(frame_len - bpf_xdp_get_buff_len(pkt->ctx))))
+		return false;
+	eth = pkt_at(pkt, 0, sizeof(*eth));
+	ip = pkt_at(pkt, L3_OFFSET, is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	if (!eth || !ip)
+		return false;
+	__builtin_memcpy(eth->h_dest, was.h_source, sizeof(eth->h_dest));
+	__builtin_memcpy(eth->h_source, was.h_dest, sizeof(eth->h_source));
+	eth->h_proto = was.h_proto;
+	if (is_v4)
+		reply_write_ipv4(pkt, ip, protocol, l4_len);
+	else
+		reply_write_ipv6(pkt, ip, protocol, l4_len);
+	return true;
+}
+
+static __noinline bool reply_with_reset(const struct pkt *pkt)
+{
+	struct tcphdr tcp, rst = {.doff = sizeof(rst) / 4, .rst = 1};
+	__u32 len = pkt->payload_len;
+
+	if (bpf_xdp_load_bytes(pkt->ctx, pkt->l4_offset, &tcp, sizeof(tcp)))
+		return false;
+	rst.source = tcp.dest;
+	rst.dest = tcp.source;
+	if (tcp.ack) {
+		rst.seq = tcp.ack_seq;
+	} else {
+		len += tcp.syn + tcp.fin;
+		rst.ack = 1;
+		rst.ack_seq = bpf_htonl(bpf_ntohl(tcp.seq) + len);
+	}
+	rst.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&rst, sizeof(rst),
+					     reply_pseudo_sum(pkt, IPPROTO_TCP, sizeof(rst))));
+	if (!reply_frame(pkt, 0, IPPROTO_TCP, sizeof(rst)))
+		return false;
+	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET + reply_ip_header_len(pkt), &rst,
+				    sizeof(rst));
+}
+
+/* The quote is already in its place behind the headers that go in front of it. */
+static __noinline bool reply_with_unreachable(const struct pkt *pkt)
+{
+	bool is_v4 = pkt->tuple.family == FAMILY_V4;
+	__u8 protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	__u32 quote_len = pkt->l4_offset - L3_OFFSET + REPLY_QUOTED_L4;
+	struct reply_unreachable message = {
+		.type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
+		.code = is_v4 ? ICMP4_PORT_UNREACHABLE : ICMP6_PORT_UNREACHABLE,
+	};
+	__u32 sum = 0;
+
+	if (quote_len < REPLY_QUOTED_L4 || quote_len > sizeof(message.quote) ||
+	    bpf_xdp_load_bytes(pkt->ctx, L3_OFFSET, message.quote, quote_len))
+		return false;
+	if (!is_v4)
+		sum = reply_pseudo_sum(pkt, protocol, REPLY_ICMP_HEADER + quote_len);
+	message.check =
+		~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), sum));
+	if (!reply_frame(pkt, reply_ip_header_len(pkt) + REPLY_ICMP_HEADER, protocol,
+			 REPLY_ICMP_HEADER + quote_len))
+		return false;
+	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET + reply_ip_header_len(pkt), &message,
+				    REPLY_ICMP_HEADER);
+}
+
+/* What must not, or cannot, be answered is dropped. */
 static __noinline int reply_no_port(const struct pkt *pkt)
 {
-	count(drop_no_port);
-	return XDP_DROP;
+	bool is_tcp = pkt->tuple.protocol == IPPROTO_TCP;
+
+	if (!reply_may_answer(pkt)) {
+		count(drop_no_port);
+		return XDP_DROP;
+	}
+	if (!reply_take_token()) {
+		count(drop_reply_limit);
+		return XDP_DROP;
+	}
+	if (!(is_tcp ? reply_with_reset(pkt) : reply_with_unreachable(pkt))) {
+		count(drop_no_port);
+		return XDP_DROP;
+	}
+	count_at(is_tcp ? counter_index(reply_reset) : counter_index(reply_unreachable));
+	return XDP_TX;
 }
