@@ -2,7 +2,8 @@
 /*
  * HTTP check: a request whose status is accepted and whose body holds a text. All checks share one
  * libcurl multi handle that lives in the event loop (multi_socket interface), so none blocks.
- * Whatever a real answers is bounded by the timeout, HEADER_MAX and BODY_MAX.
+ * Whatever a real answers is bounded by the timeout, by BODY_MAX and by libcurl's own limits on
+ * headers.
  */
 #include "check.h"
 
@@ -18,7 +19,6 @@
 
 #define ACCURACY_US 1000
 #define BODY_MAX    (64 * 1024)
-#define HEADER_MAX  (64 * 1024)
 
 struct check_http_pool {
 	sd_event *event;
@@ -34,7 +34,6 @@ struct http_check {
 	int local_errno; /* what we were short of */
 	bool is_decided; /* read enough; the transfer was stopped by us */
 	bool has_body_match;
-	size_t header_len;
 	char *body; /* BODY_MAX bytes if there is something to look for */
 	size_t body_len;
 };
@@ -104,14 +103,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 		return 0;
 	}
 	return len;
-}
-
-static size_t on_header(char *data, size_t size, size_t count, void *user)
-{
-	struct http_check *check = user;
-
-	check->header_len += size * count;
-	return check->header_len <= HEADER_MAX ? size * count : 0;
 }
 
 static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *addr)
@@ -406,8 +397,6 @@ static void set_limits(struct http_check *check)
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "xdplb-health/" XDPLB_VERSION);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, check);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, check);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, check);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, check);

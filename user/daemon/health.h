@@ -21,12 +21,15 @@ typedef void (*health_changed_fn)(void *user, struct probe *probe, enum health_v
 
 int health_new(struct health **ret_health, sd_event *event, health_changed_fn changed,
 	       struct err *err);
+/* Removes all probes. Not from inside the callback. */
 void health_free(struct health *health);
 
 /*
  * Starts probing address:port as spec says (spec is copied; spec->port 0 means `port`). The first
  * probe starts at once, spread over at most 100 ms. `initial` is what was proven before (restart).
- * `user` is handed to the callback.
+ * `user` is handed to the callback. HEALTH_TYPE_NONE: up, told from the event loop, unless
+ * `initial` is that already. A probe that could not be made for want of something of our own
+ * (descriptors, memory) says so in the snapshot's last_text and counts for nothing.
  */
 int health_add(struct health *health, const struct ip_addr *address, uint16_t port,
 	       const struct health_spec *spec, enum health_verdict initial, void *user,
@@ -34,4 +37,5 @@ int health_add(struct health *health, const struct ip_addr *address, uint16_t po
 /* Cancels a probe that is under way; NULL-safe. May be called from inside the callback. */
 void health_remove(struct probe *probe);
 
+/* next_at_ms is 0 while a probe is under way. */
 void health_read(const struct probe *probe, struct snapshot_health *ret_health);
