@@ -40,6 +40,7 @@ REAL = {"vip": "web", "address": "10.1.0.1", "port": 80, "protocol": "tcp", "wei
         "member_id": 1, "next_hop": {"interface": "eth1", "mac": "02:00:00:00:00:01"},
         "active_flows": 3, "new_flows": 12345, "packets": 7654321, "bytes": 2048,
         "reason": "connected", "since_ms": 192000}
+DRAINED = dict(REAL, address="10.1.0.9", state="drained", admin="drain", removed=True)
 REAL6 = dict(REAL, address="2001:db8::1", state="down", next_hop=None, reason=None)
 VIP = {"name": "web", "address": "192.0.2.10", "port": 80, "protocol": "tcp",
        "scheduler": "maglev", "state": "up", "reals_up": 1, "reals": 2, "active_flows": 3,
@@ -50,7 +51,7 @@ CHANGE = {"ok": True, "generation": 3, "vips_added": 0, "reals_added": 2}
 ANSWERS = {
     "GET /v1/vips": [VIP],
     "GET /v1/vips/web": dict(VIP, members=[REAL, REAL6]),
-    "GET /v1/reals": [REAL, REAL6],
+    "GET /v1/reals": [REAL, REAL6, DRAINED],
     "GET /v1/reals?vip=web": [REAL, REAL6],
     "GET /v1/reals/web/10.1.0.1": dict(REAL, health={"type": "tcp", "state": "up"}),
     "GET /v1/flows/count": {"flows": 7, "unproven": 1, "closing": 0, "slots": 80,
@@ -212,9 +213,10 @@ def test_json_output_is_the_daemons_document(api, line):
 
 def test_real_list_as_text(api):
     assert ask(api, "real", "list").stdout.splitlines() == [
-        "VIP ADDRESS     WEIGHT STATE FLOWS   NEW PACKETS   BYTES WHY",
-        "web 10.1.0.1       100 up        3 12.3k    7.7M 2.0 KiB connected, 3m12s",
-        "web 2001:db8::1    100 down      3 12.3k    7.7M 2.0 KiB -, 3m12s",
+        "VIP ADDRESS     WEIGHT STATE   FLOWS   NEW PACKETS   BYTES WHY",
+        "web 10.1.0.1       100 up          3 12.3k    7.7M 2.0 KiB connected, 3m12s",
+        "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -, 3m12s",
+        "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB drain by operator, removed",
     ]
 
 

@@ -24,6 +24,7 @@
 
 #define DEADLINE_S 20
 #define IDLE	   50
+#define FULL	   128 /* as many connections as the server takes */
 
 struct fixture {
 	char dir[64];
@@ -45,6 +46,7 @@ struct client {
 	char allow[32];
 	char text[512];
 	size_t text_len;
+	int fds[FULL];
 };
 
 static unsigned int echo(void *user, const struct http_request *request, json_t **ret_body)
@@ -307,6 +309,35 @@ static void idle_connections_do_not_delay_a_request(void **state)
 	assert_int_equal(client.status, 200);
 }
 
+/* Served once and kept open, so that the server surely holds them all. */
+static void hold_every_connection(struct client *client)
+{
+	static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	char reply[512];
+
+	for (size_t i = 0; i < FULL; i++) {
+		client->fds[i] = connect_raw(client->fixture->path);
+		send(client->fds[i], get, strlen(get), MSG_NOSIGNAL);
+		client->status += recv(client->fds[i], reply, sizeof(reply), 0) > 0;
+	}
+}
+
+static void a_full_server_serves_again_once_its_clients_left(void **state)
+{
+	struct client client = {.fixture = *state, .run = hold_every_connection};
+
+	serve(&client);
+	assert_int_equal(client.status, FULL);
+	/* All at once for the loop, which does not run here. */
+	for (size_t i = 0; i < FULL; i++)
+		close(client.fds[i]);
+	client.is_done = false;
+	client.run = request;
+	client.url = "http://x/";
+	serve(&client);
+	assert_int_equal(client.status, 200);
+}
+
 static void the_socket_is_for_owner_and_group(void **state)
 {
 	struct fixture *f = *state;
@@ -394,6 +425,7 @@ int main(void)
 		TEST(a_client_that_hangs_up_harms_nobody),
 		TEST(nonsense_instead_of_http_harms_nobody),
 		TEST(idle_connections_do_not_delay_a_request),
+		TEST(a_full_server_serves_again_once_its_clients_left),
 		TEST(the_socket_is_for_owner_and_group),
 		TEST(a_second_daemon_is_refused),
 		TEST(a_dead_daemons_socket_is_replaced),

@@ -2,19 +2,25 @@
 /* real list, show, drain, undrain, enable, disable. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client.h"
 #include "ctl.h"
 
-/* Why the state is what it is, and since when: "connected, 3m12s". */
+/* Why the state is what it is: "connected, 3m12s", or what the operator said. */
 static void cell_why(const json_t *row, const char *field, char *cell)
 {
+	const char *admin = json_string_value(json_object_get(row, "admin"));
+	const char *removed = json_is_true(json_object_get(row, "removed")) ? ", removed" : "";
 	char reason[CELL_MAX], since[CELL_MAX];
 
-	cell_text(row, "reason", reason);
+	if (admin && strcmp(admin, "enabled") != 0) {
+		snprintf(cell, CELL_MAX, "%s by operator%s", admin, removed);
+		return;
+	}
+	cell_text(row, field, reason);
 	cell_duration(row, "since_ms", since);
-	snprintf(cell, CELL_MAX, "%.160s, %.60s%s", reason, since,
-		 json_is_true(json_object_get(row, "removed")) ? ", removed" : "");
+	snprintf(cell, CELL_MAX, "%.160s, %.60s%s", reason, since, removed);
 }
 
 const struct column real_columns[N_REAL_COLUMNS] = {

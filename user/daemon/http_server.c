@@ -181,30 +181,45 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 	*state = NULL;
 }
 
-/* Serves what is ready and asks when to be woken if nothing more happens. */
-static void run(struct http_server *server)
+static unsigned int count_connections(const struct http_server *server)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->mhd,
+							       MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info ? info->num_connections : 0;
+}
+
+/*
+ * Serves what is ready and asks when to be woken if nothing more happens. At its connection limit
+ * libmicrohttpd takes the listening socket out of its epoll set and puts it back only in the next
+ * run, for which nobody would wake it: so a run that closed connections is followed by another.
+ */
+static int run(struct http_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
+	unsigned int before;
+	int r;
 
-	MHD_run(server->mhd);
-	if (MHD_get_timeout(server->mhd, &wait_ms) != MHD_YES) {
-		sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
-		return;
-	}
-	sd_event_source_set_time_relative(server->timer, (uint64_t)wait_ms * 1000);
-	sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
+	do {
+		before = count_connections(server);
+		MHD_run(server->mhd);
+	} while (count_connections(server) < before);
+	if (MHD_get_timeout(server->mhd, &wait_ms) != MHD_YES)
+		return sd_event_source_set_enabled(server->timer, SD_EVENT_OFF);
+	r = sd_event_source_set_time_relative(server->timer, (uint64_t)wait_ms * 1000);
+	if (r < 0)
+		return r;
+	return sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *user)
 {
-	run(user);
-	return 0;
+	return run(user);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 {
-	run(user);
-	return 0;
+	return run(user);
 }
 
 /* mkdir -p of the directory that path lies in. */
