@@ -261,17 +261,20 @@ static int load(const struct receiver_state *want, struct receiver_bpf **ret_ske
 
 	libbpf_set_print(quiet);
 	skel = receiver_bpf__open();
-	if (!skel)
-		return err_errno(err, errno, "open the XDP program");
+	if (!skel) {
+		err_errno(err, errno, "open the XDP program");
+		return -EINVAL;
+	}
 	skel->rodata->knob_has_from = want->n_from > 0;
 	bpf_object__for_each_map(map, skel->obj) if (!r) r = set_map_pin(map, want->pins);
 	if (!r)
 		r = receiver_bpf__load(skel);
 	if (r) {
 		receiver_bpf__destroy(skel);
-		return err_errno(err, -r,
-				 "load the XDP program (kernel 6.1 or newer, root or CAP_BPF and "
-				 "CAP_NET_ADMIN are needed)");
+		err_errno(err, -r,
+			  "load the XDP program (kernel 6.1 or newer, root or CAP_BPF and "
+			  "CAP_NET_ADMIN are needed)");
+		return r;
 	}
 	*ret_skel = skel;
 	return 0;
@@ -433,7 +436,9 @@ int attach_stats(const char *pins, struct receiver_stats *ret_stats, struct err 
 	if (n_cpus < 0)
 		return err_errno(err, -n_cpus, "count the CPUs");
 	rows = calloc((size_t)n_cpus, sizeof(*rows));
-	if (!rows || bpf_map_lookup_elem(fd, &row, rows))
+	if (!rows)
+		return err_errno(err, ENOMEM, "read %s", path);
+	if (bpf_map_lookup_elem(fd, &row, rows))
 		r = err_errno(err, errno, "read %s", path);
 	for (int cpu = 0; !r && cpu < n_cpus; cpu++)
 		for (size_t i = 0; i < RECEIVER_STATS; i++)

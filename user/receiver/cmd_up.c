@@ -13,7 +13,7 @@
 #include "attach.h"
 #include "bpffs.h"
 #include "lib/addr.h"
-#include "plan.h"
+#include "prepare.h"
 #include "state.h"
 
 /* ---- What the program is told ------------------------------------------------------------- */
@@ -231,7 +231,7 @@ static int up(const struct options *options, struct err *err)
 		free(pins);
 	}
 	if (!r)
-		r = plan_up(options, &want, stdout, err);
+		r = prepare_up(options, &want, stdout, err);
 	if (!r)
 		r = apply(options, &before, &want, &status, err);
 	state_free(&before);

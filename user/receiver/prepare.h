@@ -14,5 +14,5 @@
  * made is marked is_made_now. Notes for a person go to `notes` as lines that begin with #. On
  * failure the state is to be thrown away.
  */
-int plan_up(const struct options *options, struct receiver_state *state, FILE *notes,
+int prepare_up(const struct options *options, struct receiver_state *state, FILE *notes,
 	    struct err *err);

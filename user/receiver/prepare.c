@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From what is asked and what is there to a list of changes: see plan.h. */
-#include "plan.h"
+/* From what is asked and what is there to a list of changes: see prepare.h. */
+#include "prepare.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -207,8 +207,8 @@ static int want_routes(struct receiver_state *state, FILE *notes, struct err *er
 	return r;
 }
 
-int plan_up(const struct options *options, struct receiver_state *state, FILE *notes,
-	    struct err *err)
+int prepare_up(const struct options *options, struct receiver_state *state, FILE *notes,
+	       struct err *err)
 {
 	bool is_up;
 	int r = take_options(options, state);
