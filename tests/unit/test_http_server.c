@@ -177,6 +177,13 @@ static int connect_raw(const char *path)
 	return fd;
 }
 
+static char *filled(size_t len)
+{
+	char *body = malloc(len);
+
+	return body ? memset(body, 'x', len) : NULL;
+}
+
 static void a_get_is_answered_with_compact_json(void **state)
 {
 	struct client client = {.fixture = *state, .run = request, .url = "http://x/a%20b?q=v"};
@@ -193,9 +200,8 @@ static void a_body_reaches_the_handler_whole(void **state)
 	static const size_t lens[] = {1, 4095, 4096, 100000, 16 << 20};
 
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		client.post = malloc(lens[i]);
+		client.post = filled(lens[i]);
 		client.post_len = lens[i];
-		memset(client.post, 'x', lens[i]);
 		client.is_done = false;
 		serve(&client);
 		free(client.post);
@@ -227,8 +233,7 @@ static void a_body_over_16_mib_is_refused(void **state)
 	struct client client = {.fixture = *state, .run = request, .url = "http://x/"};
 
 	client.post_len = (16 << 20) + 1;
-	client.post = malloc(client.post_len);
-	memset(client.post, 'x', client.post_len);
+	client.post = filled(client.post_len);
 	serve(&client);
 	free(client.post);
 	assert_int_equal(client.status, 413);
@@ -306,6 +311,48 @@ static void idle_connections_do_not_delay_a_request(void **state)
 	struct client client = {.fixture = *state, .run = request_among_idlers, .url = "http://x/"};
 
 	serve(&client);
+	assert_int_equal(client.status, 200);
+}
+
+static const size_t hoarded = 13 << 20;
+
+/* Sends all but the end of six large bodies, then one more. */
+static void hoard_bodies(struct client *client)
+{
+	char head[128];
+	char *body = filled(hoarded);
+
+	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+		 hoarded + 1);
+	for (size_t i = 0; i < 6; i++) {
+		client->fds[i] = connect_raw(client->fixture->path);
+		send(client->fds[i], head, strlen(head), MSG_NOSIGNAL);
+		send(client->fds[i], body, hoarded, MSG_NOSIGNAL);
+	}
+	client->post = body;
+	client->post_len = hoarded;
+	request(client);
+	client->post = NULL;
+	free(body);
+}
+
+static void bodies_under_way_hold_a_bounded_amount_of_memory(void **state)
+{
+	struct client client = {.fixture = *state, .run = hoard_bodies, .url = "http://x/"};
+
+	serve(&client);
+	assert_int_equal(client.status, 503);
+	client.is_done = false;
+	client.run = request;
+	serve(&client);
+	assert_int_equal(client.status, 200);
+	for (size_t i = 0; i < 6; i++)
+		close(client.fds[i]);
+	client.is_done = false;
+	client.post_len = hoarded;
+	client.post = filled(hoarded);
+	serve(&client);
+	free(client.post);
 	assert_int_equal(client.status, 200);
 }
 
@@ -425,6 +472,7 @@ int main(void)
 		TEST(a_client_that_hangs_up_harms_nobody),
 		TEST(nonsense_instead_of_http_harms_nobody),
 		TEST(idle_connections_do_not_delay_a_request),
+		TEST(bodies_under_way_hold_a_bounded_amount_of_memory),
 		TEST(a_full_server_serves_again_once_its_clients_left),
 		TEST(the_socket_is_for_owner_and_group),
 		TEST(a_second_daemon_is_refused),

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define BODY_MAX	(16u << 20)
+#define BODIES_MAX	(64u << 20) /* of all requests that are under way */
 #define CONNECTIONS_MAX 128u
 #define IDLE_TIMEOUT_S	30u
 #define SOCKET_UMASK	0117 /* what is left is 0660 */
@@ -30,6 +31,7 @@ struct http_server {
 	char *socket_path;
 	http_handler_fn handler;
 	void *user;
+	size_t bodies; /* bytes held for bodies that are arriving */
 };
 
 /* One request while its body arrives. */
@@ -79,46 +81,68 @@ static enum MHD_Result reply_json(struct MHD_Connection *connection, unsigned in
 			  status == MHD_HTTP_METHOD_NOT_ALLOWED ? allow : NULL);
 }
 
+static const char *error_text(unsigned int status)
+{
+	switch (status) {
+	case MHD_HTTP_CONTENT_TOO_LARGE:
+		return "the body is larger than 16 MiB";
+	case MHD_HTTP_SERVICE_UNAVAILABLE:
+		return "too many large requests at once";
+	default:
+		return "out of memory";
+	}
+}
+
 static enum MHD_Result reply_error(struct MHD_Connection *connection, unsigned int status)
 {
-	const char *reason = status == MHD_HTTP_CONTENT_TOO_LARGE ? "the body is larger than 16 MiB"
-								  : "out of memory";
-	json_t *body = json_pack("{s:s}", "error", reason);
+	json_t *body = json_pack("{s:s}", "error", error_text(status));
 	enum MHD_Result result = reply_json(connection, status, body);
 
 	json_decref(body);
 	return result;
 }
 
-static unsigned int grow_body(struct exchange *exchange, size_t len)
+static unsigned int grow_body(struct http_server *server, struct exchange *exchange, size_t len)
 {
 	size_t need = exchange->len + len + 1;
 	size_t room = exchange->room ? exchange->room : 4096;
 	char *body;
 
-	if (need - 1 > BODY_MAX)
+	if (need > BODY_MAX + 1)
 		return MHD_HTTP_CONTENT_TOO_LARGE;
 	if (need <= exchange->room)
 		return 0;
 	while (room < need)
 		room *= 2;
+	if (room > BODY_MAX)
+		room = BODY_MAX + 1;
+	if (server->bodies - exchange->room + room > BODIES_MAX)
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	body = realloc(exchange->body, room);
 	if (!body)
 		return MHD_HTTP_INTERNAL_SERVER_ERROR;
+	server->bodies += room - exchange->room;
 	exchange->body = body;
 	exchange->room = room;
 	return 0;
 }
 
-static void take_body(struct exchange *exchange, const char *data, size_t len)
+static void drop_body(struct http_server *server, struct exchange *exchange)
+{
+	server->bodies -= exchange->room;
+	free(exchange->body);
+	exchange->body = NULL;
+	exchange->len = exchange->room = 0;
+}
+
+static void take_body(struct http_server *server, struct exchange *exchange, const char *data,
+		      size_t len)
 {
 	if (exchange->error)
 		return;
-	exchange->error = grow_body(exchange, len);
+	exchange->error = grow_body(server, exchange, len);
 	if (exchange->error) {
-		free(exchange->body);
-		exchange->body = NULL;
-		exchange->len = exchange->room = 0;
+		drop_body(server, exchange);
 		return;
 	}
 	memcpy(exchange->body + exchange->len, data, len);
@@ -162,7 +186,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 		return *state ? MHD_YES : MHD_NO;
 	}
 	if (*upload_len > 0) {
-		take_body(exchange, upload, *upload_len);
+		take_body(user, exchange, upload, *upload_len);
 		*upload_len = 0;
 		return MHD_YES;
 	}
@@ -176,7 +200,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 
 	if (!exchange)
 		return;
-	free(exchange->body);
+	drop_body(user, exchange);
 	free(exchange);
 	*state = NULL;
 }
@@ -312,7 +336,7 @@ static int start(struct http_server *server, sd_event *event, int fd)
 	server->mhd = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-		CONNECTIONS_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+		CONNECTIONS_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
 	if (!server->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);

@@ -25,7 +25,12 @@ const char *http_request_query(const struct http_request *request, const char *k
 typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *request,
 					json_t **ret_body);
 
-/* Bodies over 16 MiB are refused with 413. The socket file is replaced, mode 0660. */
+/*
+ * Bodies over 16 MiB are refused with 413, and with 503 while those of other requests under way
+ * hold 64 MiB. A 405 whose body says {"allow": "GET"} gets that Allow header. The directory of the
+ * socket is made, mode 0755; the socket has mode 0660. The file that a dead daemon left is
+ * replaced; -EADDRINUSE if somebody listens on it.
+ */
 int http_server_new(struct http_server **ret_server, sd_event *event, const char *socket_path,
 		    http_handler_fn handler, void *user, struct err *err);
 void http_server_free(struct http_server *server);
