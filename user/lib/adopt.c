@@ -23,9 +23,9 @@ static int claim_stray(struct applied *applied, struct applied_vip *vip, uint64_
 	int r = ring_space_claim(&applied->ring_space, stray);
 
 	vip->fingerprint = 0;
-	if (r == -EEXIST)
-		return 0;
-	return r ? r : applied_add_pending(applied, stray, UINT64_MAX);
+	if (!r)
+		vip->stray = stray;
+	return r;
 }
 
 static int adopt_rings(struct applied *applied, struct applied_vip *vip)
@@ -64,8 +64,10 @@ static int adopt_vip(struct applied *applied, const struct vip_key *key, uint32_
 	vip->key = *key;
 	vip->id = id;
 	vip->is_published = true;
-	vip->on_no_port = UINT32_MAX; /* not read back: the next plan says it again */
-	r = id_pool_claim(&applied->vip_ids, id);
+	/* Not read back: the next plan says it again. */
+	vip->on_no_port = NO_POLICY;
+	vip->published_policy = NO_POLICY;
+	r = applied_claim_vip_id(applied, id);
 	if (!r)
 		r = adopt_rings(applied, vip);
 	if (!r)
@@ -92,33 +94,39 @@ static int adopt_orphan(struct applied *applied, uint32_t id)
 {
 	struct member *m = &applied->dp->members[id];
 
+	int r = applied_reserve(applied, 1, 0);
+
+	if (r)
+		return r;
+	if (m->vip_id >= applied->vip_ids.n)
+		return -ERANGE;
 	dp_store(m->state, MEMBER_FREE);
-	id_pool_claim(&applied->vip_ids, m->vip_id);
-	return applied_add_orphan(applied, id, m->vip_id);
+	id_pool_claim(&applied->vip_ids, m->vip_id); /* a VIP or another orphan may hold it too */
+	applied_add_orphan(applied, id, m->vip_id);
+	return 0;
 }
 
 static int adopt_member(struct applied *applied, uint32_t id)
 {
 	const struct member *m = &applied->dp->members[id];
 	struct applied_vip *vip = owner_of(applied, m);
-	struct applied_member *members;
+	struct applied_member member = {
+		.id = id,
+		.real = m->real,
+		.state = m->state,
+		/* Not in the maps; the fingerprint says whether the ring has to change. */
+		.ring_weight = m->state & MEMBER_NOTE_REMOVED ? 0 : UINT32_MAX,
+	};
 	int r = id_pool_claim(&applied->member_ids, id);
 
 	if (r)
 		return r;
+	real_index_add(&applied->index, id);
 	if ((m->state & MEMBER_STATE_MASK) == MEMBER_FREE || !vip)
 		return adopt_orphan(applied, id);
-	members = realloc(vip->members, (vip->n_members + 1) * sizeof(*members));
-	if (!members)
-		return -ENOMEM;
-	vip->members = members;
-	/* The weight is not in the maps; the fingerprint says whether the ring has to change. */
-	members[vip->n_members++] = (struct applied_member){
-		.id = id,
-		.real = m->real,
-		.state = m->state,
-		.ring_weight = m->state & MEMBER_NOTE_REMOVED ? 0 : UINT32_MAX,
-	};
+	r = applied_add_member(vip, &member);
+	if (r)
+		return r;
 	vip->encap = m->encap;
 	memcpy(vip->timeout_ticks, m->timeout_ticks, sizeof(vip->timeout_ticks));
 	return 0;
@@ -145,7 +153,5 @@ int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint3
 	}
 	if (r)
 		return err_errno(err, -r, "the pinned maps contradict each other");
-	for (size_t i = 0; i < applied->n_vips; i++)
-		applied->vips[i]->wanted_fingerprint = applied->vips[i]->fingerprint;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The mirror of the maps, ids and fingerprints: see applied.h. */
+/* The mirror of the maps and fingerprints: see applied.h. */
 #include "applied.h"
 
 #include <errno.h>
@@ -7,56 +7,6 @@
 #include <string.h>
 
 #include "addr.h"
-
-int id_pool_init(struct id_pool *pool, uint32_t n)
-{
-	*pool = (struct id_pool){.n = n};
-	pool->used = calloc(n / 64 + 1, sizeof(*pool->used));
-	return pool->used ? 0 : -ENOMEM;
-}
-
-static bool id_pool_has(const struct id_pool *pool, uint32_t id)
-{
-	return pool->used[id / 64] >> (id % 64) & 1;
-}
-
-uint32_t id_pool_free_count(const struct id_pool *pool)
-{
-	return pool->n - pool->n_used;
-}
-
-int id_pool_take(struct id_pool *pool, uint32_t *ret_id)
-{
-	for (uint32_t id = pool->hint; id < pool->n; id++) {
-		if (id_pool_has(pool, id))
-			continue;
-		pool->hint = id + 1;
-		*ret_id = id;
-		return id_pool_claim(pool, id);
-	}
-	return -ENOSPC;
-}
-
-int id_pool_claim(struct id_pool *pool, uint32_t id)
-{
-	if (id >= pool->n)
-		return -ERANGE;
-	if (id_pool_has(pool, id))
-		return -EEXIST;
-	pool->used[id / 64] |= 1ULL << (id % 64);
-	pool->n_used++;
-	return 0;
-}
-
-void id_pool_release(struct id_pool *pool, uint32_t id)
-{
-	if (id >= pool->n || !id_pool_has(pool, id))
-		return;
-	pool->used[id / 64] &= ~(1ULL << (id % 64));
-	pool->n_used--;
-	if (id < pool->hint)
-		pool->hint = id;
-}
 
 int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_fingerprint)
 {
@@ -66,8 +16,10 @@ int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_
 		return -ENOMEM;
 	a->dp = dp;
 	a->key_fingerprint = key_fingerprint;
-	if (id_pool_init(&a->member_ids, dp->control->members) ||
+	a->vip_refs = calloc(dp->control->vips + 1, sizeof(*a->vip_refs));
+	if (!a->vip_refs || id_pool_init(&a->member_ids, dp->control->members) ||
 	    id_pool_init(&a->vip_ids, dp->control->vips) ||
+	    real_index_init(&a->index, dp->members, dp->control->members) ||
 	    ring_space_init(&a->ring_space, dp->control->ring_blocks)) {
 		applied_free(a);
 		return -ENOMEM;
@@ -91,14 +43,31 @@ void applied_free(struct applied *applied)
 	free(applied->vips);
 	free(applied->orphans);
 	free(applied->pending);
-	free(applied->member_ids.used);
-	free(applied->vip_ids.used);
+	free(applied->vip_refs);
+	id_pool_free(&applied->member_ids);
+	id_pool_free(&applied->vip_ids);
+	real_index_free(&applied->index);
 	ring_space_free(&applied->ring_space);
 	free(applied);
 }
 
-/* The first position whose key is not less. */
-static size_t lower_bound(const struct applied *applied, const struct vip_key *key)
+/* An array that holds n, moved if it has to grow; NULL if it cannot. */
+static void *grown(void *array, size_t n, size_t *capacity, size_t size)
+{
+	size_t wanted = *capacity ? *capacity : 16;
+	void *bigger;
+
+	if (n <= *capacity && array)
+		return array;
+	while (wanted < n)
+		wanted *= 2;
+	bigger = realloc(array, wanted * size);
+	if (bigger)
+		*capacity = wanted;
+	return bigger;
+}
+
+size_t applied_position(const struct applied *applied, const struct vip_key *key)
 {
 	size_t low = 0, high = applied->n_vips;
 
@@ -115,7 +84,7 @@ static size_t lower_bound(const struct applied *applied, const struct vip_key *k
 
 struct applied_vip *applied_find(const struct applied *applied, const struct vip_key *key)
 {
-	size_t i = lower_bound(applied, key);
+	size_t i = applied_position(applied, key);
 
 	if (i == applied->n_vips || memcmp(&applied->vips[i]->key, key, sizeof(*key)) != 0)
 		return NULL;
@@ -136,7 +105,7 @@ struct applied_member *applied_find_member(const struct applied_vip *vip,
 
 int applied_insert_vip(struct applied *applied, struct applied_vip *vip)
 {
-	size_t i = lower_bound(applied, &vip->key);
+	size_t i = applied_position(applied, &vip->key);
 	struct applied_vip **vips = realloc(applied->vips,
 					    (applied->n_vips + 1) * sizeof(struct applied_vip *));
 
@@ -151,7 +120,7 @@ int applied_insert_vip(struct applied *applied, struct applied_vip *vip)
 
 void applied_delete_vip(struct applied *applied, struct applied_vip *vip)
 {
-	size_t i = lower_bound(applied, &vip->key);
+	size_t i = applied_position(applied, &vip->key);
 
 	applied->n_vips--;
 	memmove(applied->vips + i, applied->vips + i + 1,
@@ -159,28 +128,76 @@ void applied_delete_vip(struct applied *applied, struct applied_vip *vip)
 	vip_free(vip);
 }
 
-int applied_add_orphan(struct applied *applied, uint32_t id, uint32_t vip_id)
+int applied_add_member(struct applied_vip *vip, const struct applied_member *member)
 {
-	struct orphan *orphans = realloc(applied->orphans,
-					 (applied->n_orphans + 1) * sizeof(*orphans));
+	struct applied_member *members = grown(vip->members, vip->n_members + 1,
+					       &vip->members_capacity, sizeof(*members));
+
+	if (!members)
+		return -ENOMEM;
+	vip->members = members;
+	members[vip->n_members++] = *member;
+	return 0;
+}
+
+int applied_reserve(struct applied *applied, size_t n_orphans, size_t n_pending)
+{
+	struct orphan *orphans = grown(applied->orphans, applied->n_orphans + n_orphans,
+				       &applied->orphans_capacity, sizeof(*orphans));
+	struct pending *pending;
 
 	if (!orphans)
 		return -ENOMEM;
 	applied->orphans = orphans;
-	orphans[applied->n_orphans++] = (struct orphan){.id = id, .vip_id = vip_id};
-	return 0;
-}
-
-int applied_add_pending(struct applied *applied, struct extent extent, uint64_t ticket)
-{
-	struct pending_extent *pending = realloc(applied->pending,
-						 (applied->n_pending + 1) * sizeof(*pending));
-
+	pending = grown(applied->pending, applied->n_pending + n_pending,
+			&applied->pending_capacity, sizeof(*pending));
 	if (!pending)
 		return -ENOMEM;
 	applied->pending = pending;
-	pending[applied->n_pending++] = (struct pending_extent){extent, ticket};
 	return 0;
+}
+
+void applied_add_orphan(struct applied *applied, uint32_t id, uint32_t vip_id)
+{
+	applied->orphans[applied->n_orphans++] = (struct orphan){.id = id, .vip_id = vip_id};
+	applied->vip_refs[vip_id]++;
+}
+
+void applied_add_pending(struct applied *applied, const struct extent *pair, uint32_t vip_id,
+			 uint64_t ticket)
+{
+	applied->pending[applied->n_pending++] = (struct pending){
+		.extents = {pair[0], pair[1]},
+		.vip_id = vip_id,
+		.ticket = ticket,
+	};
+}
+
+int applied_take_vip_id(struct applied *applied, uint32_t *ret_id)
+{
+	uint32_t id;
+	int r = id_pool_take(&applied->vip_ids, &id);
+
+	if (r)
+		return r;
+	applied->vip_refs[id] = 1;
+	*ret_id = id;
+	return 0;
+}
+
+int applied_claim_vip_id(struct applied *applied, uint32_t id)
+{
+	int r = id_pool_claim(&applied->vip_ids, id);
+
+	if (!r)
+		applied->vip_refs[id] = 1;
+	return r;
+}
+
+void applied_let_go_vip_id(struct applied *applied, uint32_t id)
+{
+	if (--applied->vip_refs[id] == 0)
+		id_pool_release(&applied->vip_ids, id);
 }
 
 static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)

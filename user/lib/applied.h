@@ -11,6 +11,8 @@
 
 #include "dp.h"
 #include "flow_table.h"
+#include "id_pool.h"
+#include "real_index.h"
 #include "ring_space.h"
 
 /*
@@ -45,17 +47,23 @@ struct applied_vip {
 	uint32_t ring; /* slots */
 	enum xdplb_encap encap;
 	uint32_t on_no_port;
+	uint32_t published_policy; /* on_no_port in "vip_addrs"; NO_POLICY: not said there */
 	__u8 timeout_ticks[FLOW_STATES];
 	struct applied_member *members;
 	size_t n_members;
+	size_t members_capacity;
 	struct extent half[2];
 	unsigned int live; /* which half the packets read */
 	struct extent wider[2]; /* replaces half[] at the next build; blocks 0: none */
+	struct extent stray; /* a ring in use outside half[]: an earlier daemon's; blocks 0: none */
 	uint64_t spare_ticket; /* the half not in use may be written once this is done */
-	uint64_t fingerprint; /* of the ring in use */
-	uint64_t wanted_fingerprint;
+	uint64_t fingerprint; /* of the ring in use; 0: not known */
+	uint64_t wanted_fingerprint; /* 0: nobody has said yet (adopted) */
 	bool is_published; /* in "vips" */
+	bool is_changed; /* by a step of the plan that is being applied */
 };
+
+#define NO_POLICY UINT32_MAX
 
 /* A member of a VIP that is gone. */
 struct orphan {
@@ -64,18 +72,14 @@ struct orphan {
 	struct retirement retirement;
 };
 
-struct pending_extent {
-	struct extent extent;
+/* What is given back once the ticket is done. */
+struct pending {
+	struct extent extents[2];
+	uint32_t vip_id; /* NO_VIP: only the extents */
 	uint64_t ticket;
 };
 
-/* Ids 0 ... n-1, the lowest free first. */
-struct id_pool {
-	uint64_t *used; /* bitmap */
-	uint32_t n;
-	uint32_t n_used;
-	uint32_t hint; /* no free id below */
-};
+#define NO_VIP UINT32_MAX
 
 struct applied {
 	const struct dp *dp;
@@ -84,29 +88,44 @@ struct applied {
 	size_t n_vips;
 	struct id_pool member_ids;
 	struct id_pool vip_ids;
+	uint32_t *vip_refs; /* per VIP id: the VIP, its orphans and struct pending hold it */
+	struct real_index index; /* of every member id in use */
 	struct ring_space ring_space;
 	struct orphan *orphans;
 	size_t n_orphans;
-	struct pending_extent *pending;
+	size_t orphans_capacity;
+	struct pending *pending;
 	size_t n_pending;
+	size_t pending_capacity;
 };
 
 int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_fingerprint);
 void applied_free(struct applied *applied);
 
+/* The first position in vips[] whose key is not less. */
+size_t applied_position(const struct applied *applied, const struct vip_key *key);
 struct applied_vip *applied_find(const struct applied *applied, const struct vip_key *key);
 struct applied_member *applied_find_member(const struct applied_vip *vip,
 					   const struct ip_addr *real, size_t hint);
 int applied_insert_vip(struct applied *applied, struct applied_vip *vip);
 void applied_delete_vip(struct applied *applied, struct applied_vip *vip);
-int applied_add_orphan(struct applied *applied, uint32_t id, uint32_t vip_id);
-int applied_add_pending(struct applied *applied, struct extent extent, uint64_t ticket);
+int applied_add_member(struct applied_vip *vip, const struct applied_member *member);
 
-int id_pool_init(struct id_pool *pool, uint32_t n);
-uint32_t id_pool_free_count(const struct id_pool *pool);
-int id_pool_take(struct id_pool *pool, uint32_t *ret_id);
-int id_pool_claim(struct id_pool *pool, uint32_t id);
-void id_pool_release(struct id_pool *pool, uint32_t id);
+/*
+ * Room for so many more, so that what is under way cannot fail half-way: the two functions below
+ * take it.
+ */
+int applied_reserve(struct applied *applied, size_t n_orphans, size_t n_pending);
+/* Holds the VIP's id until the orphan is freed. */
+void applied_add_orphan(struct applied *applied, uint32_t id, uint32_t vip_id);
+/* A pair of extents, and the hold on a VIP's id if it is not NO_VIP. */
+void applied_add_pending(struct applied *applied, const struct extent *pair, uint32_t vip_id,
+			 uint64_t ticket);
+
+/* A VIP's id is free again when the last who holds it lets go. */
+int applied_take_vip_id(struct applied *applied, uint32_t *ret_id);
+int applied_claim_vip_id(struct applied *applied, uint32_t id);
+void applied_let_go_vip_id(struct applied *applied, uint32_t id);
 
 /* FNV-1a of what a ring is made from: equal on balancers that pick equally. */
 uint64_t applied_fingerprint(const struct applied *applied, const struct applied_vip *vip);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "apply_private.h"
 #include "flow_clock.h"
 
 #define OUTER_TTL 64
@@ -40,26 +41,64 @@ static void set_state(struct applied *applied, struct applied_member *m, uint32_
 	dp_store(applied->dp->members[m->id].state, state);
 }
 
+static int alloc_pair(struct applied *applied, uint32_t blocks, struct extent *ret_pair)
+{
+	struct extent pair[2];
+	int r = ring_space_alloc(&applied->ring_space, blocks, &pair[0]);
+
+	if (r)
+		return r;
+	r = ring_space_alloc(&applied->ring_space, blocks, &pair[1]);
+	if (r) {
+		ring_space_release(&applied->ring_space, pair[0]);
+		return r;
+	}
+	memcpy(ret_pair, pair, sizeof(pair));
+	return 0;
+}
+
+static void release_pair(struct applied *applied, struct extent *pair)
+{
+	ring_space_release(&applied->ring_space, pair[0]);
+	ring_space_release(&applied->ring_space, pair[1]);
+	pair[0] = pair[1] = (struct extent){};
+}
+
+static void set_policy(const struct plan *plan, struct applied_vip *vip,
+		       const struct vip_spec *spec)
+{
+	vip->ring = spec->ring;
+	vip->encap = spec->encap;
+	vip->on_no_port = spec->on_no_port;
+	vip->is_changed = true;
+	flow_clock_ticks(plan->clock, &spec->timeouts, plan->hz, vip->timeout_ticks);
+}
+
 static int add_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
 {
 	const struct vip_spec *spec = step->vip->spec;
 	struct applied_vip *vip = calloc(1, sizeof(*vip));
-	uint32_t blocks = plan_half_blocks(spec);
+	int r;
 
 	if (!vip)
 		return -ENOMEM;
 	vip->key = step->key;
-	vip->ring = spec->ring;
-	vip->encap = spec->encap;
-	vip->on_no_port = spec->on_no_port;
+	vip->published_policy = NO_POLICY;
 	vip->live = 1;
-	flow_clock_ticks(plan->clock, &spec->timeouts, plan->hz, vip->timeout_ticks);
-	if (id_pool_take(&applied->vip_ids, &vip->id) ||
-	    ring_space_alloc(&applied->ring_space, blocks, &vip->half[0]) ||
-	    ring_space_alloc(&applied->ring_space, blocks, &vip->half[1]) ||
-	    applied_insert_vip(applied, vip)) {
+	set_policy(plan, vip, spec);
+	r = alloc_pair(applied, plan_half_blocks(spec), vip->half);
+	if (!r)
+		r = applied_insert_vip(applied, vip);
+	if (r) {
+		release_pair(applied, vip->half);
 		free(vip);
-		return -ENOMEM;
+		return r;
+	}
+	r = applied_take_vip_id(applied, &vip->id);
+	if (r) {
+		release_pair(applied, vip->half);
+		applied_delete_vip(applied, vip);
+		return r;
 	}
 	memset(&applied->dp->vip_state[vip->id], 0, sizeof(struct vip_state));
 	return 0;
@@ -68,30 +107,24 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
 {
 	const struct vip_spec *spec = step->vip->spec;
-	bool needs_halves = plan_step_needs_halves(applied, step);
 	struct applied_vip *vip = applied_find(applied, &step->key);
-	uint32_t blocks = plan_half_blocks(spec);
 
-	vip->ring = spec->ring;
-	vip->encap = spec->encap;
-	vip->on_no_port = spec->on_no_port;
-	flow_clock_ticks(plan->clock, &spec->timeouts, plan->hz, vip->timeout_ticks);
+	if (plan_step_needs_halves(applied, step)) {
+		int r;
+
+		release_pair(applied, vip->wider); /* nobody has read it */
+		r = alloc_pair(applied, plan_half_blocks(spec), vip->wider);
+		if (r)
+			return r;
+	}
+	set_policy(plan, vip, spec);
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct member *m = &applied->dp->members[vip->members[i].id];
 
 		memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
 		m->encap = vip->encap;
 	}
-	if (!needs_halves)
-		return 0;
-	if (vip->wider[0].blocks) {
-		ring_space_release(&applied->ring_space, vip->wider[0]);
-		ring_space_release(&applied->ring_space, vip->wider[1]);
-		vip->wider[0] = vip->wider[1] = (struct extent){};
-	}
-	if (ring_space_alloc(&applied->ring_space, blocks, &vip->wider[0]))
-		return -ENOMEM;
-	return ring_space_alloc(&applied->ring_space, blocks, &vip->wider[1]);
+	return 0;
 }
 
 static void write_member(const struct dp *dp, const struct applied_vip *vip,
@@ -117,29 +150,32 @@ static void write_member(const struct dp *dp, const struct applied_vip *vip,
 static int add_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
-	struct applied_member *members = realloc(vip->members,
-						 (vip->n_members + 1) * sizeof(*members));
 	struct applied_member m = {
 		.real = step->real,
 		.state = step->member->state,
 		.ring_weight = step->member->ring_weight,
 	};
+	int r = id_pool_take(&applied->member_ids, &m.id);
 
-	if (!members)
-		return -ENOMEM;
-	vip->members = members;
-	if (id_pool_take(&applied->member_ids, &m.id))
-		return -ENOSPC;
-	members[vip->n_members++] = m;
+	if (r)
+		return r;
+	r = applied_add_member(vip, &m);
+	if (r) {
+		id_pool_release(&applied->member_ids, m.id);
+		return r;
+	}
+	vip->is_changed = true;
 	write_member(applied->dp, vip, &m);
+	real_index_add(&applied->index, m.id);
 	return 0;
 }
 
 static void set_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
-	struct applied_member *m = applied_find_member(vip, &step->real, 0);
+	struct applied_member *m = applied_find_member(vip, &step->real, step->hint);
 
+	vip->is_changed = true;
 	m->ring_weight = step->member->ring_weight;
 	m->retirement = (struct retirement){};
 	set_state(applied, m, step->member->state);
@@ -149,53 +185,80 @@ static void set_member(struct applied *applied, const struct plan_step *step)
 static void remove_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
-	struct applied_member *m = applied_find_member(vip, &step->real, 0);
+	struct applied_member *m = applied_find_member(vip, &step->real, step->hint);
 	uint32_t state = (m->state & MEMBER_STATE_MASK) == MEMBER_DOWN ? MEMBER_DOWN : MEMBER_DRAIN;
 
+	vip->is_changed = true;
 	m->ring_weight = 0;
 	m->retirement = (struct retirement){};
 	set_state(applied, m, state | MEMBER_NOTE_REMOVED);
 }
 
-/* The address stays while another VIP has it. */
-static int drop_vip_addr(struct applied *applied, const struct applied_vip *gone)
+/* Published VIPs with the same address are neighbours, since keys begin with it. */
+static bool shares_address(const struct applied *applied, const struct applied_vip *vip)
 {
-	struct vip_addr_key key = {.address = gone->key.address, .family = gone->key.family};
+	size_t at = applied_position(applied, &vip->key);
 
-	for (size_t i = 0; i < applied->n_vips; i++) {
-		const struct applied_vip *vip = applied->vips[i];
+	for (int way = -1; way <= 1; way += 2) {
+		for (size_t i = at + way; i < applied->n_vips; i += way) {
+			const struct applied_vip *other = applied->vips[i];
 
-		if (vip != gone && vip->is_published && vip->key.family == gone->key.family &&
-		    addr_equal(&vip->key.address, &gone->key.address))
-			return 0;
+			if (!addr_equal(&other->key.address, &vip->key.address))
+				break;
+			if (other->is_published && other->key.family == vip->key.family)
+				return true;
+		}
 	}
-	return applied->dp->ops->vip_addr_del(applied->dp->user, &key);
+	return false;
+}
+
+static int delete_done(int r)
+{
+	return r == -ENOENT ? 0 : r;
+}
+
+/*
+ * The address first, while its last port still answers: a daemon killed in between leaves a VIP
+ * that its successor finds, not an address that nobody knows of.
+ */
+static int unpublish(struct applied *applied, struct applied_vip *vip)
+{
+	const struct dp *dp = applied->dp;
+	struct vip_addr_key key = {.address = vip->key.address, .family = vip->key.family};
+	int r = 0;
+
+	if (!vip->is_published)
+		return 0;
+	vip->published_policy = NO_POLICY;
+	if (!shares_address(applied, vip))
+		r = delete_done(dp->ops->vip_addr_del(dp->user, &key));
+	if (!r)
+		r = delete_done(dp->ops->vip_del(dp->user, &vip->key));
+	if (!r)
+		vip->is_published = false;
+	return r;
 }
 
 static int remove_vip(struct applied *applied, const struct plan_step *step)
 {
 	const struct dp *dp = applied->dp;
 	struct applied_vip *vip = applied_find(applied, &step->key);
+	int r = applied_reserve(applied, vip->n_members, 3);
 	uint64_t ticket;
 
-	if (vip->is_published) {
-		dp->ops->vip_del(dp->user, &vip->key);
-		drop_vip_addr(applied, vip);
-	}
+	if (!r)
+		r = unpublish(applied, vip);
+	if (r)
+		return r;
 	dp_store(dp->vip_state[vip->id].ring, 0);
 	for (size_t i = 0; i < vip->n_members; i++) {
 		set_state(applied, &vip->members[i], MEMBER_FREE);
-		if (applied_add_orphan(applied, vip->members[i].id, vip->id))
-			return -ENOMEM;
+		applied_add_orphan(applied, vip->members[i].id, vip->id);
 	}
-	if (!vip->n_members)
-		id_pool_release(&applied->vip_ids, vip->id);
 	ticket = dp->ops->grace_request(dp->user);
-	for (int half = 0; half < 2; half++) {
-		if (applied_add_pending(applied, vip->half[half], ticket) ||
-		    applied_add_pending(applied, vip->wider[half], ticket))
-			return -ENOMEM;
-	}
+	applied_add_pending(applied, vip->half, vip->id, ticket);
+	applied_add_pending(applied, vip->wider, NO_VIP, ticket);
+	applied_add_pending(applied, (struct extent[2]){vip->stray}, NO_VIP, ticket);
 	applied_delete_vip(applied, vip);
 	return 0;
 }
@@ -222,40 +285,46 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 	return -EINVAL;
 }
 
-/* The policy of a published VIP's address, after every step. */
-static int publish_policies(struct applied *applied)
+/* A published VIP's address where it says something else, and the rings that are wanted now. */
+static int finish_vips(struct applied *applied)
 {
-	const struct dp *dp = applied->dp;
+	int r = 0;
 
 	for (size_t i = 0; i < applied->n_vips; i++) {
-		const struct applied_vip *vip = applied->vips[i];
-		struct vip_addr_key key = {
-			.address = vip->key.address,
-			.family = vip->key.family,
-		};
-		struct vip_addr value = {.on_no_port = vip->on_no_port};
-		int r = vip->is_published ? dp->ops->vip_addr_set(dp->user, &key, &value) : 0;
+		struct applied_vip *vip = applied->vips[i];
+		int failed = vip->is_published ? apply_publish_policy(applied, vip) : 0;
 
-		if (r)
-			return r;
+		r = r ? r : failed;
+		if (vip->is_changed)
+			vip->wanted_fingerprint = applied_fingerprint(applied, vip);
+		vip->is_changed = false;
 	}
-	return 0;
+	return r;
+}
+
+int apply_publish_policy(struct applied *applied, struct applied_vip *vip)
+{
+	const struct dp *dp = applied->dp;
+	struct vip_addr_key key = {.address = vip->key.address, .family = vip->key.family};
+	struct vip_addr value = {.on_no_port = vip->on_no_port};
+	int r;
+
+	if (vip->published_policy == vip->on_no_port)
+		return 0;
+	r = dp->ops->vip_addr_set(dp->user, &key, &value);
+	if (!r)
+		vip->published_policy = vip->on_no_port;
+	return r;
 }
 
 int apply_plan(struct applied *applied, const struct plan *plan, struct err *err)
 {
-	bool sets_policy = false;
-	int r = 0;
+	int r = 0, failed;
 
-	for (size_t i = 0; i < plan->n_steps && !r; i++) {
-		sets_policy |= plan->steps[i].kind == PLAN_SET_VIP;
+	for (size_t i = 0; i < plan->n_steps && !r; i++)
 		r = apply_step(applied, plan, &plan->steps[i]);
-	}
-	if (!r && sets_policy)
-		r = publish_policies(applied);
-	for (size_t i = 0; i < applied->n_vips; i++)
-		applied->vips[i]->wanted_fingerprint = applied_fingerprint(applied,
-									   applied->vips[i]);
+	failed = finish_vips(applied);
+	r = r ? r : failed;
 	return r ? err_errno(err, -r, "apply") : 0;
 }
 
@@ -278,10 +347,8 @@ void apply_timeouts(struct applied *applied, const struct desired *desired,
 
 void apply_next_hop(struct applied *applied, const struct ip_addr *real, uint64_t next_hop)
 {
-	for (size_t v = 0; v < applied->n_vips; v++) {
-		struct applied_member *m = applied_find_member(applied->vips[v], real, 0);
+	uint32_t id = real_index_first(&applied->index, real);
 
-		if (m)
-			dp_store(applied->dp->members[m->id].next_hop, next_hop);
-	}
+	for (; id != REAL_INDEX_END; id = real_index_next(&applied->index, id))
+		dp_store(applied->dp->members[id].next_hop, next_hop);
 }

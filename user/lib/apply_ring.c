@@ -8,13 +8,20 @@
 #include <string.h>
 
 #include "apply.h"
+#include "apply_private.h"
 #include "maglev.h"
 #include "sizing.h"
 
-static bool is_stale(const struct applied_vip *vip)
+static bool ring_is_stale(const struct applied_vip *vip)
 {
-	return !vip->is_published || vip->fingerprint != vip->wanted_fingerprint ||
-	       vip->wider[0].blocks;
+	/* Adopted and not planned yet: nobody has said what is wanted. */
+	return vip->wanted_fingerprint &&
+	       (vip->fingerprint != vip->wanted_fingerprint || vip->wider[0].blocks);
+}
+
+static bool is_public(const struct applied_vip *vip)
+{
+	return vip->is_published && vip->published_policy == vip->on_no_port;
 }
 
 /* The reals in the ring, and their member ids in the same order. */
@@ -42,6 +49,9 @@ static int write_half(const struct dp *dp, const struct applied_vip *vip, struct
 	size_t n = reals && ids ? collect(vip, reals, ids) : 0;
 	int r = reals && ids ? 0 : -ENOMEM;
 
+	/* A plan that failed half-way may have left a half that is too small. */
+	if (!r && sizing_ring_half_blocks(vip->ring, n) > half.blocks)
+		r = -ENOSPC;
 	if (!r && n)
 		r = maglev_build(reals, n, vip->ring, slots);
 	if (!r && n)
@@ -54,86 +64,100 @@ static int write_half(const struct dp *dp, const struct applied_vip *vip, struct
 	return r;
 }
 
+/* The port first: an address without it would answer "port not served". */
 static int publish(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
-	struct vip_addr_key key = {.address = vip->key.address, .family = vip->key.family};
-	struct vip_addr value = {.on_no_port = vip->on_no_port};
-	int r;
+	int r = 0;
 
-	if (vip->is_published)
-		return 0;
-	/* The port first: an address without it would answer "port not served". */
-	r = dp->ops->vip_set(dp->user, &vip->key, vip->id);
-	if (!r)
-		r = dp->ops->vip_addr_set(dp->user, &key, &value);
-	vip->is_published = !r;
-	return r;
+	if (!vip->is_published)
+		r = dp->ops->vip_set(dp->user, &vip->key, vip->id);
+	if (r)
+		return r;
+	vip->is_published = true;
+	return apply_publish_policy(applied, vip);
 }
 
-/* The old pair is read until the grace period ends. */
-static int adopt_wider(struct applied *applied, struct applied_vip *vip, uint64_t ticket)
+/* What was read until now and is no half any more is read until the grace period ends. */
+static void leave_behind(struct applied *applied, struct applied_vip *vip, bool is_wider,
+			 uint64_t ticket)
 {
-	for (int half = 0; half < 2; half++) {
-		if (applied_add_pending(applied, vip->half[half], ticket))
-			return -ENOMEM;
-		vip->half[half] = vip->wider[half];
-		vip->wider[half] = (struct extent){};
+	if (is_wider) {
+		applied_add_pending(applied, vip->half, NO_VIP, ticket);
+		memcpy(vip->half, vip->wider, sizeof(vip->half));
+		vip->wider[0] = vip->wider[1] = (struct extent){};
 	}
-	vip->live = 0;
-	return 0;
+	if (vip->stray.blocks)
+		applied_add_pending(applied, (struct extent[2]){vip->stray}, NO_VIP, ticket);
+	vip->stray = (struct extent){};
 }
 
+/*
+ * The order of the stores is for a daemon that finds the maps after this one was killed: while the
+ * ring and what is said of it may differ, the fingerprint is 0; the word "ring" lies in a half, or
+ * `members` is the length of its list.
+ */
 static int build(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
 	struct vip_state *state = &dp->vip_state[vip->id];
 	bool is_wider = vip->wider[0].blocks != 0;
-	struct extent half = is_wider ? vip->wider[0] : vip->half[!vip->live];
+	unsigned int next = is_wider ? 0 : !vip->live;
+	const struct extent *pair = is_wider ? vip->wider : vip->half;
 	uint64_t ticket;
 	size_t n = 0;
-	int r = write_half(dp, vip, half, &n);
+	int r = applied_reserve(applied, 0, 2);
 
+	if (!r)
+		r = write_half(dp, vip, pair[next], &n);
 	if (r)
 		return r;
-	dp_store(state->ring, n ? RING_WORD(half.base, vip->ring) : 0);
-	ticket = dp->ops->grace_request(dp->user);
-	if (is_wider) {
-		r = adopt_wider(applied, vip, ticket);
-	} else {
-		vip->live = !vip->live;
-		vip->spare_ticket = ticket;
-	}
-	vip->fingerprint = vip->wanted_fingerprint;
-	state->members = n;
-	state->fingerprint = vip->fingerprint;
+	dp_store(state->fingerprint, 0);
 	for (int i = 0; i < 2; i++)
-		state->half[i] = RING_WORD(vip->half[i].base, vip->half[i].blocks);
-	return r ? r : publish(applied, vip);
+		dp_store(state->half[i], RING_WORD(pair[i].base, pair[i].blocks));
+	dp_store(state->ring, n ? RING_WORD(pair[next].base, vip->ring) : 0);
+	dp_store(state->members, n);
+	ticket = dp->ops->grace_request(dp->user);
+	if (!is_wider)
+		vip->spare_ticket = ticket;
+	leave_behind(applied, vip, is_wider, ticket);
+	vip->live = next;
+	vip->fingerprint = vip->wanted_fingerprint;
+	dp_store(state->fingerprint, vip->fingerprint);
+	return 0;
+}
+
+static bool may_build(const struct applied *applied, const struct applied_vip *vip)
+{
+	const struct dp *dp = applied->dp;
+
+	return vip->wider[0].blocks || dp->ops->grace_done(dp->user, vip->spare_ticket);
 }
 
 enum ring_progress apply_next_ring(struct applied *applied, struct err *err)
 {
-	const struct dp *dp = applied->dp;
 	bool must_wait = false;
 
+	apply_release_pending(applied);
 	for (size_t i = 0; i < applied->n_vips; i++) {
 		struct applied_vip *vip = applied->vips[i];
-		int r;
+		bool is_stale = ring_is_stale(vip);
+		int r = 0;
 
-		if (!is_stale(vip))
+		if (!is_stale && is_public(vip))
 			continue;
-		if (!vip->wider[0].blocks && !dp->ops->grace_done(dp->user, vip->spare_ticket)) {
+		if (is_stale && !may_build(applied, vip)) {
 			must_wait = true;
 			continue;
 		}
-		r = build(applied, vip);
-		if (r) {
-			err_errno(err, -r, "ring");
-			must_wait = true;
-			continue;
-		}
-		return RINGS_MORE;
+		if (is_stale)
+			r = build(applied, vip);
+		if (!r)
+			r = publish(applied, vip);
+		if (!r)
+			return RINGS_MORE;
+		err_errno(err, -r, "ring");
+		must_wait = true;
 	}
 	return must_wait ? RINGS_WAIT : RINGS_DONE;
 }

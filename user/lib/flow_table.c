@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A stamp may be newer than the clock that was read before the scan, which may take its time. */
+#define MAX_TICKS_AHEAD 32
+
 static uint32_t word_member(uint64_t word)
 {
 	return (word >> FLOW_MEMBER_SHIFT) & FLOW_MEMBER_MASK;
@@ -52,8 +55,7 @@ static bool is_expired(uint64_t word, const struct flow_clock *clock, const __u8
 	uint32_t now = (jiffies >> clock->tick_shift[state]) & FLOW_AGE_MASK;
 	uint32_t elapsed = (now - age) & FLOW_AGE_MASK;
 
-	/* A stamp may be newer than the clock that was read before the scan. */
-	if (elapsed >= FLOW_AGE_MASK - 1)
+	if (elapsed > FLOW_AGE_MASK - MAX_TICKS_AHEAD)
 		elapsed = 0;
 	return age == FLOW_AGE_OLD || elapsed > timeout_ticks[state];
 }
@@ -120,26 +122,31 @@ void flow_scan_range(struct flow_scan *scan, const struct dp *dp, uint32_t first
 		uint64_t *slots = (uint64_t *)dp->flows[i].slot;
 
 		for (int k = 0; k < FLOW_SLOTS; k++) {
-			if (slots[k] > FLOW_SLOT_FREED)
+			if (__atomic_load_n(&slots[k], __ATOMIC_RELAXED) > FLOW_SLOT_FREED)
 				scan_slot(scan, dp, &slots[k], jiffies);
 		}
+	}
+}
+
+/* Until it holds: a packet that wins the race may have stamped by the clock of before. */
+static void restamp_slot(uint64_t *slot, const struct flow_clock *clock, uint64_t jiffies)
+{
+	for (;;) {
+		uint64_t word = __atomic_load_n(slot, __ATOMIC_RELAXED);
+		uint64_t now = (jiffies >> clock->tick_shift[word_state(word)]) & FLOW_AGE_MASK;
+
+		if (word_state(word) == FLOW_NONE || (word & FLOW_AGE_MASK) == FLOW_AGE_OLD)
+			return;
+		now -= now == FLOW_AGE_OLD;
+		if (swap(slot, word, (word & ~(uint64_t)FLOW_AGE_MASK) | now))
+			return;
 	}
 }
 
 void flow_table_restamp(const struct dp *dp, const struct flow_clock *clock, uint64_t jiffies)
 {
 	for (uint32_t i = 0; i < dp->control->flow_buckets; i++) {
-		uint64_t *slots = (uint64_t *)dp->flows[i].slot;
-
-		for (int k = 0; k < FLOW_SLOTS; k++) {
-			uint64_t word = __atomic_load_n(&slots[k], __ATOMIC_RELAXED);
-			uint64_t now = (jiffies >> clock->tick_shift[word_state(word)]) &
-				       FLOW_AGE_MASK;
-
-			if (word_state(word) == FLOW_NONE || (word & FLOW_AGE_MASK) == FLOW_AGE_OLD)
-				continue;
-			now -= now == FLOW_AGE_OLD;
-			swap(&slots[k], word, (word & ~(uint64_t)FLOW_AGE_MASK) | now);
-		}
+		for (int k = 0; k < FLOW_SLOTS; k++)
+			restamp_slot((uint64_t *)&dp->flows[i].slot[k], clock, jiffies);
 	}
 }

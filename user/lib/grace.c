@@ -113,6 +113,8 @@ int grace_new(struct grace **ret_grace, struct err *err)
 		close(g->event_fd);
 	if (g->inner_fd >= 0)
 		close(g->inner_fd);
+	if (g->outer_fd >= 0)
+		close(g->outer_fd);
 	free(g);
 	return err_errno(err, -r, "grace periods");
 }

@@ -8,6 +8,7 @@
 
 #include "addr.h"
 #include "flow_clock.h"
+#include "real_lookup.h"
 #include "sizing.h"
 
 uint32_t plan_half_blocks(const struct vip_spec *spec)
@@ -30,6 +31,14 @@ static int add_step(struct plan *plan, const struct plan_step *step)
 	return 0;
 }
 
+/* Blocks of the smaller of the halves that the next ring goes into. */
+static uint32_t half_room(const struct applied_vip *have)
+{
+	const struct extent *pair = have->wider[0].blocks ? have->wider : have->half;
+
+	return pair[0].blocks < pair[1].blocks ? pair[0].blocks : pair[1].blocks;
+}
+
 static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
 			const struct vip_spec *want)
 {
@@ -37,24 +46,25 @@ static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
 
 	flow_clock_ticks(plan->clock, &want->timeouts, plan->hz, ticks);
 	return have->ring != want->ring || have->encap != want->encap ||
-	       have->on_no_port != want->on_no_port ||
-	       have->half[0].blocks < plan_half_blocks(want) ||
+	       have->on_no_port != want->on_no_port || half_room(have) < plan_half_blocks(want) ||
 	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0;
 }
 
 static int plan_wanted_members(struct plan *plan, const struct desired_vip *want,
-			       const struct applied_vip *have)
+			       const struct applied_vip *have, struct real_lookup *in_have)
 {
 	for (size_t i = 0; i < want->n_members; i++) {
 		const struct desired_member *m = &want->members[i];
-		const struct applied_member *old = have ? applied_find_member(have, &m->real, i)
-							: NULL;
+		size_t at = 0;
+		bool is_old = real_lookup_find(in_have, &m->real, i, &at);
+		const struct applied_member *old = is_old ? &have->members[at] : NULL;
 		struct plan_step step = {
 			.kind = old ? PLAN_SET_MEMBER : PLAN_ADD_MEMBER,
 			.key = want->key,
 			.vip = want,
 			.member = m,
 			.real = m->real,
+			.hint = at,
 		};
 
 		if (old && old->state == m->state && old->ring_weight == m->ring_weight)
@@ -65,20 +75,11 @@ static int plan_wanted_members(struct plan *plan, const struct desired_vip *want
 	return 0;
 }
 
-static bool wants_real(const struct desired_vip *want, const struct ip_addr *real, size_t hint)
-{
-	if (hint < want->n_members && addr_equal(&want->members[hint].real, real))
-		return true;
-	for (size_t i = 0; i < want->n_members; i++) {
-		if (addr_equal(&want->members[i].real, real))
-			return true;
-	}
-	return false;
-}
-
 static int plan_unwanted_members(struct plan *plan, const struct desired_vip *want,
-				 const struct applied_vip *have)
+				 const struct applied_vip *have, struct real_lookup *in_want)
 {
+	size_t at;
+
 	for (size_t i = 0; i < have->n_members; i++) {
 		const struct applied_member *m = &have->members[i];
 		struct plan_step step = {
@@ -86,14 +87,37 @@ static int plan_unwanted_members(struct plan *plan, const struct desired_vip *wa
 			.key = want->key,
 			.vip = want,
 			.real = m->real,
+			.hint = i,
 		};
 
-		if (m->state & MEMBER_NOTE_REMOVED || wants_real(want, &m->real, i))
+		if (m->state & MEMBER_NOTE_REMOVED || real_lookup_find(in_want, &m->real, i, &at))
 			continue;
 		if (add_step(plan, &step))
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int plan_members(struct plan *plan, const struct desired_vip *want,
+			const struct applied_vip *have)
+{
+	struct real_lookup in_want = {
+		.first = &want->members->real,
+		.stride = sizeof(*want->members),
+		.n = want->n_members,
+	};
+	struct real_lookup in_have = {
+		.first = have && have->n_members ? &have->members->real : NULL,
+		.stride = sizeof(*have->members),
+		.n = have ? have->n_members : 0,
+	};
+	int r = plan_wanted_members(plan, want, have, &in_have);
+
+	if (!r && have)
+		r = plan_unwanted_members(plan, want, have, &in_want);
+	real_lookup_end(&in_have);
+	real_lookup_end(&in_want);
+	return r;
 }
 
 static int plan_vip(struct plan *plan, const struct applied *applied,
@@ -108,9 +132,7 @@ static int plan_vip(struct plan *plan, const struct applied *applied,
 
 	if ((!have || vip_differs(plan, have, want->spec)) && add_step(plan, &step))
 		return -ENOMEM;
-	if (plan_wanted_members(plan, want, have))
-		return -ENOMEM;
-	return have ? plan_unwanted_members(plan, want, have) : 0;
+	return plan_members(plan, want, have);
 }
 
 static int compare_desired(const void *a, const void *b)
@@ -147,20 +169,37 @@ static int plan_unwanted_vips(struct plan *plan, const struct applied *applied,
 	return err;
 }
 
-/* Allocates in a copy what apply will allocate, in the same order. */
+/* What apply will do for this step, in the same order. */
+static int take_halves(const struct applied *applied, const struct plan_step *step,
+		       struct ring_space *space)
+{
+	const struct applied_vip *have = applied_find(applied, &step->key);
+	struct extent extent;
+	int r = 0;
+
+	for (int half = 0; half < 2 && have; half++)
+		ring_space_release(space, have->wider[half]);
+	for (int half = 0; half < 2 && !r; half++)
+		r = ring_space_alloc(space, plan_half_blocks(step->vip->spec), &extent);
+	return r;
+}
+
+/* Tries in a copy whether there is room for every ring. */
 static int check_ring_space(const struct applied *applied, const struct plan *plan, struct err *err)
 {
 	struct ring_space space;
-	struct extent extent;
 	int r = ring_space_copy(&applied->ring_space, &space);
 
+	if (r)
+		return err_set(err, -r, "out of memory");
 	for (size_t i = 0; i < plan->n_steps && !r; i++) {
 		const struct plan_step *step = &plan->steps[i];
 
 		if (!plan_step_needs_halves(applied, step))
 			continue;
-		for (int half = 0; half < 2 && !r; half++)
-			r = ring_space_alloc(&space, plan_half_blocks(step->vip->spec), &extent);
+		r = take_halves(applied, step, &space);
+		if (r == -ENOMEM)
+			err_set(err, ENOMEM, "out of memory");
 		if (r == -ENOSPC)
 			err_set(err, ENOSPC,
 				"vip %s: two rings of %u slots do not fit beside the others: "
@@ -198,15 +237,13 @@ static int check_ids(const struct applied *applied, const struct plan *plan, str
 bool plan_step_needs_halves(const struct applied *applied, const struct plan_step *step)
 {
 	const struct applied_vip *have;
-	uint32_t have_blocks;
 
 	if (step->kind == PLAN_ADD_VIP)
 		return true;
 	if (step->kind != PLAN_SET_VIP)
 		return false;
 	have = applied_find(applied, &step->key);
-	have_blocks = have->wider[0].blocks ? have->wider[0].blocks : have->half[0].blocks;
-	return have_blocks < plan_half_blocks(step->vip->spec);
+	return half_room(have) < plan_half_blocks(step->vip->spec);
 }
 
 int plan_make(const struct applied *applied, const struct desired *desired,

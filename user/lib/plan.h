@@ -25,6 +25,7 @@ struct plan_step {
 	const struct desired_vip *vip; /* NULL for PLAN_REMOVE_VIP */
 	const struct desired_member *member; /* PLAN_ADD_MEMBER, PLAN_SET_MEMBER */
 	struct ip_addr real; /* of the member the step is about */
+	size_t hint; /* where that member is in the applied VIP, if it is there */
 };
 
 struct plan {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "apply_private.h"
 
 /* One step; true once the id may be reused. `left_rings`: no ring in use names it. */
 static bool step(const struct dp *dp, struct retirement *r, bool left_rings, uint32_t named)
@@ -35,47 +36,53 @@ static bool step(const struct dp *dp, struct retirement *r, bool left_rings, uin
 	return false;
 }
 
-/* The counters go to the VIP's bank, so that its totals never fall. */
-static void free_member(struct applied *applied, uint32_t id, struct vip_state *bank)
+static void bank_add(struct vip_state *bank, const struct member_stats *sum, int sign)
+{
+	bank->freed_packets += sign * sum->packets;
+	bank->freed_bytes += sign * sum->bytes;
+	bank->freed_new_flows += sign * sum->new_flows;
+}
+
+/*
+ * The counters go to the VIP's bank, so that its totals never fall; banked before they are zeroed,
+ * since a daemon killed in between had better count twice than lose them. False: not freed, the
+ * kernel refused; to be tried again.
+ */
+static bool free_member(struct applied *applied, uint32_t id, struct vip_state *bank)
 {
 	const struct dp *dp = applied->dp;
+	struct vip_state nowhere = {};
 	struct member_stats sum;
 
-	if (!dp->ops->member_stats_read(dp->user, id, &sum) && bank) {
-		bank->freed_packets += sum.packets;
-		bank->freed_bytes += sum.bytes;
-		bank->freed_new_flows += sum.new_flows;
+	bank = bank ? bank : &nowhere;
+	if (dp->ops->member_stats_read(dp->user, id, &sum))
+		return false;
+	bank_add(bank, &sum, 1);
+	if (dp->ops->member_stats_zero(dp->user, id)) {
+		bank_add(bank, &sum, -1);
+		return false;
 	}
-	dp->ops->member_stats_zero(dp->user, id);
+	real_index_remove(&applied->index, id);
 	memset(&dp->members[id], 0, sizeof(struct member));
 	id_pool_release(&applied->member_ids, id);
+	return true;
 }
 
 static void retire_members(struct applied *applied, struct applied_vip *vip,
 			   const struct flow_scan *scan)
 {
-	bool is_fresh = vip->is_published && vip->fingerprint == vip->wanted_fingerprint;
+	bool is_fresh = vip->wanted_fingerprint && vip->fingerprint == vip->wanted_fingerprint;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct applied_member *m = &vip->members[i];
 
-		if (m->state & MEMBER_NOTE_REMOVED &&
-		    step(applied->dp, &m->retirement, is_fresh, scan->named[m->id]))
-			free_member(applied, m->id, &applied->dp->vip_state[vip->id]);
-		else
+		if (!(m->state & MEMBER_NOTE_REMOVED) ||
+		    !step(applied->dp, &m->retirement, is_fresh, scan->named[m->id]) ||
+		    !free_member(applied, m->id, &applied->dp->vip_state[vip->id]))
 			vip->members[kept++] = *m;
 	}
 	vip->n_members = kept;
-}
-
-static bool vip_has_orphans(const struct applied *applied, uint32_t vip_id)
-{
-	for (size_t i = 0; i < applied->n_orphans; i++) {
-		if (applied->orphans[i].vip_id == vip_id)
-			return true;
-	}
-	return false;
 }
 
 static void retire_orphans(struct applied *applied, const struct flow_scan *scan)
@@ -84,31 +91,33 @@ static void retire_orphans(struct applied *applied, const struct flow_scan *scan
 
 	while (i < applied->n_orphans) {
 		struct orphan *o = &applied->orphans[i];
-		uint32_t vip_id = o->vip_id;
 
-		if (!step(applied->dp, &o->retirement, true, scan->named[o->id])) {
+		if (!step(applied->dp, &o->retirement, true, scan->named[o->id]) ||
+		    !free_member(applied, o->id, NULL)) {
 			i++;
 			continue;
 		}
-		free_member(applied, o->id, NULL);
+		applied_let_go_vip_id(applied, o->vip_id);
 		*o = applied->orphans[--applied->n_orphans];
-		if (!vip_has_orphans(applied, vip_id))
-			id_pool_release(&applied->vip_ids, vip_id);
 	}
 }
 
-static void release_pending(struct applied *applied)
+void apply_release_pending(struct applied *applied)
 {
 	const struct dp *dp = applied->dp;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < applied->n_pending; i++) {
-		struct pending_extent *p = &applied->pending[i];
+		struct pending *p = &applied->pending[i];
 
-		if (dp->ops->grace_done(dp->user, p->ticket))
-			ring_space_release(&applied->ring_space, p->extent);
-		else
+		if (!dp->ops->grace_done(dp->user, p->ticket)) {
 			applied->pending[kept++] = *p;
+			continue;
+		}
+		for (int k = 0; k < 2; k++)
+			ring_space_release(&applied->ring_space, p->extents[k]);
+		if (p->vip_id != NO_VIP)
+			applied_let_go_vip_id(applied, p->vip_id);
 	}
 	applied->n_pending = kept;
 }
@@ -118,5 +127,5 @@ void apply_retire(struct applied *applied, const struct flow_scan *scan)
 	for (size_t i = 0; i < applied->n_vips; i++)
 		retire_members(applied, applied->vips[i], scan);
 	retire_orphans(applied, scan);
-	release_pending(applied);
+	apply_release_pending(applied);
 }

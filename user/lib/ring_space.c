@@ -32,6 +32,22 @@ int ring_space_copy(const struct ring_space *from, struct ring_space *ret_to)
 	return 0;
 }
 
+/* The first used extent that does not begin before. */
+static size_t position(const struct ring_space *space, uint32_t base)
+{
+	size_t low = 0, high = space->n_used;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (space->used[middle].base < base)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static int insert_at(struct ring_space *space, size_t i, struct extent extent)
 {
 	if (space->n_used == space->capacity) {
@@ -71,14 +87,13 @@ int ring_space_alloc(struct ring_space *space, uint32_t blocks, struct extent *r
 
 int ring_space_claim(struct ring_space *space, struct extent extent)
 {
-	size_t i = 0;
+	size_t i;
 
 	if (!extent.blocks)
 		return 0;
 	if ((uint64_t)extent.base + extent.blocks > space->blocks)
 		return -ERANGE;
-	while (i < space->n_used && space->used[i].base < extent.base)
-		i++;
+	i = position(space, extent.base);
 	if (i > 0 && space->used[i - 1].base + space->used[i - 1].blocks > extent.base)
 		return -EEXIST;
 	if (i < space->n_used && extent.base + extent.blocks > space->used[i].base)
@@ -88,12 +103,10 @@ int ring_space_claim(struct ring_space *space, struct extent extent)
 
 void ring_space_release(struct ring_space *space, struct extent extent)
 {
-	for (size_t i = 0; i < space->n_used; i++) {
-		if (space->used[i].base != extent.base || !extent.blocks)
-			continue;
-		space->n_used--;
-		memmove(space->used + i, space->used + i + 1,
-			(space->n_used - i) * sizeof(*space->used));
+	size_t i = position(space, extent.base);
+
+	if (!extent.blocks || i == space->n_used || space->used[i].base != extent.base)
 		return;
-	}
+	space->n_used--;
+	memmove(space->used + i, space->used + i + 1, (space->n_used - i) * sizeof(*space->used));
 }
