@@ -21,7 +21,7 @@
 #include "packets.h"
 #include "xdplb/counters.h"
 
-#define BED_MAX_VIPS  8
+#define BED_MAX_VIPS  16
 #define BED_MAX_REALS 16
 
 #define BED_SOURCE4 "10.255.0.1"
