@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The balancer's own answers (on_no_port: reply), byte by byte: RST as RFC 9293 section 3.10.7.1
+ * has it, ICMP and ICMPv6 port unreachable; whom it never answers; how often it answers at most.
+ */
+#include "harness.h"
+
+#include <bpf/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+#define VIP4	"192.0.2.10"
+#define VIP6	"2001:db8:f::10"
+#define CLIENT4 "198.51.100.7"
+#define CLIENT6 "2001:db8:c::7"
+
+static const struct bed_vip vips[] = {
+	{.address = VIP4, .port = 80, .reals = {{"10.0.1.1"}}},
+	{.address = VIP6, .port = 80, .reals = {{"10.0.1.1"}}},
+};
+
+static int setup(void **state)
+{
+	bed_setup(state);
+	bed_apply(*state, vips, ARRAY_SIZE(vips));
+	return 0;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* Ethernet and IP header of an answer to `in`; returns where its transport header goes. */
+static uint8_t *put_headers(const struct frame *in, uint8_t protocol, size_t l4_len,
+			    struct frame *ret_frame)
+{
+	const uint8_t *ip = in->bytes + FRAME_ETH_LEN;
+	uint8_t *out = ret_frame->bytes + FRAME_ETH_LEN;
+	bool is_v4 = ip[0] >> 4 == 4;
+
+	memset(ret_frame->bytes, 0, FRAME_ETH_LEN + 40);
+	memcpy(ret_frame->bytes, frame_router_mac, 6);
+	memcpy(ret_frame->bytes + 6, frame_local_mac, 6);
+	memcpy(ret_frame->bytes + 12, in->bytes + 12, 2);
+	ret_frame->l3_len = (is_v4 ? 20 : 40) + l4_len;
+	ret_frame->l4 = FRAME_ETH_LEN + ret_frame->l3_len - l4_len;
+	ret_frame->len = FRAME_ETH_LEN + ret_frame->l3_len;
+	if (!is_v4) {
+		out[0] = 0x60;
+		out[5] = (uint8_t)l4_len;
+		out[6] = protocol;
+		out[7] = 64;
+		memcpy(out + 8, ip + 24, 16);
+		memcpy(out + 24, ip + 8, 16);
+		return out + 40;
+	}
+	out[0] = 0x45;
+	out[3] = (uint8_t)(20 + l4_len);
+	out[6] = 0x40;
+	out[8] = 64;
+	out[9] = protocol;
+	memcpy(out + 12, ip + 16, 4);
+	memcpy(out + 16, ip + 12, 4);
+	put32(out + 8, 64u << 24 | protocol << 16 | frame_checksum(out, 20, 0));
+	return out + 20;
+}
+
+static void put16_at(uint8_t *at, uint16_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void expect_reply(struct bed *bed, const struct frame *in, const struct frame *want,
+			 const char *counter, const char *what)
+{
+	struct run run;
+
+	bed_run(bed, in, &run);
+	if (run.verdict != XDP_TX || strcmp(run_counter(&run), counter) != 0)
+		fail_msg("%s: %s", what, run_counter(&run));
+	if (run.out.len != want->len)
+		fail_msg("%s: %zu bytes, not %zu", what, run.out.len, want->len);
+	for (size_t i = 0; i < want->len; i++) {
+		if (run.out.bytes[i] != want->bytes[i])
+			fail_msg("%s: byte %zu is %02x, not %02x", what, i, run.out.bytes[i],
+				 want->bytes[i]);
+	}
+}
+
+/* ---- TCP --------------------------------------------------------------------------------- */
+
+struct reset {
+	const char *what;
+	struct packet packet;
+	uint32_t seq;
+	uint32_t ack;
+	uint8_t flags;
+};
+
+static const struct reset resets[] = {
+	{"SYN", {.flags = SEGMENT_SYN, .seq = 1000}, 0, 1001, SEGMENT_RST | SEGMENT_ACK},
+	{"SYN with options",
+	 {.flags = SEGMENT_SYN, .seq = 7, .tcp_options = 10},
+	 0,
+	 8,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"SYN with data (fast open)",
+	 {.flags = SEGMENT_SYN, .seq = 1000, .payload = 9},
+	 0,
+	 1010,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"SYN at the end of the sequence space",
+	 {.flags = SEGMENT_SYN, .seq = 0xffffffff},
+	 0,
+	 0,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"ACK", {.flags = SEGMENT_ACK, .seq = 5, .ack = 0xdeadbeef}, 0xdeadbeef, 0, SEGMENT_RST},
+	{"data",
+	 {.flags = SEGMENT_ACK | SEGMENT_PSH, .ack = 77, .payload = 100},
+	 77,
+	 0,
+	 SEGMENT_RST},
+	{"jumbo data", {.flags = SEGMENT_ACK, .ack = 78, .payload = 8000}, 78, 0, SEGMENT_RST},
+	{"SYN ACK", {.flags = SEGMENT_SYN | SEGMENT_ACK, .ack = 9}, 9, 0, SEGMENT_RST},
+	{"FIN ACK", {.flags = SEGMENT_FIN | SEGMENT_ACK, .ack = 10}, 10, 0, SEGMENT_RST},
+	{"FIN without ACK",
+	 {.flags = SEGMENT_FIN, .seq = 20, .payload = 3},
+	 0,
+	 24,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"data without ACK",
+	 {.flags = SEGMENT_PSH, .seq = 20, .payload = 3},
+	 0,
+	 23,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"padded",
+	 {.flags = SEGMENT_SYN, .seq = 1, .padding = 40},
+	 0,
+	 2,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"IPv4 options",
+	 {.flags = SEGMENT_SYN, .seq = 1, .ip_options = 10},
+	 0,
+	 2,
+	 SEGMENT_RST | SEGMENT_ACK},
+	{"DSCP and ECN", {.flags = SEGMENT_ACK, .ack = 3, .tos = 0xff}, 3, 0, SEGMENT_RST},
+};
+
+static void build_reset(const struct frame *in, const struct reset *r, struct frame *ret_frame)
+{
+	uint8_t *tcp = put_headers(in, IPPROTO_TCP, 20, ret_frame);
+	const uint8_t *was = in->bytes + in->l4;
+
+	memset(tcp, 0, 20);
+	memcpy(tcp, was + 2, 2);
+	memcpy(tcp + 2, was, 2);
+	put32(tcp + 4, r->seq);
+	put32(tcp + 8, r->ack);
+	tcp[12] = 0x50;
+	tcp[13] = r->flags;
+	put16_at(tcp + 16, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN,
+					     ret_frame->l4 - FRAME_ETH_LEN, ret_frame->l3_len));
+}
+
+static struct packet addressed(const struct packet *packet, bool is_v6)
+{
+	struct packet p = *packet;
+
+	p.src = is_v6 ? CLIENT6 : CLIENT4;
+	p.dst = is_v6 ? VIP6 : VIP4;
+	p.sport = 40001;
+	p.dport = 81;
+	return p;
+}
+
+static void a_segment_to_a_port_without_a_vip_is_reset(void **state)
+{
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(resets); i++) {
+		const struct reset *r = &resets[i / 2];
+		struct packet p = addressed(&r->packet, i % 2);
+		struct frame in, want;
+
+		frame_build(&p, &in);
+		build_reset(&in, r, &want);
+		expect_reply(*state, &in, &want, "reply_reset", r->what);
+	}
+}
+
+/* ---- UDP --------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *what;
+	struct packet packet;
+} datagrams[] = {
+	{"empty", {.payload = 0}},
+	{"one byte", {.payload = 1}},
+	{"some bytes", {.payload = 100}},
+	{"jumbo", {.payload = 8000}},
+	{"padded", {.padding = 18}},
+	{"IPv4 options", {.ip_options = 3, .payload = 8}},
+	{"all IPv4 options", {.ip_options = 10, .payload = 8}},
+	{"DSCP and ECN", {.tos = 0xff, .payload = 8}},
+};
+
+/* The message quotes the IP header and 8 bytes. */
+static void build_unreachable(const struct frame *in, struct frame *ret_frame)
+{
+	size_t quote_len = in->l4 - FRAME_ETH_LEN + 8;
+	bool is_v4 = in->bytes[FRAME_ETH_LEN] >> 4 == 4;
+	uint8_t *icmp = put_headers(in, is_v4 ? 1 : 58, 8 + quote_len, ret_frame);
+
+	memset(icmp, 0, 8);
+	icmp[0] = is_v4 ? 3 : 1;
+	icmp[1] = is_v4 ? 3 : 4;
+	memcpy(icmp + 8, in->bytes + FRAME_ETH_LEN, quote_len);
+	if (is_v4)
+		put16_at(icmp + 2, frame_checksum(icmp, 8 + quote_len, 0));
+	else
+		put16_at(icmp + 2, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN, 40,
+						     ret_frame->l3_len));
+}
+
+static void a_datagram_to_a_port_without_a_vip_is_unreachable(void **state)
+{
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(datagrams); i++) {
+		struct packet p = addressed(&datagrams[i / 2].packet, i % 2);
+		struct frame in, want;
+
+		p.protocol = IPPROTO_UDP;
+		frame_build(&p, &in);
+		build_unreachable(&in, &want);
+		expect_reply(*state, &in, &want, "reply_unreachable", datagrams[i / 2].what);
+	}
+}
+
+/* ---- Who gets none ----------------------------------------------------------------------- */
+
+static void nobody_is_answered_who_must_not_be(void **state)
+{
+	static const struct packet packets[] = {
+		{.src = CLIENT4, .dst = VIP4, .flags = SEGMENT_RST},
+		{.src = CLIENT4, .dst = VIP4, .flags = SEGMENT_RST | SEGMENT_ACK, .payload = 4},
+		{.src = CLIENT6, .dst = VIP6, .flags = SEGMENT_RST},
+		{.src = "0.0.0.0", .dst = VIP4},
+		{.src = "0.1.2.3", .dst = VIP4, .protocol = 17},
+		{.src = "127.0.0.1", .dst = VIP4},
+		{.src = "224.0.0.1", .dst = VIP4},
+		{.src = "239.255.255.250", .dst = VIP4, .protocol = 17},
+		{.src = "240.0.0.1", .dst = VIP4},
+		{.src = "255.255.255.255", .dst = VIP4, .protocol = 17},
+		{.src = "::", .dst = VIP6},
+		{.src = "::1", .dst = VIP6, .protocol = 17},
+		{.src = "ff02::1", .dst = VIP6},
+		{.src = "ff0e::1", .dst = VIP6, .protocol = 17},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(packets); i++) {
+		struct packet p = packets[i];
+		struct run run;
+
+		p.sport = 1000;
+		p.dport = 81;
+		bed_send(*state, &p, &run);
+		if (!run.rise.drop_no_port)
+			fail_msg("source %s: %s", p.src, run_counter(&run));
+	}
+}
+
+static void a_frame_to_many_stations_is_not_answered(void **state)
+{
+	static const uint8_t first_octets[] = {0x01, 0x33, 0xff};
+	struct packet p = {.src = CLIENT4, .dst = VIP4, .sport = 1, .dport = 81};
+
+	for (size_t i = 0; i < ARRAY_SIZE(first_octets); i++) {
+		struct frame f;
+		struct run run;
+
+		frame_build(&p, &f);
+		f.bytes[0] = first_octets[i];
+		bed_run(*state, &f, &run);
+		assert_string_equal(run_counter(&run), "drop_no_port");
+	}
+}
+
+/* ---- How often --------------------------------------------------------------------------- */
+
+static int limit_fd(const struct bed *bed)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/maps/reply_limit", bed->bpffs);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void set_limit(const struct bed *bed, uint64_t last_jiffies, uint64_t tokens)
+{
+	unsigned int n_cpus = dataplane_n_cpus();
+	struct reply_limit *rows = calloc(n_cpus, sizeof(*rows));
+	int fd = limit_fd(bed);
+	uint32_t row = 0;
+
+	for (unsigned int i = 0; i < n_cpus; i++)
+		rows[i] = (struct reply_limit){last_jiffies, tokens};
+	assert_int_equal(bpf_map_update_elem(fd, &row, rows, BPF_ANY), 0);
+	close(fd);
+	free(rows);
+}
+
+/* Of the CPU whose bucket was used last. */
+static uint64_t tokens_left(const struct bed *bed)
+{
+	unsigned int n_cpus = dataplane_n_cpus();
+	struct reply_limit *rows = calloc(n_cpus, sizeof(*rows));
+	struct reply_limit last = {};
+	int fd = limit_fd(bed);
+	uint32_t row = 0;
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &row, rows), 0);
+	for (unsigned int i = 0; i < n_cpus; i++) {
+		if (rows[i].last_jiffies > last.last_jiffies)
+			last = rows[i];
+	}
+	close(fd);
+	free(rows);
+	return last.tokens;
+}
+
+static void an_idle_bucket_is_full_and_no_fuller(void **state)
+{
+	static const uint64_t idle_s[] = {2, 100, 1000000};
+	struct packet p = {.src = CLIENT4, .dst = VIP4, .sport = 1, .dport = 81};
+	struct bed *bed = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(idle_s); i++) {
+		struct run run;
+
+		set_limit(bed, bed_jiffies(bed) - idle_s[i] * bed->knobs.hz, 5000);
+		bed_send(bed, &p, &run);
+		assert_string_equal(run_counter(&run), "reply_reset");
+		assert_int_equal(tokens_left(bed), (REPLY_BURST - 1) * 1000);
+	}
+}
+
+static void a_bucket_fills_at_the_rate(void **state)
+{
+	struct packet p = {.src = CLIENT4, .dst = VIP4, .sport = 1, .dport = 81};
+	struct bed *bed = *state;
+	uint64_t tenth = bed->knobs.hz / 10;
+	uint64_t from, least, most;
+	struct run run;
+
+	from = bed_jiffies(bed) - tenth;
+	set_limit(bed, from, 0);
+	bed_send(bed, &p, &run);
+	least = tenth * REPLY_RATE_PPS * 1000 / bed->knobs.hz - 1000;
+	most = (bed_jiffies(bed) - from) * REPLY_RATE_PPS * 1000 / bed->knobs.hz - 1000;
+	assert_in_range(tokens_left(bed), least, most > 999000 ? 999000 : most);
+}
+
+static void an_empty_bucket_answers_no_more(void **state)
+{
+	struct bed *bed = *state;
+
+	/* A jiffy that passes in between is worth some replies: try until none did. */
+	for (int i = 0; i < 200; i++) {
+		struct packet p = {.src = CLIENT6, .dst = VIP6, .sport = 1, .dport = 81};
+		struct run run;
+
+		p.protocol = i % 2 ? IPPROTO_UDP : IPPROTO_TCP;
+		set_limit(bed, bed_jiffies(bed), 999);
+		bed_send(bed, &p, &run);
+		if (run.rise.drop_reply_limit) {
+			assert_int_equal(run.verdict, XDP_DROP);
+			return;
+		}
+	}
+	fail_msg("200 replies from an empty bucket");
+}
+
+#define on_bed(test) cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		on_bed(a_segment_to_a_port_without_a_vip_is_reset),
+		on_bed(a_datagram_to_a_port_without_a_vip_is_unreachable),
+		on_bed(nobody_is_answered_who_must_not_be),
+		on_bed(a_frame_to_many_stations_is_not_answered),
+		on_bed(an_idle_bucket_is_full_and_no_fuller),
+		on_bed(a_bucket_fills_at_the_rate),
+		on_bed(an_empty_bucket_answers_no_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
