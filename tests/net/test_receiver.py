@@ -391,6 +391,7 @@ def test_without_root_up_says_so(real):
     (["up", "--interface", "v0", "--vip", "127.0.0.1"], "127.0.0.1"),
     (["up", "--interface", "v0", "--vip", "fe80::1"], "fe80::1"),
     (["up", "--interface", "../x", "--vip", VIP4], "../x"),
+    (["up", "--interface", "lo", "--vip", VIP4], "lo has the VIPs"),
     (["up", "--interface", "v0", "--vip", VIP4, "--from", "10.0.9.1/24"], "10.0.9.1/24"),
     (["up", "--interface", "v0", "--vip", VIP4, "--from", "10.0.9.0/33"], "10.0.9.0/33"),
     (["up", "--interface", "v0", "--vip", VIP4, "--mode", "offload"], "offload"),

@@ -205,6 +205,10 @@ static int set_interface(struct options *o, const char *text, struct err *err)
 	if (!*text || strlen(text) >= IF_NAMESIZE || strchr(text, '/') || !strcmp(text, ".") ||
 	    !strcmp(text, ".."))
 		return err_set(err, EINVAL, "--interface: not an interface name: %s", text);
+	if (!strcmp(text, "lo"))
+		return err_set(err, EINVAL,
+			       "--interface: lo has the VIPs; give the one that the "
+			       "balancers' packets arrive by");
 	o->interface = text;
 	return 0;
 }

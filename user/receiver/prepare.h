@@ -15,4 +15,4 @@
  * failure the state is to be thrown away.
  */
 int prepare_up(const struct options *options, struct receiver_state *state, FILE *notes,
-	    struct err *err);
+	       struct err *err);
