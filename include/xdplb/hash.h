@@ -78,9 +78,12 @@ static inline __attribute__((always_inline)) __u32 flow_hash_bucket(__u64 h, __u
 	return hash_reduce((__u32)(h >> 32), buckets);
 }
 
-/* The ring slot of try 0 (the pick) and of tries 1 ... RING_SECOND_PICKS (the second picks). */
+/*
+ * The ring slot of try 0 (the pick) and of tries 1 ... RING_SECOND_PICKS (the second picks). By
+ * exclusive or, not by adding: else all flows of one slot would share their second slot too.
+ */
 static inline __attribute__((always_inline)) __u32 flow_hash_ring(__u64 h, __u32 size, __u32 try)
 {
-	h = (h + try * 0x9e3779b97f4a7c15ULL) * 0xd6e8feb86659fd93ULL;
+	h = (h ^ try * 0x9e3779b97f4a7c15ULL) * 0xd6e8feb86659fd93ULL;
 	return hash_reduce((__u32)(h >> 32), size);
 }
