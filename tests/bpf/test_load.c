@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the verifier makes of each program: it prints instructions walked and stack depth, so that a
+ * change that brings a limit near is seen before a kernel refuses it.
+ */
+#include "harness.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "receiver.skel.h"
+#include "xdplb.skel.h"
+
+#define LOG_BYTES    (1u << 20)
+#define MAX_VERIFIED 500000 /* half of the kernel's limit */
+#define STACK_LINE   "stack depth "
+
+static char *log_of(struct bpf_program *prog)
+{
+	char *log = calloc(1, LOG_BYTES);
+
+	assert_non_null(log);
+	assert_int_equal(bpf_program__set_log_buf(prog, log, LOG_BYTES), 0);
+	assert_int_equal(bpf_program__set_log_level(prog, 4), 0); /* statistics only */
+	return log;
+}
+
+static void check(const struct bpf_program *prog, const char *log)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	const char *at = strstr(log, STACK_LINE);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
+	print_message("# %s: %u instructions verified, %u translated, %u bytes of machine code\n",
+		      bpf_program__name(prog), info.verified_insns,
+		      (unsigned int)(info.xlated_prog_len / 8), info.jited_prog_len);
+	if (at)
+		print_message("# %s: %.*s\n", bpf_program__name(prog), (int)strcspn(at, "\n"), at);
+	assert_in_range(info.verified_insns, 1, MAX_VERIFIED);
+}
+
+static void the_balancer_loads_far_from_the_verifiers_limits(void **state)
+{
+	struct xdplb_bpf *skel = xdplb_bpf__open();
+	char *log;
+
+	assert_non_null(skel);
+	log = log_of(skel->progs.xdplb);
+	assert_int_equal(xdplb_bpf__load(skel), 0);
+	check(skel->progs.xdplb, log);
+	check(skel->progs.read_clock, "");
+	xdplb_bpf__destroy(skel);
+	free(log);
+}
+
+static void the_receiver_loads_far_from_the_verifiers_limits(void **state)
+{
+	struct receiver_bpf *skel = receiver_bpf__open();
+	char *log;
+
+	assert_non_null(skel);
+	log = log_of(skel->progs.receiver);
+	assert_int_equal(receiver_bpf__load(skel), 0);
+	check(skel->progs.receiver, log);
+	receiver_bpf__destroy(skel);
+	free(log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_balancer_loads_far_from_the_verifiers_limits),
+		cmocka_unit_test(the_receiver_loads_far_from_the_verifiers_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
