@@ -61,9 +61,7 @@ def new_name():
     return f"{RUN}-{worker}-{next(_number)}"
 
 
-@pytest.fixture
-def make_lab():
-    """A function that makes labs: make_lab(reals=3, mtu=1600, balancer_links=1)."""
+def _make_labs():
     labs = []
 
     def make(**options):
@@ -73,6 +71,18 @@ def make_lab():
     yield make
     for lab in labs:
         lab.down()
+
+
+@pytest.fixture
+def make_lab():
+    """A function that makes labs: make_lab(reals=3, mtu=1600, balancer_links=1)."""
+    yield from _make_labs()
+
+
+@pytest.fixture(scope="module")
+def make_shared_lab():
+    """make_lab for tests of one file that share a lab."""
+    yield from _make_labs()
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@
 Everything a Lab starts or makes ends with Lab.down(); its names carry the run's id.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -59,6 +61,18 @@ def wait_for(predicate, deadline, what):
         time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def inside(namespace):
+    """This thread's new sockets are in a network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net") as own, open(f"/run/netns/{namespace}") as other:
+        assert libc.setns(other.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+        try:
+            yield
+        finally:
+            assert libc.setns(own.fileno(), 0) == 0
+
+
 class Daemon:
     """A running xdplbd, its files, and xdplbctl talking to it."""
 
@@ -96,7 +110,7 @@ class Daemon:
 
     def write_config(self, text):
         """Replaces the file's text; the daemon reads it at the next reload."""
-        self.config.write_text(text)
+        self.config.write_text(text.replace("{bpffs}", str(self.lab.bpffs / "xdplb")))
 
     def log_text(self):
         return self.log.read_text(errors="replace")
@@ -152,6 +166,10 @@ class Lab:
             assert done.returncode == 0, \
                 f"{host}: {cmd}: status {done.returncode}\n{done.stdout}{done.stderr}"
         return done
+
+    def inside(self, host):
+        """A context in which this thread's new sockets are a host's."""
+        return inside(f"{self.name}-{host}")
 
     def popen(self, host, cmd, **kwargs):
         """Starts a list or a shell line on a host; ended at the latest by down()."""

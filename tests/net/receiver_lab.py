@@ -5,8 +5,6 @@ The servers are sockets of the test's process, made inside the real's namespace:
 a SYN for a listening socket, so no process has to run there.
 """
 
-import contextlib
-import ctypes
 import json
 import os
 import pathlib
@@ -20,7 +18,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from conftest import new_name
-from lab import BUILD
+from lab import BUILD, inside
 
 VIP4, VIP6 = "192.0.2.10", "2001:db8:f::10"
 REAL4, REAL6 = "10.0.1.2", "2001:db8:1::2"
@@ -106,17 +104,9 @@ class Real:
             sysctl -a 2>/dev/null -r 'net.ipv[46].conf' | sort
             ip -d link | grep -o 'xdp.*' || true""")
 
-    @contextlib.contextmanager
     def inside(self, host):
-        """This thread's new sockets are in the host's namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as own, \
-                open(f"/run/netns/{self.name}-{host}") as other:
-            assert libc.setns(other.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-            try:
-                yield
-            finally:
-                assert libc.setns(own.fileno(), 0) == 0
+        """A context in which this thread's new sockets are a host's."""
+        return inside(f"{self.name}-{host}")
 
     def server(self, vip, kind=socket.SOCK_STREAM):
         """A socket of the real bound to the VIP; listening if TCP."""

@@ -1,0 +1,85 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Small servers that run on a real: servers.py KIND PORT NAME, listening on every address.
+
+udp-echo  answers a datagram with "NAME CLIENT-ADDRESS DATAGRAM", from the address it was sent to
+sink      reads a TCP connection to its end, then answers with the number of bytes and their hash
+garbage   answers with bytes that are no HTTP
+drip      answers with HTTP, one byte a second
+silent    takes connections and never says a word
+"""
+
+import hashlib
+import socket
+import socketserver
+import struct
+import sys
+import time
+
+IPV6_RECVPKTINFO = 49
+IPV6_PKTINFO = 50
+
+
+def udp_echo(port, name):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+    s.bind(("::", port))
+    print("ready", flush=True)
+    while True:
+        data, ancillary, _flags, peer = s.recvmsg(65535, 256)
+        client = peer[0].removeprefix("::ffff:")
+        # From the VIP, by whatever interface the route says.
+        to = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info[:16] + struct.pack("i", 0))
+              for _level, kind, info in ancillary if kind == IPV6_PKTINFO]
+        s.sendmsg([f"{name} {client} ".encode() + data], to, 0, peer)
+
+
+def sink(connection):
+    digest, size = hashlib.sha256(), 0
+    while data := connection.recv(65536):
+        digest.update(data)
+        size += len(data)
+    connection.sendall(f"{size} {digest.hexdigest()}".encode())
+
+
+def garbage(connection):
+    connection.recv(4096)
+    connection.sendall(b"\x00\xff\x80 no HTTP\r\n\xfe" * 20)
+
+
+def drip(connection):
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n":
+        connection.sendall(bytes([byte]))
+        time.sleep(1)
+
+
+def silent(connection):
+    while connection.recv(4096):
+        pass
+
+
+class Server(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    allow_reuse_address = True
+    request_queue_size = 128
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # a probe that gave up
+
+
+def main(kind, port, name):
+    if kind == "udp-echo":
+        udp_echo(int(port), name)
+    talk = {"sink": sink, "garbage": garbage, "drip": drip, "silent": silent}[kind]
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            talk(self.request)
+
+    with Server(("::", int(port)), Handler) as server:
+        print("ready", flush=True)
+        server.serve_forever()
+
+
+main(*sys.argv[1:])
