@@ -222,7 +222,7 @@ all_downloading() {
 }
 
 a_drain() {
-	local busiest held_by address whole bytes
+	local busiest held_by address whole bytes start
 	step "A drain: old connections finish, no new ones come"
 	bytes=$(bytes_to_balancer)
 	start_downloads
@@ -242,6 +242,10 @@ a_drain() {
 	whole=$(cat "$dir"/download.* | grep -c "^200 $BIG_BYTES " || true)
 	held "downloads finished whole: $whole of $DOWNLOADS, on $busiest $(cat "$dir"/download.* |
 		grep -c "^200 $BIG_BYTES $busiest" || true) of $held_by" test "$whole" -eq "$DOWNLOADS"
+	start=$EPOCHREALTIME
+	held "with its last connection gone $busiest is drained" \
+		within 30 real_is web "$address" drained
+	say "$(calc %.1f "$EPOCHREALTIME - $start") s after the last download"
 	bytes=$(($(bytes_to_balancer) - bytes))
 	held "of their $((DOWNLOADS * BIG_BYTES / 1000000)) MB the balancer saw the acknowledgements: $(calc \
 		%.1f "$bytes / 1000000") MB" test $((bytes * 10)) -lt $((DOWNLOADS * BIG_BYTES))
@@ -288,7 +292,7 @@ for row in json.load(sys.stdin):
     for cpu in row["formatted"]["values"]:
         if cpu["value"]["packets"]:
             print("member", row["formatted"]["key"], "cpu", cpu["cpu"], *(
-                f"{name} {n}" for name, n in cpu["value"].items()))'
+                f"{name} {n}" for name, n in cpu["value"].items() if name != "pad"))'
 }
 
 counters_by_bpftool() {
