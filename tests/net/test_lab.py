@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The lab itself, without a balancer: what the other tests stand on."""
+"""The lab itself: what the other tests stand on."""
 
 import os
 import subprocess
 
 import pytest
 
-from lab import CLIENT4, CLIENT6, Lab, wait_for
+from lab import CLIENT4, CLIENT6, VIP4, VIP6, Lab, wait_for
 
 
 @pytest.mark.parametrize("links", [1, 2])
@@ -75,3 +75,24 @@ def test_a_second_lab_of_the_same_name_is_refused(make_lab):
         Lab(lab.name, reals=1)
     os.rename(f"{lab.dir}-kept", lab.dir)
     lab.run(lab.client, ["ping", "-c1", "-W2", lab.reals4[0]])
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_balancer_in_the_lab_answers_for_both_vips(make_lab, links):
+    lab = make_lab(balancer_links=links)
+    lab.start_reals()
+    daemon = lab.start_daemon(f"""
+interfaces: [{{name: eth0}}]
+bpffs: {{bpffs}}
+encap: {{source4: 10.1.0.10, source6: "fd00:1::10"}}
+capacity: {{flows: 64k, members: 1k, vips: 64, ring_slots: 4M}}
+vips:
+  - {{name: web, address: {VIP4}, port: 80, protocol: tcp, reals: [{{address: {lab.reals4[0]}}}]}}
+  - {{name: web6, address: "{VIP6}", port: 80, protocol: tcp,
+     reals: [{{address: "{lab.reals6[1]}"}}]}}
+""")
+    daemon.wait_states({lab.reals4[0]: "up", lab.reals6[1]: "up"})
+    assert lab.curl(f"http://{VIP4}/") == "real1"
+    assert lab.curl(f"http://[{VIP6}]/") == "real2"
+    assert daemon.stop() == 0
+    assert lab.curl(f"http://{VIP4}/") == "real1", "the data plane outlives the daemon"
