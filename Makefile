@@ -127,7 +127,8 @@ $(OUT)/tools/%.bpf.o: tools/%.bpf.c
 
 $(OUT)/gen/%.skel.h: $(OUT)/bpf/%.bpf.o
 	@mkdir -p $(@D)
-	$(call msg,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+	$(call msg,SKEL,$@)( echo '/* NOLINTBEGIN */' && \
+		$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf && echo '/* NOLINTEND */' ) > $@
 
 # ---- C -------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 OUT=${1:-build}
-TIDY_FLAGS=(-D_GNU_SOURCE '-DXDPLB_VERSION="0"' -Iinclude -Iuser "-I$OUT/gen" -std=gnu11)
+TIDY_FLAGS=(-D_GNU_SOURCE '-DXDPLB_VERSION="0"' -Iinclude -Iuser -isystem "$OUT/gen" -std=gnu11)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failed=0

@@ -25,6 +25,7 @@ struct dataplane_knobs {
 	__be32 source4_entropy;
 	struct ip_addr source6;
 	struct ip_addr source6_entropy;
+	uint32_t pad; /* none is hidden: knobs are compared as memory */
 };
 
 struct dataplane;

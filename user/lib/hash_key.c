@@ -71,7 +71,7 @@ static int write_key(const char *path, const struct flow_hash_key *key, struct e
 
 	for (size_t i = 0; i < KEY_BYTES; i++)
 		snprintf(text + 2 * i, 3, "%02x", ((const uint8_t *)key)[i]);
-	strcpy(text + KEY_DIGITS, "\n");
+	text[KEY_DIGITS] = '\n';
 	snprintf(fresh, sizeof(fresh), "%s.new", path);
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -56,7 +56,7 @@ static int plan_wanted_members(struct plan *plan, const struct desired_vip *want
 	for (size_t i = 0; i < want->n_members; i++) {
 		const struct desired_member *m = &want->members[i];
 		size_t at = 0;
-		bool is_old = real_lookup_find(in_have, &m->real, i, &at);
+		bool is_old = have && real_lookup_find(in_have, &m->real, i, &at);
 		const struct applied_member *old = is_old ? &have->members[at] : NULL;
 		struct plan_step step = {
 			.kind = old ? PLAN_SET_MEMBER : PLAN_ADD_MEMBER,
