@@ -179,18 +179,15 @@ static __always_inline void flow_bucket_victim(struct flow_bucket *bucket, bool 
 	}
 }
 
-static __always_inline void flow_claim(struct flow_bucket *bucket, __u32 index, __u64 old,
+static __always_inline bool flow_claim(struct flow_bucket *bucket, __u32 index, __u64 old,
 				       __u64 new)
 {
-	bool was_unproven = slot_is_unproven(SLOT_STATE(old)) && SLOT_TAG(old) != SLOT_TAG(new);
-
 	if (!flow_slot_swap(bucket, index, old, new)) {
 		count(flow_lost_race);
-		return;
+		return false;
 	}
 	count(flow_inserted);
-	if (was_unproven)
-		count(flow_evicted_unproven);
+	return true;
 }
 
 static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u64 new,
@@ -201,7 +198,8 @@ static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u64 n
 	flow_bucket_victim(bucket, is_expiry_paused, &victim);
 	if (victim.rank == FLOW_RANK_LIVE)
 		return false;
-	flow_claim(bucket, victim.index, victim.word, new);
+	if (flow_claim(bucket, victim.index, victim.word, new) && victim.rank == FLOW_RANK_UNPROVEN)
+		count(flow_evicted_unproven);
 	return true;
 }
 
