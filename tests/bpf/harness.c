@@ -233,7 +233,7 @@ void bed_build_rings(struct bed *bed)
 		case RINGS_WAIT:
 			if (err.text[0])
 				fail_msg("%s", err.text);
-			grace_wait(bed->grace, grace_request(bed->grace));
+			bed_wait_grace(bed);
 			break;
 		case RINGS_MORE:
 			break;
@@ -450,4 +450,31 @@ uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const c
 	if (!member)
 		fail_msg("%s has no real %s", vip->address, real);
 	return member->id;
+}
+
+void bed_scan(struct bed *bed)
+{
+	uint32_t n_members = bed->dp->control->members;
+	struct flow_scan scan;
+
+	assert_int_equal(flow_scan_init(&scan, n_members), 0);
+	flow_scan_range(&scan, bed->dp, 0, bed->dp->control->flow_buckets, bed_jiffies(bed));
+	apply_retire(bed->applied, &scan);
+	flow_scan_free(&scan);
+}
+
+void bed_wait_grace(struct bed *bed)
+{
+	grace_wait(bed->grace, grace_request(bed->grace));
+}
+
+uint64_t bed_slot_word(const struct bed *bed, uint32_t tag, uint32_t member, enum flow_state state,
+		       uint32_t ago)
+{
+	uint64_t now = bed_jiffies(bed) >> bed->knobs.clock.tick_shift[state];
+	uint32_t age = (now - ago) & FLOW_AGE_MASK;
+
+	if (age == FLOW_AGE_OLD)
+		age--; /* reserved */
+	return SLOT_WORD(tag, member, state, age);
 }

@@ -114,6 +114,14 @@ uint64_t bed_jiffies(const struct bed *bed);
 /* Id of a real in a VIP, whatever became of it there; fails if there is none. */
 uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const char *real);
 
+/* What the daemon does from time to time: one scan of all flows, then apply_retire(). */
+void bed_scan(struct bed *bed);
+/* Waits until all packets and grace periods that are under way have ended. */
+void bed_wait_grace(struct bed *bed);
+/* A slot word of this state, last used `ago` ticks ago. */
+uint64_t bed_slot_word(const struct bed *bed, uint32_t tag, uint32_t member, enum flow_state state,
+		       uint32_t ago);
+
 #define SLOT_WORD_MEMBER(word) ((uint32_t)((word) >> FLOW_MEMBER_SHIFT) & FLOW_MEMBER_MASK)
 #define SLOT_WORD_STATE(word)  ((enum flow_state)((word) >> FLOW_STATE_SHIFT & FLOW_STATE_MASK))
 #define SLOT_WORD_AGE(word)    ((uint32_t)((word)&FLOW_AGE_MASK))
