@@ -351,21 +351,38 @@ static inline void lab_check(const struct lab *lab)
 	lab_check_published(lab);
 }
 
+/* The addresses that packets are looked up by are those of the VIPs. */
+static inline void lab_check_addresses(const struct lab *lab)
+{
+	size_t n = 0;
+
+	for (size_t v = 0; v < lab->n_vips; v++) {
+		struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4};
+		bool is_first = true;
+
+		for (size_t other = 0; other < v; other++)
+			is_first &= !addr_equal(&lab->vips[other].address, &key.address);
+		n += is_first;
+		assert_non_null(fake_find_addr(lab->fake, &key));
+		assert_int_equal(fake_find_addr(lab->fake, &key)->value.on_no_port,
+				 lab->vips[v].on_no_port);
+	}
+	assert_int_equal(n, lab->fake->maps->n_addrs);
+}
+
 /* After lab_settle(): the rings name the reals that are up, all of them, and nobody else. */
 static inline void lab_check_settled(struct lab *lab)
 {
 	const struct dp *dp = &lab->fake->dp;
 
 	lab_check(lab);
+	lab_check_addresses(lab);
 	assert_int_equal(lab->fake->maps->n_vips, lab->n_vips);
 	for (size_t v = 0; v < lab->n_vips; v++) {
 		const struct applied_vip *have = lab_vip(lab, v);
 		uint64_t word = dp->vip_state[have->id].ring;
-		struct vip_addr_key key = {have->key.address, have->key.family};
 		bool is_named[LAB_REALS] = {};
 
-		assert_int_equal(fake_find_addr(lab->fake, &key)->value.on_no_port,
-				 lab->vips[v].on_no_port);
 		for (uint32_t i = 0; i < RING_WORD_SIZE(word); i++) {
 			struct ip_addr real = dp->members[lab_ring_id(dp, word, i)].real;
 			size_t r = 0;

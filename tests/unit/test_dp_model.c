@@ -4,7 +4,7 @@
  * what must always hold is checked, and every flow slot against a memory of which life of a member
  * id it was written for.
  */
-#include "lab.h"
+#include "lab_random.h"
 
 #define STEPS 2000
 
@@ -20,92 +20,7 @@ struct model {
 
 static uint32_t rnd(struct model *m, uint32_t n)
 {
-	m->random = m->random * 6364136223846793005ULL + 1442695040888963407ULL;
-	return (uint32_t)(m->random >> 33) % n;
-}
-
-static uint32_t unused_host(struct model *m, size_t v)
-{
-	for (;;) {
-		uint32_t host = 1 + rnd(m, 40);
-		bool is_used = false;
-
-		for (size_t r = 0; r < m->lab->vips[v].n_reals; r++)
-			is_used |= m->lab->reals[v][r].address.w[3] == lab_addr(host).w[3];
-		if (!is_used)
-			return host;
-	}
-}
-
-static void change_vips(struct model *m)
-{
-	struct lab *lab = m->lab;
-	uint32_t address = rnd(m, 4), port = 80 + rnd(m, 3);
-
-	if (lab->n_vips > 2 && rnd(m, 2)) {
-		lab_remove_vip(lab, rnd(m, lab->n_vips));
-		return;
-	}
-	for (size_t v = 0; v < lab->n_vips; v++) {
-		if (lab->vips[v].port == port &&
-		    lab->vips[v].address.w[3] == lab_addr(0x10000 + address).w[3])
-			return;
-	}
-	if (lab->n_vips < 8)
-		lab_add_vip(lab, address, port);
-}
-
-static void change_reals(struct model *m, size_t v)
-{
-	struct lab *lab = m->lab;
-	uint32_t n = 1 + rnd(m, 12);
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (lab->vips[v].n_reals < 30 && rnd(m, 5) < 3)
-			lab_add_real(lab, v, unused_host(m, v), rnd(m, 4));
-		else if (lab->vips[v].n_reals)
-			lab_remove_real(lab, v, rnd(m, lab->vips[v].n_reals));
-	}
-}
-
-static void change_inputs(struct model *m, size_t v)
-{
-	static const enum health_verdict verdicts[] = {HEALTH_UP, HEALTH_DOWN, HEALTH_UNKNOWN};
-	static const enum admin_state admins[] = {ADMIN_ENABLED, ADMIN_DRAIN, ADMIN_DISABLED};
-	size_t r;
-
-	if (!m->lab->vips[v].n_reals)
-		return;
-	r = rnd(m, m->lab->vips[v].n_reals);
-	m->lab->reals[v][r].weight = rnd(m, 4) * 5;
-	m->lab->inputs[v][r].health = verdicts[rnd(m, 3)];
-	m->lab->inputs[v][r].admin = admins[rnd(m, 5) % 3];
-}
-
-static void change(struct model *m)
-{
-	static const uint32_t rings[] = {251, 509, 1021};
-	size_t v;
-
-	if (!m->lab->n_vips || rnd(m, 8) == 0) {
-		change_vips(m);
-		return;
-	}
-	v = rnd(m, m->lab->n_vips);
-	switch (rnd(m, 6)) {
-	case 0:
-		m->lab->vips[v].ring = rings[rnd(m, 3)];
-		break;
-	case 1:
-		m->lab->vips[v].timeouts.tcp_ms = 1000 + rnd(m, 100000);
-		break;
-	case 2:
-	case 3:
-		change_reals(m, v);
-		break;
-	default:
-		change_inputs(m, v);
-	}
+	return lab_random(&m->random, n);
 }
 
 /* As a packet: picks from a ring that it can find, and writes the pick down. */
@@ -185,7 +100,7 @@ static void check_flows(const struct model *m)
 
 static void apply_change(struct model *m)
 {
-	change(m);
+	lab_change(m->lab, &m->random);
 	if (lab_plan(m->lab))
 		assert_non_null(strstr(m->lab->err.text, "capacity."));
 	else
