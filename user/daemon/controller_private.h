@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The controller's parts: controller.c (lifecycle, configuration changes), runs.c (a running real:
- * probe, verdict, operator state), scanner.c (flow table), ways_out.c (next hops, interfaces),
- * controller_view.c (snapshots). Nobody else includes this.
+ * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
+ * running real: probe, verdict, operator state), scanner.c (flow table), ways_out.c (next hops,
+ * interfaces), controller_view.c (snapshots). Nobody else includes this.
  */
 #pragma once
 
@@ -90,6 +90,17 @@ void runs_health_changed(void *user, struct probe *probe, enum health_verdict ve
 /* controller.c: something changed that is not the configuration. */
 int controller_evaluate(struct controller *c, struct err *err);
 void controller_start_rings(struct controller *c);
+/* Until every ring says what is wanted; for answers that promise so. */
+void controller_build_rings(struct controller *c);
+
+/* change.c */
+/* Puts the configuration in force; takes it over whatever the outcome. */
+int change_run(struct controller *c, struct config *config, bool force,
+	       struct change_report *ret_report, struct err *err);
+int change_check_interfaces(const struct config *config, struct err *err);
+/* Whether the capacities are those of the running data plane. */
+int change_check_capacity(const struct controller *c, const struct config *config, struct err *err);
+struct dataplane_knobs change_knobs(const struct controller *c, const struct config *config);
 
 /* scanner.c */
 int scanner_start(struct controller *c, struct err *err);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A new configuration, from a file or the API, into force: everything that can be refused is
+ * checked and prepared first (interfaces, capacities, plan, program), then the plan is applied,
+ * probes and next hops follow, rings are built. What is refused has changed nothing.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "controller_private.h"
+#include "lib/addr.h"
+#include "lib/flow_clock.h"
+#include "lib/sizing.h"
+#include "log.h"
+
+/* A configuration on its way into force. */
+struct change {
+	struct config *config;
+	struct runs runs;
+	struct desired desired;
+	struct plan plan;
+	struct dataplane_knobs knobs;
+};
+
+static void change_discard(struct controller *c, struct change *change)
+{
+	plan_free(&change->plan);
+	desired_free(&change->desired);
+	runs_discard(&change->runs, &c->runs);
+}
+
+static void knobs_source(const struct encap_source *source, struct ip_addr *ret_base,
+			 struct ip_addr *ret_entropy)
+{
+	unsigned int fixed = source->prefix_len + (addr_is_v4(&source->address) ? 96 : 0);
+
+	*ret_base = source->address;
+	memset(ret_entropy, 0, sizeof(*ret_entropy));
+	for (unsigned int bit = fixed; bit < 128; bit++)
+		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
+}
+
+struct dataplane_knobs change_knobs(const struct controller *c, const struct config *config)
+{
+	struct dataplane_knobs k = {.hash_key = c->knobs.hash_key, .hz = c->knobs.hz};
+	struct ip_addr base, entropy;
+
+	flow_clock_make(config->vips, config->n_vips, k.hz, &k.clock);
+	if (config->source4.is_set) {
+		knobs_source(&config->source4, &base, &entropy);
+		k.source4 = base.w[3];
+		k.source4_entropy = entropy.w[3];
+	}
+	if (config->source6.is_set)
+		knobs_source(&config->source6, &k.source6, &k.source6_entropy);
+	return k;
+}
+
+int change_check_interfaces(const struct config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct interface_spec *spec = &config->interfaces[i];
+
+		if (!if_nametoindex(spec->name))
+			return err_set(err, ENODEV,
+				       "%s:%u:%u: interfaces[%zu].name: no such interface: %s",
+				       config->file, spec->mark.line, spec->mark.column, i,
+				       spec->name);
+	}
+	return 0;
+}
+
+static int capacity_differs(const char *key, uint32_t wanted, uint32_t have, struct err *err)
+{
+	return err_set(err, EINVAL,
+		       "capacity.%s: %u wanted, %u in the running data plane: a capacity is fixed "
+		       "while packets flow; to change it run `xdplbctl detach` (drops the flow "
+		       "table) and start xdplbd again",
+		       key, wanted, have);
+}
+
+int change_check_capacity(const struct controller *c, const struct config *config, struct err *err)
+{
+	const struct control *have = dataplane_dp(c->dataplane)->control;
+	const struct capacity *want = &config->capacity;
+	struct capacity now = dataplane_capacity(c->dataplane);
+
+	if (sizing_flow_buckets(want->flows) != have->flow_buckets)
+		return capacity_differs("flows", want->flows, now.flows, err);
+	if (want->members != have->members)
+		return capacity_differs("members", want->members, now.members, err);
+	if (want->vips != have->vips)
+		return capacity_differs("vips", want->vips, now.vips, err);
+	if (sizing_ring_blocks(want->ring_slots) != have->ring_blocks)
+		return capacity_differs("ring_slots", want->ring_slots, now.ring_slots, err);
+	return 0;
+}
+
+/* Reals of the running configuration that the new one no longer has. */
+static size_t count_removed(const struct config *old, const struct config *new, size_t *ret_all)
+{
+	size_t removed = 0, all = 0;
+
+	for (size_t v = 0; v < old->n_vips; v++) {
+		const struct vip_spec *vip = config_find_vip(new, old->vips[v].name);
+
+		all += old->vips[v].n_reals;
+		for (size_t r = 0; r < old->vips[v].n_reals; r++)
+			removed += !vip || !vip_find_real(vip, &old->vips[v].reals[r].address);
+	}
+	*ret_all = all;
+	return removed;
+}
+
+static int check_guard(const struct controller *c, const struct config *config, struct err *err)
+{
+	uint32_t limit = config->guard_removed_percent;
+	size_t all, removed;
+
+	if (!c->config || limit >= 100)
+		return 0;
+	removed = count_removed(c->config, config, &all);
+	if (removed * 100 <= all * limit)
+		return 0;
+	return err_set(err, ECANCELED,
+		       "%zu of %zu reals would go, more than guard.max_removed (%u%%): check the "
+		       "file, or add --force",
+		       removed, all, limit);
+}
+
+/* Everything that can be refused; nothing is in force yet. */
+static int change_prepare(struct controller *c, struct config *config, bool force,
+			  struct change *change, struct err *err)
+{
+	struct runs_lookup lookup;
+	int r;
+
+	*change = (struct change){.config = config, .knobs = change_knobs(c, config)};
+	if (c->config && strcmp(c->config->bpffs, config->bpffs) != 0)
+		return err_set(err, EINVAL, "bpffs: cannot change while running (now %s)",
+			       c->config->bpffs);
+	r = change_check_interfaces(config, err);
+	r = r || !c->config ? r : change_check_capacity(c, config, err);
+	r = r || force ? r : check_guard(c, config, err);
+	if (r)
+		return r;
+	r = runs_make(c, config, &change->runs);
+	if (r)
+		return err_errno(err, -r, "new configuration");
+	lookup.runs = &change->runs;
+	r = effective(config, runs_input, &lookup, &change->desired);
+	if (r)
+		err_errno(err, -r, "new configuration");
+	else
+		r = plan_make(c->applied, &change->desired, &change->knobs.clock, c->knobs.hz,
+			      &change->plan, err);
+	if (r)
+		change_discard(c, change);
+	return r;
+}
+
+/* Back to the program and the interfaces of the running configuration. */
+static void program_restore(struct controller *c)
+{
+	struct err err;
+
+	if (!c->config)
+		return;
+	dataplane_detach_others(c->config->bpffs, c->config->interfaces, c->config->n_interfaces);
+	if (dataplane_load(c->dataplane, &c->knobs, &err) ||
+	    ways_out_attach_all(c, c->config, &err))
+		log_error("cannot restore the packet program error=\"%s\"", err.text);
+}
+
+/* The program with the new knobs, on every interface of the new configuration. */
+static int program_switch(struct controller *c, const struct change *change, struct err *err)
+{
+	struct control *control = dataplane_dp(c->dataplane)->control;
+	bool knobs_differ = memcmp(&c->knobs, &change->knobs, sizeof(c->knobs)) != 0;
+	int r = 0;
+
+	if (memcmp(&control->clock, &change->knobs.clock, sizeof(control->clock)) != 0)
+		dp_store(control->expiry_paused, 1);
+	if (knobs_differ)
+		r = dataplane_load(c->dataplane, &change->knobs, err);
+	if (!r)
+		r = ways_out_attach_all(c, change->config, err);
+	if (r) {
+		program_restore(c);
+		dp_store(control->expiry_paused, 0);
+	}
+	return r;
+}
+
+/* After the program that counts in other ticks is in force: see struct flow_clock. */
+static void clock_switch(struct controller *c, const struct change *change)
+{
+	const struct dp *dp = dataplane_dp(c->dataplane);
+	uint64_t jiffies;
+
+	if (!dp_load(dp->control->expiry_paused))
+		return;
+	dp->control->clock = change->knobs.clock;
+	apply_timeouts(c->applied, &change->desired, &change->knobs.clock, c->knobs.hz);
+	grace_wait(c->grace, grace_request(c->grace));
+	if (dataplane_read_jiffies(c->dataplane, &jiffies))
+		log_error("cannot read the flow clock; idle flows may end early or late once");
+	else
+		flow_table_restamp(dp, &change->knobs.clock, jiffies);
+	dp_store(dp->control->expiry_paused, 0);
+}
+
+static void report_count(const struct change *change, struct change_report *report)
+{
+	for (size_t i = 0; i < change->plan.n_steps; i++) {
+		switch (change->plan.steps[i].kind) {
+		case PLAN_ADD_VIP:
+			report->vips_added++;
+			break;
+		case PLAN_SET_VIP:
+			report->vips_changed++;
+			break;
+		case PLAN_REMOVE_VIP:
+			report->vips_removed++;
+			break;
+		case PLAN_ADD_MEMBER:
+			report->reals_added++;
+			break;
+		case PLAN_SET_MEMBER:
+			report->reals_changed++;
+			break;
+		case PLAN_REMOVE_MEMBER:
+			report->reals_removed++;
+			break;
+		}
+	}
+}
+
+/* Takes the configuration over, whatever the outcome: freed if it is refused. */
+int change_run(struct controller *c, struct config *config, bool force,
+	       struct change_report *ret_report, struct err *err)
+{
+	struct change change;
+	struct change_report report = {};
+	int r = change_prepare(c, config, force, &change, err);
+
+	if (!r) {
+		r = program_switch(c, &change, err);
+		if (r)
+			change_discard(c, &change);
+	}
+	if (r) {
+		config_free(config);
+		return r;
+	}
+	report_count(&change, &report);
+	r = apply_plan(c->applied, &change.plan, err);
+	clock_switch(c, &change);
+	if (runs_commit(c, config, &change.runs, err))
+		r = -EIO;
+	c->knobs = change.knobs;
+	desired_free(&change.desired);
+	plan_free(&change.plan);
+	config_free(c->config);
+	c->config = config;
+	ways_out_refresh(c);
+	controller_build_rings(c);
+	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
+	report.generation = ++c->generation;
+	*ret_report = report;
+	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
+		 (unsigned long long)c->generation, config->file, config->n_vips, report.vips_added,
+		 report.vips_removed);
+	return r;
+}
