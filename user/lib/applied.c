@@ -207,6 +207,14 @@ static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)
 	return hash;
 }
 
+/* FNV-1a's last bytes hardly spread: sums of such hashes meet (Stafford's Mix13). */
+static uint64_t mix(uint64_t hash)
+{
+	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
+	return hash ^ (hash >> 31);
+}
+
 /* A sum over members, since the ring does not depend on their order. */
 uint64_t applied_fingerprint(const struct applied *applied, const struct applied_vip *vip)
 {
@@ -218,7 +226,7 @@ uint64_t applied_fingerprint(const struct applied *applied, const struct applied
 		uint64_t one = fnv1a(0xcbf29ce484222325ULL, &m->real, sizeof(m->real));
 
 		if (m->ring_weight)
-			sum += fnv1a(one, &m->ring_weight, sizeof(m->ring_weight));
+			sum += mix(fnv1a(one, &m->ring_weight, sizeof(m->ring_weight)));
 	}
 	hash = fnv1a(hash, &vip->ring, sizeof(vip->ring));
 	hash = fnv1a(hash, &applied->key_fingerprint, sizeof(applied->key_fingerprint));
