@@ -215,7 +215,8 @@ class Lab:
     def access_log(self, host):
         """The requests nginx answered: [client address, local address, URI, connection number]."""
         path = self.dir / host / "access.log"
-        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [line.split() for line in whole.splitlines()]
 
     def start_receiver(self, host, vips=(VIP4, VIP6), *options):
         """Decapsulation and the VIPs on a real."""

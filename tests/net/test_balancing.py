@@ -14,7 +14,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from lab import CLIENT4, CLIENT6, VIP4, VIP6, wait_for
-from traffic import (Connection, Load, UdpClient, config, served_by, start_server, vip, weighted)
+from traffic import (Connection, Load, UdpClient, config, served_by, start, start_server, vip,
+                     weighted)
 
 UDP4, UDP6 = "192.0.2.53", "2001:db8::53"
 MIXED4, MIXED6 = "192.0.2.46", "2001:db8::64"
@@ -31,7 +32,7 @@ def lab(make_shared_lab):
         start_server(made, host, "udp-echo", 5353)
         start_server(made, host, "sink", 9000)
     four, six = made.reals4, made.reals6
-    made.daemon = made.start_daemon(config(
+    made.daemon = start(made, config(
         vip(weighted(four, *SHARES.values())),
         vip(six, "web6", VIP6),
         vip([six[0]], "four-in-six", MIXED4),
@@ -41,8 +42,6 @@ def lab(make_shared_lab):
         vip(four, "sink", VIP4, 9000),
         vip(six, "sink6", VIP6, 9000),
     ))
-    for row in made.daemon.ctl_json("real", "list"):
-        made.daemon.wait_states({row["address"]: "up"}, vip=row["vip"])
     return made
 
 
@@ -218,11 +217,8 @@ def test_an_interface_with_an_mtu_of_9000_serves_jumbo_packets(make_lab):
     lab.run(lab.router, ["ip", "link", "set", "client", "mtu", "8900"])
     lab.start_reals()
     start_server(lab, "real1", "sink", 9000)
-    lab.daemon = lab.start_daemon(config(vip(lab.reals4), vip(lab.reals4, "sink", VIP4, 9000),
-                                         vip(lab.reals6, "sink6", VIP6, 9000)))
-    for name in ("web", "sink"):
-        lab.daemon.wait_states({lab.reals4[0]: "up"}, vip=name)
-    lab.daemon.wait_states({lab.reals6[0]: "up"}, vip="sink6")
+    lab.daemon = start(lab, config(vip(lab.reals4), vip(lab.reals4, "sink", VIP4, 9000),
+                                   vip(lab.reals6, "sink6", VIP6, 9000)))
     assert lab.curl(f"http://{VIP4}/") == "real1"
     for address, name in ((VIP4, "sink"), (VIP6, "sink6")):
         packets, size = growth(lab, lambda: upload_arrives(lab, address, 8_000_000), name,

@@ -8,10 +8,11 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 
 import yaml
 
-from lab import VIP4
+from lab import VIP4, wait_for
 
 SERVERS = pathlib.Path(__file__).with_name("servers.py")
 
@@ -104,14 +105,41 @@ class Connections:
 
 
 @contextlib.contextmanager
-def connections(lab, n, address=VIP4):
-    """Connections, closed at the end; they are on every real of the lab."""
+def connections(lab, n, address=VIP4, reals=None):
+    """Connections, closed at the end; they are on every real (of the lab, or as given)."""
     some = Connections(lab, n, address)
     try:
-        assert set(some.reals) == set(lab.reals), some.reals
+        assert set(some.reals) == set(reals or lab.reals), some.reals
         yield some
     finally:
         some.close()
+
+
+@contextlib.contextmanager
+def busy_connection(lab, address=VIP4):
+    """A connection that makes request after request meanwhile; one real answers all of them."""
+    connection = Connection(lab, address)
+    answers, ended = [], threading.Event()
+
+    def ask_on():
+        while not ended.wait(0.01):
+            try:
+                answers.append(connection.ask())
+            except OSError as failure:
+                answers.append(repr(failure))
+                return
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    try:
+        wait_for(lambda: answers, 5, "the first answer")
+        yield
+        n = len(answers)
+        wait_for(lambda: len(answers) > n or not thread.is_alive(), 5, "an answer after the change")
+    finally:
+        ended.set()
+        thread.join()
+        connection.close()
+    assert len(set(answers)) == 1, set(answers)
 
 
 class UdpClient:
@@ -168,6 +196,14 @@ class Load:
         # A failed request is one of the complete ones.
         failed = numbers["Failed requests"] + numbers.get("Non-2xx responses", 0)
         return failed + self.requests - numbers["Complete requests"]
+
+
+def start(lab, text, **options):
+    """Starts the daemon on a configuration and waits until all its reals are up."""
+    daemon = lab.start_daemon(text, **options)
+    for row in daemon.ctl_json("real", "list"):
+        daemon.wait_states({row["address"]: "up"}, vip=row["vip"])
+    return daemon
 
 
 def served_by(lab):
