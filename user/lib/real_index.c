@@ -32,14 +32,16 @@ void real_index_free(struct real_index *index)
 	*index = (struct real_index){};
 }
 
-/* Addresses come from the operator, so any mixing that spreads a subnet will do. */
+/* Stafford's Mix13: hosts of a subnet differ in the last bytes only. */
 static uint32_t *head_of(const struct real_index *index, const struct ip_addr *real)
 {
 	uint64_t words[2], h;
 
 	memcpy(words, real->b, sizeof(words));
-	h = (words[0] ^ (words[1] * 0x9e3779b97f4a7c15ULL)) * 0xbf58476d1ce4e5b9ULL;
-	return &index->head[(uint32_t)(h >> 32) & index->mask];
+	h = words[0] * 0x9e3779b97f4a7c15ULL ^ words[1];
+	h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
+	return &index->head[(h ^ (h >> 31)) & index->mask];
 }
 
 void real_index_add(struct real_index *index, uint32_t id)

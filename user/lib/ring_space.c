@@ -48,6 +48,14 @@ static size_t position(const struct ring_space *space, uint32_t base)
 	return low;
 }
 
+/* Where the first gap can begin. */
+static uint32_t packed_end(const struct ring_space *space)
+{
+	const struct extent *last = space->packed ? &space->used[space->packed - 1] : NULL;
+
+	return last ? last->base + last->blocks : 0;
+}
+
 static int insert_at(struct ring_space *space, size_t i, struct extent extent)
 {
 	if (space->n_used == space->capacity) {
@@ -62,15 +70,18 @@ static int insert_at(struct ring_space *space, size_t i, struct extent extent)
 	memmove(space->used + i + 1, space->used + i, (space->n_used - i) * sizeof(*space->used));
 	space->used[i] = extent;
 	space->n_used++;
+	while (space->packed < space->n_used &&
+	       space->used[space->packed].base == packed_end(space))
+		space->packed++;
 	return 0;
 }
 
 int ring_space_alloc(struct ring_space *space, uint32_t blocks, struct extent *ret_extent)
 {
-	uint32_t base = 0;
+	uint32_t base = packed_end(space);
 	int err;
 
-	for (size_t i = 0; i <= space->n_used; i++) {
+	for (size_t i = space->packed; i <= space->n_used; i++) {
 		uint32_t gap_end = i < space->n_used ? space->used[i].base : space->blocks;
 
 		if (gap_end - base >= blocks) {
@@ -107,6 +118,7 @@ void ring_space_release(struct ring_space *space, struct extent extent)
 
 	if (!extent.blocks || i == space->n_used || space->used[i].base != extent.base)
 		return;
+	space->packed = i < space->packed ? i : space->packed;
 	space->n_used--;
 	memmove(space->used + i, space->used + i + 1, (space->n_used - i) * sizeof(*space->used));
 }

@@ -18,6 +18,7 @@ struct ring_space {
 	struct extent *used; /* sorted by base, disjoint */
 	size_t n_used;
 	size_t capacity;
+	size_t packed; /* this many at the beginning have no gap before or between them */
 };
 
 int ring_space_init(struct ring_space *space, uint32_t blocks);
