@@ -3,8 +3,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "config_read.h"
 #include "config_resolve.h"
@@ -72,15 +75,34 @@ static int read_all(FILE *stream, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+/* A stream of a regular file; another kind could make the daemon wait for whoever writes it. */
+static int open_regular(const char *file, FILE **ret_stream, struct err *err)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return err_errno(err, errno, "open %.255s", file);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(err, EINVAL, "open %.255s: expected a regular file", file);
+	}
+	*ret_stream = fdopen(fd, "r");
+	if (*ret_stream)
+		return 0;
+	close(fd);
+	return err_errno(err, ENOMEM, "open %.255s", file);
+}
+
 int config_load(const char *file, struct config **ret_config, struct err *err)
 {
-	FILE *stream = fopen(file, "re");
 	char *text = NULL;
 	size_t len = 0;
-	int ret;
+	FILE *stream = NULL;
+	int ret = open_regular(file, &stream, err);
 
 	if (!stream)
-		return err_errno(err, errno, "open %.255s", file);
+		return ret;
 	ret = read_all(stream, &text, &len);
 	if (ret < 0)
 		err_errno(err, -ret, "read %.255s", file);
