@@ -11,7 +11,7 @@ MAX_LINES=600
 
 # The pieces of user/lib that reach out: maps, files, waiting for the kernel. All others are pure:
 # what decides takes its inputs and the time as arguments and is tested without a kernel.
-ADAPTER='user/lib/(adopt|apply[a-z_]*|dataplane[a-z_]*|grace|hash_key|retire)\.[ch]'
+ADAPTER='user/lib/(adopt|apply[a-z_]*|dataplane[a-z_]*|dir_lock|grace|hash_key|retire)\.[ch]'
 PURE="user/lib/(?!${ADAPTER#user/lib/})"
 IMPURE='<(bpf/|sys/socket\.h|time\.h|sys/time\.h|systemd/|curl/|microhttpd\.h|libmnl/)'
 

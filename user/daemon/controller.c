@@ -12,10 +12,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "controller_private.h"
 #include "lib/addr.h"
 #include "lib/config.h"
+#include "lib/dir_lock.h"
 #include "lib/flow_clock.h"
 #include "lib/hash_key.h"
 #include "lib/sizing.h"
@@ -185,7 +187,8 @@ static int open_state(struct controller *c, const struct controller_options *opt
 
 	if (mkdir(options->state_dir, 0750) && errno != EEXIST)
 		return err_errno(err, errno, "mkdir %s", options->state_dir);
-	r = hash_key_load(options->state_dir, &c->knobs.hash_key, err);
+	r = dir_lock(options->state_dir, &c->state_lock_fd, err);
+	r = r ? r : hash_key_load(options->state_dir, &c->knobs.hash_key, err);
 	c->knobs.hz = dataplane_hz();
 	return r ? r : runtime_open(&c->runtime, options->state_dir, err);
 }
@@ -287,6 +290,7 @@ int controller_new(struct controller **ret_controller, sd_event *event,
 
 	if (!c)
 		return err_set(err, ENOMEM, "out of memory");
+	c->state_lock_fd = -1;
 	c->event = sd_event_ref(event);
 	c->config_file = strdup(options->config_file);
 	c->started_at_ms = controller_now_ms();
@@ -315,6 +319,8 @@ void controller_free(struct controller *controller)
 	dataplane_close(controller->dataplane);
 	grace_free(controller->grace);
 	runtime_free(controller->runtime);
+	if (controller->state_lock_fd >= 0)
+		close(controller->state_lock_fd);
 	config_free(controller->config);
 	sd_event_unref(controller->event);
 	free(controller->config_file);

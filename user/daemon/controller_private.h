@@ -67,6 +67,7 @@ struct controller {
 	uint64_t generation;
 	uint64_t started_at_ms;
 	bool is_detached;
+	int state_lock_fd;
 };
 
 uint64_t controller_now_ms(void);

@@ -17,6 +17,7 @@
 #include "http_server.h"
 #include "lib/config.h"
 #include "lib/dataplane.h"
+#include "lib/dir_lock.h"
 #include "log.h"
 
 static const char usage_text[] =
@@ -154,13 +155,19 @@ static int detach(const char *file)
 {
 	struct config *config;
 	struct err err;
+	int lock_fd = -1;
 	int r;
 
 	if (config_load(file, &config, &err))
 		return failed(&err);
-	r = dataplane_remove(config->bpffs, &err);
+	r = dir_lock(config->bpffs, &lock_fd, &err);
+	if (r == -EBUSY)
+		err_prefix(&err, "use `xdplbctl detach`");
+	r = r ? r : dataplane_remove(config->bpffs, &err);
+	if (lock_fd >= 0)
+		close(lock_fd);
 	config_free(config);
-	return r ? failed(&err) : 0;
+	return r && r != -ENOENT ? failed(&err) : 0;
 }
 
 static int print_schema(void)
@@ -230,28 +237,38 @@ static void check_kernel_btf(void)
 static int serve(sd_event *event, struct controller *controller, const struct options *options,
 		 struct err *err)
 {
-	struct api api = {.controller = controller, .event = event};
+	int r = add_signals(event, controller, err);
+
+	if (r)
+		return r;
+	log_info("ready socket=%s version=%s", options->socket, XDPLB_VERSION);
+	sd_notify(0, "READY=1");
+	r = sd_event_loop(event);
+	if (r < 0)
+		err_errno(err, -r, "event loop");
+	sd_notify(0, "STOPPING=1");
+	log_info("ending; packets go on");
+	return r;
+}
+
+/* The socket comes first: while another daemon has it, the data plane is not ours to change. */
+static int start_and_serve(sd_event *event, const struct options *options, struct err *err)
+{
+	struct api api = {.event = event};
 	struct http_server *server;
 	int r = http_server_new(&server, event, options->socket, api_handle, &api, err);
 
 	if (r)
 		return r;
-	r = add_signals(event, controller, err);
-	if (!r) {
-		log_info("ready socket=%s version=%s", options->socket, XDPLB_VERSION);
-		sd_notify(0, "READY=1");
-		r = sd_event_loop(event);
-		if (r < 0)
-			err_errno(err, -r, "event loop");
-	}
-	sd_notify(0, "STOPPING=1");
+	r = controller_new(&api.controller, event, &options->controller, err);
+	r = r ? r : serve(event, api.controller, options, err);
 	http_server_free(server);
+	controller_free(api.controller);
 	return r;
 }
 
 static int run(const struct options *options)
 {
-	struct controller *controller = NULL;
 	sd_event *event = NULL;
 	struct err err;
 	int r;
@@ -268,12 +285,7 @@ static int run(const struct options *options)
 	if (r < 0)
 		err_errno(&err, -r, "event loop");
 	else
-		r = controller_new(&controller, event, &options->controller, &err);
-	if (!r) {
-		r = serve(event, controller, options, &err);
-		log_info("ending; packets go on");
-	}
-	controller_free(controller);
+		r = start_and_serve(event, options, &err);
 	sd_event_unref(event);
 	return r < 0 ? failed(&err) : r;
 }

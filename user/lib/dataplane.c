@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dataplane_private.h"
+#include "dir_lock.h"
 #include "sizing.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
@@ -54,6 +55,18 @@ static bool is_bpffs(const char *path)
 	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
 }
 
+/* Said before anything is made there. */
+static bool will_be_on_bpffs(const char *dir)
+{
+	char part[512];
+	char *slash;
+
+	snprintf(part, sizeof(part), "%s", dir);
+	while (access(part, F_OK) && (slash = strrchr(part, '/')))
+		*slash = 0;
+	return is_bpffs(part);
+}
+
 static int ensure_bpffs(const char *dir, struct err *err)
 {
 	char maps[512];
@@ -62,12 +75,10 @@ static int ensure_bpffs(const char *dir, struct err *err)
 	if (!strncmp(dir, BPFFS_ROOT "/", root_len + 1) && !is_bpffs(BPFFS_ROOT) &&
 	    mount("bpffs", BPFFS_ROOT, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 		return err_errno(err, errno, "mount a bpffs at " BPFFS_ROOT);
+	if (!will_be_on_bpffs(dir))
+		return err_set(err, EINVAL, "bpffs: %s is not on a bpffs (mount -t bpf)", dir);
 	snprintf(maps, sizeof(maps), "%s/maps", dir);
-	if (mkdirs(maps, err))
-		return -EIO;
-	if (!is_bpffs(maps))
-		return err_set(err, EINVAL, "%s is not on a bpffs (mount -t bpf)", dir);
-	return 0;
+	return mkdirs(maps, err);
 }
 
 /* The sizes of maps that are there; -ENOENT if there are none. */
@@ -245,8 +256,10 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 	d->grace = grace;
 	d->bpffs = strdup(bpffs);
 	d->n_cpus = dataplane_n_cpus();
+	d->lock_fd = -1;
 	d->is_adopted = true; /* until known otherwise: a failure removes nothing */
 	r = ensure_bpffs(bpffs, err);
+	r = r ? r : dir_lock(bpffs, &d->lock_fd, err);
 	if (r)
 		goto fail;
 	r = read_control(bpffs, &sizes, err);
@@ -287,6 +300,8 @@ void dataplane_close(struct dataplane *dataplane)
 			munmap(dataplane->mapped[i], dataplane->mapped_len[i]);
 	}
 	xdplb_bpf__destroy(dataplane->skel);
+	if (dataplane->lock_fd >= 0)
+		close(dataplane->lock_fd);
 	free(dataplane->bpffs);
 	free(dataplane);
 }

@@ -33,7 +33,7 @@ struct dataplane;
 /*
  * Finds the pinned maps of an earlier daemon or makes new ones, then loads the program. Capacities
  * of maps that are there stay as they are; ret_capacity says what holds. -EPROTO: the pinned maps
- * have another layout version.
+ * have another layout version. -EBUSY: another daemon runs on this directory.
  */
 int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 		   const struct capacity *capacity, const struct dataplane_knobs *knobs,

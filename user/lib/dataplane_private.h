@@ -16,6 +16,7 @@ struct dataplane {
 	size_t mapped_len[DATAPLANE_MAPPED];
 	unsigned int n_cpus;
 	bool is_adopted;
+	int lock_fd; /* on the bpffs directory */
 };
 
 extern const struct dp_ops dataplane_ops;
