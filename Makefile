@@ -54,10 +54,13 @@ TOOL_SRC := $(wildcard tools/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
 BPFTEST_LIB_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
-BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/bench_*.c))
+BENCH_BPF_SRC := $(wildcard tests/bench/*.bpf.c)
+BENCH_LIB_SRC := $(filter-out $(BENCH_SRC) $(BENCH_BPF_SRC),$(wildcard tests/bench/*.c))
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 SKELETONS := $(patsubst bpf/%.bpf.c,$(OUT)/gen/%.skel.h,$(BPF_SRC))
+BENCH_SKELETONS := $(patsubst tests/bench/%.bpf.c,$(OUT)/gen/%.skel.h,$(BENCH_BPF_SRC))
 TOOL_BPF_OBJ := $(patsubst tools/%.bpf.c,$(OUT)/tools/%.bpf.o,$(TOOL_BPF_SRC))
 LIB := $(OUT)/libxdplb.a
 
@@ -93,7 +96,7 @@ test: ## every test: unit, packet tables, end to end (root)
 
 lint: ## formatting, static analysis, dependency direction
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory $(SKELETONS)
+	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(BENCH_SKELETONS)
 	$(Q)tools/lint.sh $(OUT)
 
 bench: all benches ## measurements
@@ -124,6 +127,14 @@ $(OUT)/bpf/%.bpf.o: bpf/%.bpf.c
 $(OUT)/tools/%.bpf.o: tools/%.bpf.c
 	@mkdir -p $(@D)
 	$(call msg,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(OUT)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(call msg,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(BENCH_SKELETONS): $(OUT)/gen/%.skel.h: $(OUT)/tests/bench/%.bpf.o
+	@mkdir -p $(@D)
+	$(call msg,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 $(OUT)/gen/%.skel.h: $(OUT)/bpf/%.bpf.o
 	@mkdir -p $(@D)
@@ -172,7 +183,12 @@ $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LI
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
 
-$(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(LIB)
+$(call obj,$(BENCH_SRC) $(BENCH_LIB_SRC)): | $(BENCH_SKELETONS)
+
+$(OUT)/libbench.a: $(call obj,$(BENCH_LIB_SRC))
+	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libbench.a $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
 

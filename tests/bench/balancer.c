@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See balancer.h. */
+#include "balancer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/addr.h"
+#include "lib/apply.h"
+#include "lib/flow_clock.h"
+#include "lib/hash_key.h"
+
+#define ROW 1
+
+const uint8_t balancer_gateway_mac[6] = {0x02, 0x99, 0x88, 0x77, 0x66, 0x55};
+const uint8_t balancer_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+
+struct ip_addr balancer_vip(const struct balancer_options *options, uint32_t vip)
+{
+	struct ip_addr a;
+
+	addr_parse(options->family == FAMILY_V4 ? "198.18.0.0" : "2001:2::", &a);
+	a.w[3] |= htonl(vip);
+	return a;
+}
+
+struct ip_addr balancer_real(const struct balancer_options *options, uint32_t real)
+{
+	struct ip_addr a;
+
+	addr_parse(options->family == FAMILY_V4 ? "10.1.0.0" : "fd00:2::", &a);
+	a.w[3] |= htonl(1 + real);
+	return a;
+}
+
+static void write_vip(FILE *f, const struct balancer_options *o, uint32_t vip)
+{
+	struct ip_addr address = balancer_vip(o, vip);
+	char text[ADDR_TEXT_MAX];
+
+	fprintf(f, "  - name: web%u\n    address: \"%s\"\n    port: %u\n    protocol: %s\n", vip,
+		addr_format(&address, text), BALANCER_PORT,
+		o->protocol == IPPROTO_TCP ? "tcp" : "udp");
+	fprintf(f, "    reals:\n");
+	for (uint32_t i = 0; i < BALANCER_REALS; i++) {
+		address = balancer_real(o, i);
+		fprintf(f, "      - {address: \"%s\"}\n", addr_format(&address, text));
+	}
+}
+
+char *balancer_yaml(const struct balancer_options *options)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "interfaces:\n  - {name: lo, attach: exclusive, mode: native}\n"
+		   "encap:\n  source4: 10.0.0.0/16\n  source6: \"fd00:1::/64\"\n");
+	fprintf(f, "capacity: {flows: %u, ring_slots: %s}\n", options->flows,
+		options->vips > 256 ? "128M" : "64M");
+	fprintf(f, "defaults:\n  timeouts: {tcp: 1h, udp: 60s}\nvips:\n");
+	for (uint32_t i = 0; i < options->vips; i++)
+		write_vip(f, options, i);
+	return fclose(f) ? NULL : text;
+}
+
+static int read_config(struct balancer *b, struct err *err)
+{
+	char *text = balancer_yaml(&b->options);
+	int r = text ? config_parse("bench.yaml", text, strlen(text), &b->config, err)
+		     : err_set(err, ENOMEM, "out of memory");
+
+	free(text);
+	return r;
+}
+
+static void make_source(const struct encap_source *source, struct ip_addr *ret_base,
+			struct ip_addr *ret_entropy)
+{
+	unsigned int fixed = source->prefix_len + (addr_is_v4(&source->address) ? 96 : 0);
+
+	*ret_base = source->address;
+	*ret_entropy = (struct ip_addr){};
+	for (unsigned int bit = fixed; bit < 128; bit++)
+		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
+}
+
+static void make_knobs(struct balancer *b)
+{
+	struct dataplane_knobs *k = &b->knobs;
+	uint64_t words[sizeof(k->hash_key) / 8];
+	struct ip_addr base, entropy;
+	uint64_t word = 1;
+
+	for (size_t i = 0; i < sizeof(words) / 8; i++) { /* as full of bits as a random key */
+		word = word * 0xd1342543de82ef95ULL + 0x9e3779b97f4a7c15ULL;
+		words[i] = word ^ word >> 32;
+	}
+	memcpy(&k->hash_key, words, sizeof(words));
+	k->hz = dataplane_hz();
+	flow_clock_make(b->config->vips, b->config->n_vips, k->hz, &k->clock);
+	make_source(&b->config->source4, &base, &entropy);
+	k->source4 = base.w[3];
+	k->source4_entropy = entropy.w[3];
+	make_source(&b->config->source6, &k->source6, &k->source6_entropy);
+}
+
+int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,
+		  struct err *err)
+{
+	struct balancer *b = calloc(1, sizeof(*b));
+	static unsigned int n;
+	int r;
+
+	if (!b)
+		return err_set(err, ENOMEM, "out of memory");
+	b->options = *options;
+	snprintf(b->bpffs, sizeof(b->bpffs), "/sys/fs/bpf/xdplb-bench-%d-%u", getpid(), ++n);
+	r = read_config(b, err);
+	if (!r) {
+		make_knobs(b);
+		r = grace_new(&b->grace, err);
+	}
+	if (!r)
+		r = dataplane_open(&b->dataplane, b->bpffs, &b->config->capacity, &b->knobs,
+				   b->grace, err);
+	if (!r) {
+		b->dp = dataplane_dp(b->dataplane);
+		r = applied_new(&b->applied, b->dp, hash_key_fingerprint(&b->knobs.hash_key));
+	}
+	if (r) {
+		balancer_close(b);
+		return r;
+	}
+	*ret_balancer = b;
+	return 0;
+}
+
+struct inputs {
+	const struct config *config;
+	const struct ip_addr *down;
+};
+
+static struct real_input input_of(void *user, size_t vip, size_t real)
+{
+	const struct inputs *in = user;
+	bool is_down = in->down && addr_equal(&in->config->vips[vip].reals[real].address, in->down);
+
+	return (struct real_input){.admin = ADMIN_ENABLED,
+				   .health = is_down ? HEALTH_DOWN : HEALTH_UP};
+}
+
+int balancer_apply(struct balancer *balancer, const struct ip_addr *down, struct err *err)
+{
+	struct inputs inputs = {.config = balancer->config, .down = down};
+	struct desired desired;
+	struct plan plan;
+	int r = effective(balancer->config, input_of, &inputs, &desired);
+
+	if (r)
+		return err_errno(err, -r, "effective");
+	r = plan_make(balancer->applied, &desired, &balancer->knobs.clock, balancer->knobs.hz,
+		      &plan, err);
+	if (!r) {
+		r = apply_plan(balancer->applied, &plan, err);
+		plan_free(&plan);
+	}
+	desired_free(&desired);
+	return r;
+}
+
+int balancer_build_rings(struct balancer *balancer, struct err *err)
+{
+	for (;;) {
+		switch (apply_next_ring(balancer->applied, err)) {
+		case RINGS_DONE:
+			return 0;
+		case RINGS_WAIT:
+			if (err->text[0])
+				return -EIO;
+			grace_wait(balancer->grace, grace_request(balancer->grace));
+			break;
+		case RINGS_MORE:
+			break;
+		}
+	}
+}
+
+static void publish_next_hops(struct balancer *b)
+{
+	struct out_interface *out = &b->dp->out[ROW];
+	uint64_t word = (uint64_t)ROW << NEXT_HOP_ROW_SHIFT;
+
+	for (int i = 0; i < 6; i++)
+		word |= (uint64_t)balancer_gateway_mac[i] << 8 * i;
+	memcpy(out->mac, balancer_mac, sizeof(out->mac));
+	out->mtu = 1600;
+	out->ifindex = b->options.ifindex;
+	for (uint32_t i = 0; i < BALANCER_REALS; i++) {
+		struct ip_addr real = balancer_real(&b->options, i);
+
+		apply_next_hop(b->applied, &real, word);
+	}
+}
+
+int balancer_open(const struct balancer_options *options, struct balancer **ret_balancer,
+		  struct err *err)
+{
+	struct balancer *b = NULL;
+	int r = balancer_load(options, &b, err);
+
+	if (!b)
+		return r;
+	r = balancer_apply(b, NULL, err);
+	if (!r)
+		r = balancer_build_rings(b, err);
+	if (r) {
+		balancer_close(b);
+		return r;
+	}
+	publish_next_hops(b);
+	*ret_balancer = b;
+	return 0;
+}
+
+void balancer_close(struct balancer *balancer)
+{
+	struct err err = {};
+
+	if (!balancer)
+		return;
+	applied_free(balancer->applied);
+	dataplane_close(balancer->dataplane);
+	if (dataplane_remove(balancer->bpffs, &err))
+		fprintf(stderr, "remove %s: %s\n", balancer->bpffs, err.text);
+	grace_free(balancer->grace);
+	config_free(balancer->config);
+	free(balancer);
+}
+
+void balancer_clear_flows(struct balancer *balancer)
+{
+	memset(balancer->dp->flows, 0,
+	       (size_t)balancer->dp->control->flow_buckets * sizeof(struct flow_bucket));
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The balancer as it is shipped: loaded and filled by the daemon's own code from a configuration
+ * text, in a bpffs directory of its own. Its packets come in on loopback (BPF_PROG_TEST_RUN) or on
+ * an interface of the caller's.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/applied.h"
+#include "lib/config.h"
+#include "lib/dataplane.h"
+#include "lib/err.h"
+
+#define BALANCER_REALS 100
+#define BALANCER_PORT  80
+#define IFINDEX_LO     1
+
+struct balancer_options {
+	enum xdplb_family family;
+	uint8_t protocol;
+	uint32_t vips; /* a power of two */
+	uint32_t flows; /* capacity.flows */
+	uint32_t ifindex; /* where packets come in and leave */
+};
+
+struct balancer {
+	struct balancer_options options;
+	char bpffs[96];
+	struct config *config;
+	struct grace *grace;
+	struct dataplane *dataplane;
+	const struct dp *dp;
+	struct applied *applied;
+	struct dataplane_knobs knobs;
+};
+
+/* All rings built, every real up and its next hop known. */
+int balancer_open(const struct balancer_options *options, struct balancer **ret_balancer,
+		  struct err *err);
+void balancer_close(struct balancer *balancer);
+
+/* Forgets all flows. */
+void balancer_clear_flows(struct balancer *balancer);
+
+/* Configuration text with these VIPs, each with the same BALANCER_REALS reals. Caller frees. */
+char *balancer_yaml(const struct balancer_options *options);
+
+/* Pieces of balancer_open() for those that measure them one by one. */
+int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,
+		  struct err *err);
+/* `down` is taken for down in every VIP; NULL: all are up. */
+int balancer_apply(struct balancer *balancer, const struct ip_addr *down, struct err *err);
+int balancer_build_rings(struct balancer *balancer, struct err *err);
+
+struct ip_addr balancer_vip(const struct balancer_options *options, uint32_t vip);
+struct ip_addr balancer_real(const struct balancer_options *options, uint32_t real);
+
+/* Next hop of every real, and the balancer's own address there. */
+extern const uint8_t balancer_gateway_mac[6];
+extern const uint8_t balancer_mac[6];

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* See batch.h. */
+#include "batch.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <string.h>
+
+#include "check.h"
+#include "lib/addr.h"
+
+/* Foreign packets go this far beyond the VIPs' addresses. */
+#define FOREIGN 0x00010000u
+
+int batch_open(const struct balancer *balancer, struct batch *ret_batch, struct err *err)
+{
+	struct wrapper_bpf *skel = wrapper_bpf__open();
+	bool is_ipv6 = balancer->options.family == FAMILY_V6;
+	int programs[WRAPPER_TARGETS];
+	int r;
+
+	if (!skel)
+		return err_errno(err, errno, "open the wrapper");
+	skel->rodata->knob_ipv6 = is_ipv6;
+	r = wrapper_bpf__load(skel);
+	if (r) {
+		wrapper_bpf__destroy(skel);
+		return err_errno(err, -r, "load the wrapper");
+	}
+	programs[WRAPPER_FLOOR] = bpf_program__fd(skel->progs.floor_tx);
+	programs[WRAPPER_ENCAP_FLOOR] = bpf_program__fd(is_ipv6 ? skel->progs.floor_encap6
+								: skel->progs.floor_encap4);
+	programs[WRAPPER_BALANCER] = dataplane_prog_fd(balancer->dataplane);
+	for (uint32_t i = 0; !r && i < WRAPPER_TARGETS; i++)
+		r = bpf_map_update_elem(bpf_map__fd(skel->maps.programs), &i, &programs[i], 0);
+	if (r) {
+		wrapper_bpf__destroy(skel);
+		return err_errno(err, -r, "aim the wrapper");
+	}
+	ret_batch->skel = skel;
+	ret_batch->balancer = balancer;
+	return 0;
+}
+
+void batch_close(struct batch *batch)
+{
+	wrapper_bpf__destroy(batch->skel);
+	batch->skel = NULL;
+}
+
+static void write_l4(uint8_t *at, uint8_t protocol, uint8_t tcp_flags, uint32_t len)
+{
+	struct tcphdr *tcp = (struct tcphdr *)at;
+	struct udphdr *udp = (struct udphdr *)at;
+
+	if (protocol == IPPROTO_TCP) {
+		tcp->dest = htons(BALANCER_PORT);
+		tcp->doff = 5;
+		at[13] = tcp_flags;
+		tcp->window = htons(1024);
+	} else {
+		udp->dest = htons(BALANCER_PORT);
+		udp->len = htons(len);
+	}
+}
+
+void batch_set_traffic(struct batch *batch, const struct traffic *traffic)
+{
+	const struct balancer_options *o = &batch->balancer->options;
+	struct wrapper_state *s = &batch->skel->bss->state;
+	uint8_t bytes[sizeof(s->header)] = {};
+	struct ip_addr vip = balancer_vip(o, traffic->is_foreign ? FOREIGN : 0);
+	uint8_t *l3 = bytes + ETH_HLEN;
+
+	memcpy(bytes, balancer_mac, 6);
+	memcpy(bytes + 6, balancer_gateway_mac, 6);
+	if (o->family == FAMILY_V4) {
+		struct iphdr ip = {.version = 4, .ihl = 5, .ttl = 60, .protocol = o->protocol};
+
+		ip.tot_len = htons(WRAPPER_FRAME - ETH_HLEN);
+		ip.daddr = vip.w[3];
+		bytes[12] = ETH_P_IP >> 8;
+		memcpy(l3, &ip, sizeof(ip));
+		write_l4(l3 + sizeof(ip), o->protocol, traffic->tcp_flags,
+			 WRAPPER_FRAME - ETH_HLEN - sizeof(ip));
+	} else {
+		struct ip6_hdr ip = {.ip6_hlim = 60, .ip6_nxt = o->protocol};
+
+		ip.ip6_vfc = 0x60;
+		ip.ip6_plen = htons(WRAPPER_FRAME - ETH_HLEN - sizeof(ip));
+		ip.ip6_src.s6_addr[0] = 0x24;
+		ip.ip6_src.s6_addr[5] = 0x77;
+		memcpy(&ip.ip6_dst, &vip, sizeof(ip.ip6_dst));
+		bytes[12] = ETH_P_IPV6 >> 8;
+		bytes[13] = ETH_P_IPV6 & 0xff;
+		memcpy(l3, &ip, sizeof(ip));
+		write_l4(l3 + sizeof(ip), o->protocol, traffic->tcp_flags,
+			 WRAPPER_FRAME - ETH_HLEN - sizeof(ip));
+	}
+	memcpy(s->header, bytes, sizeof(bytes));
+	s->flows = traffic->flows;
+	s->offset = traffic->offset;
+	s->vip_mask = o->vips - 1;
+}
+
+static int run_wrapper(struct batch *batch, struct bpf_test_run_opts *opts, struct err *err)
+{
+	uint8_t frame[WRAPPER_FRAME] = {};
+	int r;
+
+	opts->data_in = frame;
+	opts->data_size_in = sizeof(frame);
+	r = bpf_prog_test_run_opts(bpf_program__fd(batch->skel->progs.wrapper), opts);
+	if (r)
+		return err_errno(err, -r, "run the wrapper");
+	return 0;
+}
+
+static uint32_t outer_len(const struct batch *batch)
+{
+	return batch->balancer->options.family == FAMILY_V4 ? sizeof(struct iphdr)
+							    : sizeof(struct ip6_hdr);
+}
+
+int batch_run(struct batch *batch, enum wrapper_target target, const struct batch_order *order,
+	      double *ret_ns, struct err *err)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = (int)order->packets);
+	volatile struct wrapper_state *s = &batch->skel->bss->state;
+	uint64_t grown;
+	int r;
+
+	s->target = target;
+	s->position = order->first;
+	s->stride = order->stride;
+	s->packets = order->packets;
+	s->warm = order->packets / 8;
+	s->done = 0;
+	s->grown = 0;
+	r = run_wrapper(batch, &opts, err);
+	if (r)
+		return r;
+	if (s->done != order->packets)
+		return err_set(err, EPROTO, "%u of %u packets were run", s->done, order->packets);
+	grown = opts.retval == XDP_TX && target != WRAPPER_FLOOR ? outer_len(batch) : 0;
+	if (s->grown != grown * (order->packets - 1))
+		return err_set(err, EPROTO, "some packets of the batch went another way");
+	*ret_ns = (double)(s->end_ns - s->start_ns) / (order->packets - 1 - s->warm);
+	return 0;
+}
+
+int batch_learn(struct batch *batch, struct err *err)
+{
+	const uint32_t at_once = 100000;
+	uint32_t flows = batch->skel->bss->state.flows;
+	int r = 0;
+
+	for (uint32_t first = 0; !r && first < flows; first += at_once) {
+		struct batch_order order = {.first = first, .stride = 1, .packets = at_once};
+		double ns;
+
+		if (flows - first < at_once)
+			order.packets = flows - first;
+		r = batch_run(batch, WRAPPER_BALANCER, &order, &ns, err);
+	}
+	return r;
+}
+
+/* The frame that the wrapper sends for this flow. */
+static void make_frame(const struct batch *batch, uint32_t flow, uint8_t *ret_frame)
+{
+	const struct wrapper_state *s = &batch->skel->bss->state;
+	bool is_v4 = batch->balancer->options.family == FAMILY_V4;
+	uint8_t *l3 = ret_frame + ETH_HLEN;
+	uint8_t *src = is_v4 ? l3 + 12 : l3 + 20;
+	uint32_t client = htonl(wrapper_client(flow)), vip = htonl(flow & s->vip_mask), dst;
+	uint16_t port = wrapper_port(flow);
+
+	memset(ret_frame, 0, WRAPPER_FRAME);
+	memcpy(ret_frame, s->header, sizeof(s->header));
+	memcpy(src, &client, 4);
+	memcpy(&dst, l3 + (is_v4 ? 16 : 36), 4);
+	dst |= vip;
+	memcpy(l3 + (is_v4 ? 16 : 36), &dst, 4);
+	memcpy(l3 + (is_v4 ? 20 : 40), &port, 2);
+}
+
+int batch_check(struct batch *batch, uint32_t position, struct err *err)
+{
+	uint8_t in[WRAPPER_FRAME], out[2 * WRAPPER_FRAME];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1, .data_out = out,
+		    .data_size_out = sizeof(out));
+	struct wrapper_state *s = &batch->skel->bss->state;
+	int r;
+
+	s->target = WRAPPER_BALANCER;
+	s->position = position;
+	s->packets = 1;
+	s->done = 0;
+	r = run_wrapper(batch, &opts, err);
+	if (r)
+		return r;
+	make_frame(batch, s->offset + position, in);
+	r = check_output(batch->balancer, in, opts.retval, out, opts.data_size_out, err);
+	if (r)
+		err_prefix(err, "flow %u", s->offset + position);
+	return r;
+}
+
+static uint32_t divisor(uint32_t a, uint32_t b)
+{
+	while (b) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+uint32_t batch_stride(uint32_t n)
+{
+	uint32_t stride = (uint32_t)(0.618 * n);
+
+	if (n < 3)
+		return n - 1;
+	while (divisor(n, stride) != 1)
+		stride++;
+	return stride;
+}

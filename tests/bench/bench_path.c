@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a packet costs in the shipped program, in ratio to the least an encapsulation can cost: a
+ * JSON line a case on stdout, progress on stderr. Floors and program take turns in short batches;
+ * a round in which a floor was disturbed counts for nothing. Program and wrapper are loaded anew
+ * several times, because where the kernel puts code is worth some ns.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <netinet/in.h>
+
+#include "batch.h"
+
+#define PACKETS	      20000 /* of a batch: 1 to 8 ms */
+#define LOADS	      5
+#define ROUNDS	      25 /* a load */
+#define MIN_ROUNDS    11 /* quiet ones, of a case */
+#define MAX_LOADS     40
+#define DISTURBED     1.08 /* floor to best floor of the load */
+#define CHECKS	      64
+#define FLOOD_OFFSET  0x40000000u /* flow numbers nobody has learnt */
+#define FLOOD_FLOWS   0x80000000u
+#define DEFAULT_FLOWS 1000000u
+
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+enum kind {
+	KIND_KNOWN, /* packets of recorded, proven flows */
+	KIND_NEW, /* each packet is a new flow, the table half full of proven ones */
+	KIND_FOREIGN, /* for no VIP */
+	KIND_SKIPPED, /* waits for a feature */
+};
+
+struct bench_case {
+	const char *name;
+	enum kind kind;
+	enum xdplb_family family;
+	uint8_t protocol;
+	uint8_t flags;
+	uint32_t flows;
+	uint32_t capacity;
+};
+
+#define M 1000000u
+
+static const struct bench_case cases[] = {
+	{"tcp4-1", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1, M},
+	{"tcp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
+	{"tcp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 100000, M},
+	{"tcp4-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, M, M},
+	{"tcp4-syn", KIND_NEW, FAMILY_V4, IPPROTO_TCP, TCP_SYN, M, M},
+	{"tcp4-new", KIND_NEW, FAMILY_V4, IPPROTO_TCP, TCP_ACK, M, M},
+	{"pass4", KIND_FOREIGN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
+	{"tcp4-10M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 10 * M, 10 * M},
+	{"udp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 1000, M},
+	{"udp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 100000, M},
+	{"udp4-new", KIND_NEW, FAMILY_V4, IPPROTO_UDP, 0, M, M},
+	{"tcp6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 1000, M},
+	{"tcp6-100k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 100000, M},
+	{"tcp6-syn", KIND_NEW, FAMILY_V6, IPPROTO_TCP, TCP_SYN, M, M},
+	{"pass6", KIND_FOREIGN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 1000, M},
+	{"gue4-1k", KIND_SKIPPED, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
+};
+
+#define N_CASES (sizeof(cases) / sizeof(cases[0]))
+
+struct samples {
+	double ns[WRAPPER_TARGETS][MAX_LOADS * ROUNDS];
+	size_t n;
+	size_t n_disturbed;
+};
+
+struct bench {
+	const struct bench_case *c;
+	struct balancer *balancer;
+	struct batch batch;
+	uint32_t position; /* of the next batch's first packet */
+	size_t min_loads;
+	struct samples samples;
+};
+
+static struct traffic case_traffic(const struct bench_case *c)
+{
+	struct traffic t = {.flows = c->flows, .tcp_flags = c->flags};
+
+	t.is_foreign = c->kind == KIND_FOREIGN;
+	if (c->kind == KIND_NEW) {
+		t.offset = FLOOD_OFFSET;
+		t.flows = FLOOD_FLOWS;
+	}
+	return t;
+}
+
+/* Recorded and proven by their second packet. */
+static int learn_flows(struct bench *b, struct err *err)
+{
+	struct traffic t = {.flows = b->c->flows, .tcp_flags = TCP_SYN};
+	int r;
+
+	balancer_clear_flows(b->balancer);
+	batch_set_traffic(&b->batch, &t);
+	r = batch_learn(&b->batch, err);
+	t.tcp_flags = TCP_ACK;
+	batch_set_traffic(&b->batch, &t);
+	return r ? r : batch_learn(&b->batch, err);
+}
+
+static int check_some(struct bench *b, struct err *err)
+{
+	struct traffic t = case_traffic(b->c);
+	int r = 0;
+
+	batch_set_traffic(&b->batch, &t);
+	for (uint32_t i = 0; !r && i < CHECKS; i++) {
+		uint32_t position = (uint32_t)((uint64_t)t.flows * i / CHECKS);
+
+		r = batch_check(&b->batch, position, err);
+	}
+	return r;
+}
+
+static int run_round(struct bench *b, double *ret_ns, struct err *err)
+{
+	uint32_t flows = b->batch.skel->bss->state.flows;
+	struct batch_order order = {.first = b->position, .packets = PACKETS};
+	int r = 0;
+
+	order.stride = b->c->kind == KIND_NEW ? 1 : batch_stride(flows);
+	for (int target = 0; !r && target < WRAPPER_TARGETS; target++)
+		r = batch_run(&b->batch, target, &order, &ret_ns[target], err);
+	b->position = (uint32_t)((b->position + (uint64_t)PACKETS * order.stride) % flows);
+	return r;
+}
+
+/* Takes the rounds whose floors were quiet. */
+static void keep_quiet(struct samples *s, double (*rounds)[WRAPPER_TARGETS])
+{
+	double best[2] = {rounds[0][0], rounds[0][1]};
+
+	for (int i = 1; i < ROUNDS; i++) {
+		for (int f = 0; f < 2; f++)
+			best[f] = rounds[i][f] < best[f] ? rounds[i][f] : best[f];
+	}
+	for (int i = 0; i < ROUNDS; i++) {
+		if (rounds[i][0] > best[0] * DISTURBED || rounds[i][1] > best[1] * DISTURBED) {
+			s->n_disturbed++;
+			continue;
+		}
+		for (int target = 0; target < WRAPPER_TARGETS; target++)
+			s->ns[target][s->n] = rounds[i][target];
+		s->n++;
+	}
+}
+
+/* One load: program and wrapper anew, the table as the case wants it, then its rounds. */
+static int run_load(struct bench *b, bool is_first, struct err *err)
+{
+	double rounds[ROUNDS][WRAPPER_TARGETS];
+	struct traffic t = case_traffic(b->c);
+	int r = is_first ? 0 : dataplane_load(b->balancer->dataplane, &b->balancer->knobs, err);
+
+	r = r ? r : batch_open(b->balancer, &b->batch, err);
+	if (r)
+		return r;
+	if (is_first || b->c->kind == KIND_NEW)
+		r = learn_flows(b, err);
+	if (is_first && !r)
+		r = check_some(b, err);
+	batch_set_traffic(&b->batch, &t);
+	for (int i = 0; !r && i < ROUNDS; i++)
+		r = run_round(b, rounds[i], err);
+	if (!r)
+		keep_quiet(&b->samples, rounds);
+	r = r ? r : check_some(b, err);
+	batch_close(&b->batch);
+	return r;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, size_t n)
+{
+	qsort(values, n, sizeof(*values), compare_doubles);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static void print_result(struct bench *b, uint32_t vips)
+{
+	struct samples *s = &b->samples;
+	double floor = median(s->ns[WRAPPER_FLOOR], s->n);
+	double encap_floor = median(s->ns[WRAPPER_ENCAP_FLOOR], s->n);
+	double balancer = median(s->ns[WRAPPER_BALANCER], s->n);
+	double ratio = (balancer - floor) / (encap_floor - floor);
+
+	printf("{\"case\":\"%s\",\"vips\":%u,\"reals\":%d,\"flows\":%u,\"floor_ns\":%.2f,"
+	       "\"encap_floor_ns\":%.2f,\"xdplb_ns\":%.2f,\"net_ns\":%.2f,\"encap_net_ns\":%.2f,"
+	       "\"ratio\":%.2f,\"rounds\":%zu}\n",
+	       b->c->name, vips, BALANCER_REALS, b->c->flows, floor, encap_floor, balancer,
+	       balancer - floor, encap_floor - floor, ratio, s->n);
+	fflush(stdout);
+	fprintf(stderr, "%-10s %3u VIPs: %7.1f ns net, ratio %6.2f (%zu rounds, %zu disturbed)\n",
+		b->c->name, vips, balancer - floor, ratio, s->n, s->n_disturbed);
+}
+
+static int run_case(struct bench *b, uint32_t vips, struct err *err)
+{
+	size_t loads = 0;
+	int r = 0;
+
+	b->samples.n = b->samples.n_disturbed = 0;
+	b->position = 0;
+	while (!r && loads < MAX_LOADS && (loads < b->min_loads || b->samples.n < MIN_ROUNDS))
+		r = run_load(b, loads++ == 0, err);
+	if (!r && b->samples.n < MIN_ROUNDS)
+		r = err_set(err, EAGAIN, "only %zu quiet rounds", b->samples.n);
+	if (r) {
+		err_prefix(err, "%s with %u VIPs", b->c->name, vips);
+		return r;
+	}
+	print_result(b, vips);
+	return 0;
+}
+
+static bool is_same(const struct balancer_options *a, const struct balancer_options *b)
+{
+	return a->family == b->family && a->protocol == b->protocol && a->vips == b->vips &&
+	       a->flows == b->flows;
+}
+
+/* The balancer stays as long as cases need the same. */
+static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
+{
+	struct balancer_options o = {
+		.family = b->c->family,
+		.protocol = b->c->protocol,
+		.vips = vips,
+		.flows = b->c->capacity,
+		.ifindex = IFINDEX_LO,
+	};
+
+	if (b->balancer && is_same(&o, &b->balancer->options))
+		return 0;
+	balancer_close(b->balancer);
+	b->balancer = NULL;
+	return balancer_open(&o, &b->balancer, err);
+}
+
+static void be_undisturbed(void)
+{
+	struct sched_param param = {.sched_priority = 10};
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) || sched_setscheduler(0, SCHED_FIFO, &param))
+		fprintf(stderr, "bench_path: runs at an ordinary priority: %s\n", strerror(errno));
+}
+
+struct selection {
+	const char *name; /* NULL: all */
+	uint32_t vips; /* 0: 1 and 512 */
+};
+
+static bool is_selected(const struct selection *selection, const struct bench_case *c,
+			uint32_t vips)
+{
+	return (!selection->name || !strcmp(selection->name, c->name)) &&
+	       (!selection->vips || selection->vips == vips);
+}
+
+static int run_cases(struct bench *b, const struct selection *selection, struct err *err)
+{
+	const uint32_t numbers[] = {1, 512};
+	int r = 0;
+
+	for (size_t v = 0; v < 2; v++) {
+		uint32_t vips = selection->vips && !v ? selection->vips : numbers[v];
+
+		for (size_t i = 0; !r && i < N_CASES; i++) {
+			b->c = &cases[i];
+			if (!is_selected(selection, b->c, vips) || (selection->vips && v))
+				continue;
+			if (b->c->kind == KIND_SKIPPED) {
+				fprintf(stderr, "%-10s %3u VIPs: skipped, not built yet\n",
+					b->c->name, vips);
+				continue;
+			}
+			r = want_balancer(b, vips, err);
+			r = r ? r : run_case(b, vips, err);
+		}
+	}
+	return r;
+}
+
+static bool is_case(const char *name)
+{
+	for (size_t i = 0; i < N_CASES; i++) {
+		if (!strcmp(cases[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool parse_vips(const char *text, uint32_t *ret_vips)
+{
+	char *end;
+	unsigned long vips = strtoul(text, &end, 10);
+
+	if (*end || !vips || vips > 4096 || (vips & (vips - 1)))
+		return false;
+	*ret_vips = (uint32_t)vips;
+	return true;
+}
+
+static int usage(FILE *f)
+{
+	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--quick]   (N: a power of two)\n"
+		   "       bench_path --list\n");
+	return f == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"case", required_argument, NULL, 'c'}, {"vips", required_argument, NULL, 'v'},
+		{"quick", no_argument, NULL, 'q'},	{"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},	{},
+	};
+	static struct bench b = {.min_loads = LOADS};
+	struct selection selection = {};
+	struct err err = {};
+	int option, r;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'c' && is_case(optarg)) {
+			selection.name = optarg;
+		} else if (option == 'v' && parse_vips(optarg, &selection.vips)) {
+			continue;
+		} else if (option == 'q') {
+			b.min_loads = 1;
+		} else if (option == 'l') {
+			for (size_t i = 0; i < N_CASES; i++)
+				puts(cases[i].name);
+			return 0;
+		} else {
+			return usage(option == 'h' ? stdout : stderr);
+		}
+	}
+	be_undisturbed();
+	r = run_cases(&b, &selection, &err);
+	balancer_close(b.balancer);
+	if (r)
+		fprintf(stderr, "bench_path: %s\n", err.text);
+	return r ? 1 : 0;
+}

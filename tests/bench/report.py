@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Tables and the plot made from bench.jsonl.
+
+    report.py table FILE            what was measured beside what is wanted
+    report.py markdown FILE         the same for docs/benchmarks.md
+    report.py svg FILE              ns per packet against the number of flows
+"""
+import json
+import math
+import sys
+
+# Highest ratio to a bare outer header that is good enough.
+GOALS = {
+    "tcp4-1k": 2.2, "tcp4-100k": 6.5, "tcp4-1M": 11, "tcp4-10M": 18, "tcp4-syn": 9, "tcp4-new": 11,
+    "udp4-new": 10, "tcp6-1k": 2.4, "tcp6-100k": 7, "gue4-1k": 2.8, "pass4": 2.0,
+}
+# With 512 VIPs at most this many times the figure for one.
+GOAL_512 = 1.3
+
+PLOTTED = ["tcp4-1", "tcp4-1k", "tcp4-100k", "tcp4-1M", "tcp4-10M"]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return [json.loads(line) for line in f if line.strip()]
+
+
+def goal_of(row, rows):
+    """The goal's number and whether it is met; None where there is no goal."""
+    if row["vips"] == 1:
+        goal = GOALS.get(row["case"])
+        return None if goal is None else (goal, row["ratio"] <= goal)
+    for one in rows:
+        if one["case"] == row["case"] and one["vips"] == 1:
+            goal = GOAL_512 * one["ratio"]
+            return goal, row["ratio"] <= goal
+    return None
+
+
+def cells(row, rows):
+    goal = goal_of(row, rows)
+    return [row["case"], str(row["vips"]), str(row["flows"]), f'{row["floor_ns"]:.1f}',
+            f'{row["encap_net_ns"]:.1f}', f'{row["net_ns"]:.1f}', f'{row["ratio"]:.2f}',
+            f"{goal[0]:.1f}" if goal else "", ("yes" if goal[1] else "no") if goal else "",
+            str(row["rounds"])]
+
+
+HEAD = ["case", "VIPs", "flows", "floor ns", "bare header ns", "xdplb ns", "ratio", "goal", "met",
+        "rounds"]
+
+
+def table(rows):
+    lines = [HEAD] + [cells(row, rows) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
+    for line in lines:
+        print("  ".join(text.ljust(width) if i == 0 else text.rjust(width)
+                        for i, (text, width) in enumerate(zip(line, widths))))
+
+
+def markdown(rows):
+    print("| " + " | ".join(HEAD) + " |")
+    print("|---|" + "--:|" * (len(HEAD) - 1))
+    for row in rows:
+        print("| " + " | ".join(cells(row, rows)) + " |")
+
+
+def svg(rows):
+    width, height, left, right, top, bottom = 720, 400, 60, 20, 40, 50
+    rows = [row for row in rows if row["case"] in PLOTTED]
+    top_ns = 50 * math.ceil(max(row["net_ns"] for row in rows) / 50 + 0.2)
+
+    def x(flows):
+        return left + math.log10(flows) / 7 * (width - left - right)
+
+    def y(ns):
+        return height - bottom - ns / top_ns * (height - top - bottom)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+           'font-family="sans-serif" font-size="12">',
+           f'<rect width="{width}" height="{height}" fill="white"/>',
+           f'<text x="{left}" y="20" font-size="14">Net ns per packet of known TCP/IPv4 flows '
+           '(one CPU, 100-byte frames)</text>']
+    for ns in range(0, top_ns + 1, 50):
+        out.append(f'<line x1="{left}" x2="{width - right}" y1="{y(ns):.1f}" y2="{y(ns):.1f}" '
+                   'stroke="#ddd"/>')
+        out.append(f'<text x="{left - 8}" y="{y(ns) + 4:.1f}" text-anchor="end">{ns}</text>')
+    for power, name in enumerate(["1", "10", "100", "1k", "10k", "100k", "1M", "10M"]):
+        out.append(f'<text x="{x(10 ** power):.1f}" y="{height - bottom + 18}" '
+                   f'text-anchor="middle">{name}</text>')
+    out.append(f'<text x="{(left + width - right) / 2}" y="{height - 10}" '
+               'text-anchor="middle">flows</text>')
+    series = [("net_ns", 1, "#1f77b4", "xdplb, 1 VIP"), ("net_ns", 512, "#ff7f0e", "xdplb, 512 VIPs"),
+              ("encap_net_ns", 1, "#777", "bare constant outer header")]
+    for number, (key, vips, colour, name) in enumerate(series):
+        points = sorted((row["flows"], row[key]) for row in rows if row["vips"] == vips)
+        path = " ".join(f"{x(flows):.1f},{y(ns):.1f}" for flows, ns in points)
+        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        out += [f'<circle cx="{x(flows):.1f}" cy="{y(ns):.1f}" r="3" fill="{colour}"/>'
+                for flows, ns in points]
+        out.append(f'<text x="{left + 16}" y="{top + 20 + 18 * number}" fill="{colour}">{name}</text>')
+    print("\n".join(out + ["</svg>"]))
+
+
+def main():
+    commands = {"table": table, "markdown": markdown, "svg": svg}
+    if len(sys.argv) != 3 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](read(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the wrapper program and the benchmark agree on: the state of a batch, and which packet
+ * belongs to which flow number.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#include "xdplb/abi.h"
+
+/* Of every packet, Ethernet header included. */
+#define WRAPPER_FRAME 100
+
+/* As much of it as the wrapper writes: up to the end of a TCP header over IPv6, in whole words. */
+#define WRAPPER_HEADER_WORDS 10
+
+/* Slots of the map "programs". */
+enum wrapper_target {
+	WRAPPER_FLOOR = 0, /* XDP_TX */
+	WRAPPER_ENCAP_FLOOR = 1, /* XDP_TX behind a constant outer header */
+	WRAPPER_BALANCER = 2,
+	WRAPPER_TARGETS = 3,
+};
+
+/*
+ * The wrapper's state, in its .bss. A batch runs `packets` packets at positions position, position
+ * + stride, ... modulo `flows`; the clock is read at packet `warm` and at the last one.
+ */
+struct wrapper_state {
+	/* set before a batch */
+	__u32 target;
+	__u32 flows;
+	__u32 stride;
+	__u32 packets;
+	__u32 warm;
+	__u32 offset; /* number of flow 0 */
+	__u32 vip_mask; /* number of VIPs - 1 */
+	__u32 position; /* of the next packet; kept by the wrapper */
+	/* kept by the wrapper; 0 before a batch */
+	__u32 done;
+	__u32 pad;
+	__u64 grown; /* bytes by which packets came back longer than they went */
+	__u64 start_ns;
+	__u64 end_ns;
+	/* Ethernet, IP and transport header; addresses and source port are filled in by flow. */
+	__u64 header[WRAPPER_HEADER_WORDS];
+};
+
+/* Client of a flow: no two numbers share an address. */
+static inline __attribute__((always_inline)) __u32 wrapper_client(__u32 flow)
+{
+	return flow * 0x9e3779b1u;
+}
+
+static inline __attribute__((always_inline)) __u16 wrapper_port(__u32 flow)
+{
+	return (__u16)(flow * 40503u) | 1024;
+}
