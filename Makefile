@@ -86,7 +86,7 @@ deps: ## install the Debian packages that are missing (root)
 
 demo: ## the main job end to end in network namespaces (root)
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j2 all
 	$(Q)tools/demo.sh $(OUT)
 
 test: ## every test: unit, packet tables, end to end (root)

@@ -39,26 +39,28 @@ sources() { # of the tree in the current directory
 	done | sort
 }
 
-# FILE NAME: what `#include NAME` in FILE means, as the rules write it.
+# FILE NAME: what `#include NAME` in FILE means, as the rules write it: ret.
 resolve() {
-	local file=$1 name=${2:1:-1} dir
-	for dir in "$(dirname "$file")" include user; do
-		if [[ -e $dir/$name && ! ($2 == \<* && $dir != include && $dir != user) ]]; then
-			realpath --relative-to=. "$dir/$name"
+	local name=${2:1:-1} dir
+	for dir in "${1%/*}" include user; do
+		if [[ -e $dir/$name && ! ($2 == \<* && $dir == "${1%/*}") ]]; then
+			ret=$dir/$name
+			[[ $name != *../* ]] || ret=$(realpath --relative-to=. "$ret")
 			return
 		fi
 	done
-	echo "<$name>"
+	ret="<$name>"
 }
 
 includes() { # every include as FILE:LINE TARGET
-	sources | grep '\.[ch]$' | while read -r file; do
-		grep -nE '^[[:space:]]*#[[:space:]]*include' "$file" |
-			sed -nE 's/^([0-9]+):[^"<]*(["<][^">]+[">]).*/\1 \2/p' |
-			while read -r line name; do
-				echo "$file:$line $(resolve "$file" "$name")"
-			done || true
-	done
+	local at name ret
+	sources | grep '\.[ch]$' |
+		xargs -r grep -HnE '^[[:space:]]*#[[:space:]]*include' |
+		sed -nE 's/^([^:]+:[0-9]+):[^"<]*(["<][^">]+[">]).*/\1 \2/p' |
+		while read -r at name; do
+			resolve "${at%:*}" "$name"
+			echo "$at $ret"
+		done
 }
 
 check_includes() {
@@ -73,24 +75,24 @@ check_includes() {
 }
 
 check_headers() {
-	sources | grep '\.h$' | while read -r file; do
-		grep -q '^#pragma once$' "$file" || echo "$file:1: no #pragma once"
-	done || true
+	sources | grep '\.h$' | xargs -r awk '
+		/^#pragma once$/ { ok[FILENAME] }
+		FNR == 1 { seen[FILENAME] }
+		END { for (f in seen) if (!(f in ok)) print f ":1: no #pragma once" }'
 }
 
 check_spdx() {
-	sources | while read -r file; do
-		head -n 3 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause' ||
-			echo "$file:1: no SPDX line"
-	done
+	sources | xargs -r awk '
+		FNR <= 3 && /SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause/ { ok[FILENAME] }
+		FNR == 1 { seen[FILENAME] }
+		END { for (f in seen) if (!(f in ok)) print f ":1: no SPDX line" }'
 }
 
 check_length() {
-	local n
-	sources | while read -r file; do
-		n=$(wc -l <"$file")
-		[[ $n -le $MAX_LINES ]] || echo "$file:$n: over $MAX_LINES lines"
-	done
+	sources | xargs -r awk -v max="$MAX_LINES" '
+		{ lines[FILENAME] = FNR }
+		END { for (f in lines) if (lines[f] > max)
+			print f ":" lines[f] ": over " max " lines" }'
 }
 
 check_tree() { # DIRECTORY; prints the findings

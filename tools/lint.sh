@@ -44,7 +44,7 @@ check_format() {
 # On stderr clang-tidy only counts what it suppressed in system headers; findings are on stdout.
 check_tidy() {
 	files '^(user|tools|tests)/.*\.c$' | grep -v '\.bpf\.c$' |
-		xargs -r -P 2 -I{} clang-tidy --quiet {} -- "${TIDY_FLAGS[@]}" 2>/dev/null
+		xargs -r -P "$(nproc)" -I{} clang-tidy --quiet {} -- "${TIDY_FLAGS[@]}" 2>/dev/null
 }
 
 check_shell() {
