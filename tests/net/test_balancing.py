@@ -104,7 +104,7 @@ def test_a_vip_of_either_family_reaches_a_real_of_either_family(lab, name, addre
 
 @pytest.mark.parametrize("address, seen", [(UDP4, CLIENT4), (UDP6, CLIENT6)])
 def test_udp_flows_keep_their_real_and_use_all_reals(lab, address, seen):
-    clients = [UdpClient(lab, address) for _ in range(30)]
+    clients = [UdpClient(lab, address) for _ in range(45)]
     first = [c.ask() for c in clients]
     assert {client for _, client in first} == {seen}
     assert {real for real, _ in first} == set(lab.reals)

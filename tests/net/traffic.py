@@ -90,11 +90,19 @@ class Connections:
     """Some connections and the reals that they were given."""
 
     def __init__(self, lab, n, address=VIP4):
+        self.lab, self.address = lab, address
         self.all = [Connection(lab, address) for _ in range(n)]
         self.reals = self.ask()
 
     def ask(self):
         return [c.ask() for c in self.all]
+
+    def reach(self, reals, at_most=500):
+        """Opens more until every one of the reals has some; they must be no others."""
+        while set(self.reals) < set(reals) and len(self.all) < at_most:
+            self.all.append(Connection(self.lab, self.address))
+            self.reals.append(self.all[-1].ask())
+        assert set(self.reals) == set(reals)
 
     def of(self, real):
         return [c for c, name in zip(self.all, self.reals) if name == real]
@@ -104,12 +112,19 @@ class Connections:
             c.close()
 
 
+def answers(lab, address=VIP4, n=40):
+    """The reals that answer n new connections."""
+    some = Connections(lab, n, address)
+    some.close()
+    return set(some.reals)
+
+
 @contextlib.contextmanager
 def connections(lab, n, address=VIP4, reals=None):
-    """Connections, closed at the end; they are on every real (of the lab, or as given)."""
+    """n connections or more, so that every real (of the lab, or as given) has some."""
     some = Connections(lab, n, address)
     try:
-        assert set(some.reals) == set(reals or lab.reals), some.reals
+        some.reach(reals or lab.reals)
         yield some
     finally:
         some.close()
@@ -119,27 +134,27 @@ def connections(lab, n, address=VIP4, reals=None):
 def busy_connection(lab, address=VIP4):
     """A connection that makes request after request meanwhile; one real answers all of them."""
     connection = Connection(lab, address)
-    answers, ended = [], threading.Event()
+    answered, ended = [], threading.Event()
 
     def ask_on():
         while not ended.wait(0.01):
             try:
-                answers.append(connection.ask())
+                answered.append(connection.ask())
             except OSError as failure:
-                answers.append(repr(failure))
+                answered.append(repr(failure))
                 return
     thread = threading.Thread(target=ask_on)
     thread.start()
     try:
-        wait_for(lambda: answers, 5, "the first answer")
+        wait_for(lambda: answered, 5, "the first answer")
         yield
-        n = len(answers)
-        wait_for(lambda: len(answers) > n or not thread.is_alive(), 5, "an answer after the change")
+        n = len(answered)
+        wait_for(lambda: len(answered) > n or not thread.is_alive(), 5, "an answer after the change")
     finally:
         ended.set()
         thread.join()
         connection.close()
-    assert len(set(answers)) == 1, set(answers)
+    assert len(set(answered)) == 1, set(answered)
 
 
 class UdpClient:
