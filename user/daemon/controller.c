@@ -109,29 +109,6 @@ int controller_apply_text(struct controller *controller, const char *name, const
 	return r;
 }
 
-int controller_evaluate(struct controller *c, struct err *err)
-{
-	struct runs_lookup lookup = {.runs = &c->runs};
-	struct desired desired;
-	struct plan plan;
-	int r;
-
-	/* A probe that answers while a configuration is being taken over: that evaluates anyway. */
-	if (!c->config || c->is_detached || c->runs.n_vips != c->config->n_vips)
-		return 0;
-	r = effective(c->config, runs_input, &lookup, &desired);
-	if (r)
-		return err_errno(err, -r, "evaluate");
-	r = plan_make(c->applied, &desired, &c->knobs.clock, c->knobs.hz, &plan, err);
-	if (!r) {
-		r = apply_plan(c->applied, &plan, err);
-		plan_free(&plan);
-	}
-	desired_free(&desired);
-	controller_start_rings(c);
-	return r;
-}
-
 static struct real_run *find_run(const struct controller *c, const char *vip,
 				 const struct ip_addr *real, struct err *err)
 {
@@ -141,7 +118,7 @@ static struct real_run *find_run(const struct controller *c, const char *vip,
 		if (strcmp(c->config->vips[v].name, vip) != 0)
 			continue;
 		for (size_t r = 0; r < c->runs.vips[v].n_reals; r++) {
-			if (addr_equal(&c->runs.vips[v].reals[r]->address, real))
+			if (addr_equal(&c->runs.vips[v].reals[r]->spec.address, real))
 				return c->runs.vips[v].reals[r];
 		}
 		err_set(err, ENOENT, "VIP %s has no real %s", vip, addr_format(real, text));
@@ -166,9 +143,9 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
 		 addr_format(real, text), admin_state_name(run->admin));
 	run->admin = admin;
-	r = controller_evaluate(controller, err);
+	runs_apply(run);
 	controller_build_rings(controller);
-	return r;
+	return 0;
 }
 
 int controller_detach(struct controller *controller, struct err *err)

@@ -17,7 +17,8 @@
 struct real_run {
 	struct controller *controller;
 	char *vip; /* the VIP's name, for the log */
-	struct ip_addr address;
+	struct vip_key key; /* the VIP's */
+	struct real_spec spec; /* in the running configuration */
 	enum admin_state admin;
 	enum health_verdict health;
 	uint64_t health_since_ms;
@@ -88,8 +89,10 @@ struct runs_lookup {
 void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
 			 const char *reason);
 
-/* controller.c: something changed that is not the configuration. */
-int controller_evaluate(struct controller *c, struct err *err);
+/* What the real's state and weight are now, into its member; rings follow. */
+void runs_apply(struct real_run *run);
+
+/* controller.c */
 void controller_start_rings(struct controller *c);
 /* Until every ring says what is wanted; for answers that promise so. */
 void controller_build_rings(struct controller *c);

@@ -14,7 +14,7 @@ static void run_free(struct real_run *run)
 		return;
 	health_remove(run->probe);
 	if (run->is_watched && run->controller->neigh)
-		neigh_unwatch(run->controller->neigh, &run->address);
+		neigh_unwatch(run->controller->neigh, &run->spec.address);
 	free(run->vip);
 	free(run);
 }
@@ -60,7 +60,8 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 		return NULL;
 	run->controller = c;
 	run->vip = strdup(vip->name);
-	run->address = real->address;
+	run->key = vip_key_of(vip);
+	run->spec = *real;
 	run->admin = runtime_get(c->runtime, vip->name, &real->address);
 	run->health = adopted_health(c, vip, &real->address);
 	run->health_since_ms = controller_now_ms();
@@ -96,7 +97,7 @@ static struct real_run *find_old_run(const struct controller *c, size_t old_vip,
 	for (size_t i = 0; i < vip->n_reals; i++) {
 		struct real_run *run = vip->reals[(hint + i) % vip->n_reals];
 
-		if (addr_equal(&run->address, address))
+		if (addr_equal(&run->spec.address, address))
 			return run;
 	}
 	return NULL;
@@ -172,20 +173,21 @@ static int start_probe(struct real_run *run, const struct vip_spec *vip, struct 
 {
 	health_remove(run->probe);
 	run->probe = NULL;
-	return health_add(run->controller->health, &run->address, vip->port, &vip->health,
+	return health_add(run->controller->health, &run->spec.address, vip->port, &vip->health,
 			  run->health, run, &run->probe, err);
 }
 
-static int commit_run(struct controller *c, struct real_run *run, const struct vip_spec *vip,
-		      const struct vip_spec *old, struct err *err)
+static int commit_run(struct real_run *run, const struct vip_spec *vip,
+		      const struct real_spec *real, const struct vip_spec *old, struct err *err)
 {
 	bool same_probe = run->probe && old && health_spec_equal(&old->health, &vip->health);
 	int r = 0;
 
+	run->spec = *real;
 	if (!same_probe)
 		r = start_probe(run, vip, err);
 	if (!r && !run->is_watched) {
-		r = neigh_watch(c->neigh, &run->address, err);
+		r = neigh_watch(run->controller->neigh, &run->spec.address, err);
 		run->is_watched = !r;
 	}
 	return r;
@@ -202,7 +204,8 @@ int runs_commit(struct controller *c, const struct config *config, struct runs *
 		const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
 
 		for (size_t i = 0; i < fresh->vips[v].n_reals && !r; i++)
-			r = commit_run(c, fresh->vips[v].reals[i], &config->vips[v], old_spec, err);
+			r = commit_run(fresh->vips[v].reals[i], &config->vips[v],
+				       &config->vips[v].reals[i], old_spec, err);
 	}
 	c->runs = *fresh;
 	*fresh = (struct runs){};
@@ -218,6 +221,17 @@ struct real_input runs_input(void *user, size_t vip, size_t real)
 	return (struct real_input){.admin = run->admin, .health = run->health};
 }
 
+void runs_apply(struct real_run *run)
+{
+	struct real_input input = {.admin = run->admin, .health = run->health};
+	struct desired_member want = effective_member(&run->spec, input);
+
+	/* Not applied: an earlier plan failed half-way, and said so. */
+	if (apply_member(run->controller->applied, &run->key, &want))
+		log_warning("real changed but is not in the data plane vip=%s", run->vip);
+	controller_start_rings(run->controller);
+}
+
 /* The one place where a real's health changes. */
 void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
 			 const char *reason)
@@ -225,16 +239,13 @@ void runs_health_changed(void *user, struct probe *probe, enum health_verdict ve
 	struct real_run *run = user;
 	uint64_t now = controller_now_ms();
 	char address[ADDR_TEXT_MAX];
-	struct err err;
 
-	addr_format(&run->address, address);
+	addr_format(&run->spec.address, address);
 	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
 		 health_verdict_name(verdict), run->vip, address, reason,
 		 health_verdict_name(run->health),
 		 (unsigned long long)(now - run->health_since_ms));
 	run->health = verdict;
 	run->health_since_ms = now;
-	if (controller_evaluate(run->controller, &err))
-		log_error("apply failed after health change vip=%s real=%s error=\"%s\"", run->vip,
-			  address, err.text);
+	runs_apply(run);
 }

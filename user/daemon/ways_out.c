@@ -98,7 +98,7 @@ void ways_out_refresh(struct controller *c)
 {
 	for (size_t v = 0; v < c->runs.n_vips; v++) {
 		for (size_t i = 0; i < c->runs.vips[v].n_reals; i++) {
-			const struct ip_addr *address = &c->runs.vips[v].reals[i]->address;
+			const struct ip_addr *address = &c->runs.vips[v].reals[i]->spec.address;
 			struct next_hop hop;
 
 			if (neigh_get(c->neigh, address, &hop) && hop.is_resolved)

@@ -170,15 +170,33 @@ static int add_member(struct applied *applied, const struct plan_step *step)
 	return 0;
 }
 
-static void set_member(struct applied *applied, const struct plan_step *step)
+static void set_member(struct applied *applied, struct applied_member *m,
+		       const struct desired_member *want)
+{
+	m->ring_weight = want->ring_weight;
+	m->retirement = (struct retirement){};
+	set_state(applied, m, want->state);
+}
+
+static void set_planned_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
-	struct applied_member *m = applied_find_member(vip, &step->real, step->hint);
 
 	vip->is_changed = true;
-	m->ring_weight = step->member->ring_weight;
-	m->retirement = (struct retirement){};
-	set_state(applied, m, step->member->state);
+	set_member(applied, applied_find_member(vip, &step->real, step->hint), step->member);
+}
+
+int apply_member(struct applied *applied, const struct vip_key *key,
+		 const struct desired_member *want)
+{
+	struct applied_vip *vip = applied_find(applied, key);
+	struct applied_member *m = vip ? applied_find_member(vip, &want->real, 0) : NULL;
+
+	if (!m)
+		return -ENOENT;
+	set_member(applied, m, want);
+	vip->wanted_fingerprint = applied_fingerprint(applied, vip);
+	return 0;
 }
 
 /* Its flows finish there, unless it was down: then they have left already. */
@@ -274,7 +292,7 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 	case PLAN_ADD_MEMBER:
 		return add_member(applied, step);
 	case PLAN_SET_MEMBER:
-		set_member(applied, step);
+		set_planned_member(applied, step);
 		return 0;
 	case PLAN_REMOVE_MEMBER:
 		remove_member(applied, step);
