@@ -208,6 +208,10 @@ class Lab:
                                   check=False).returncode == 0, 5, f"nginx answers on {host}")
         return process
 
+    def nginx(self, host):
+        """A host's nginx: leader of the group of its processes."""
+        return self._nginx[host]
+
     def stop_nginx(self, host, sig=signal.SIGTERM):
         """Ends a host's nginx; SIGTERM and SIGKILL reset what it has open, SIGQUIT finishes it."""
         self.stop(self._nginx.pop(host), sig=sig)

@@ -23,6 +23,13 @@ STEADY = {"type": "http", "port": 80, "path": "/healthz", "interval": "200ms", "
 CAPACITY = {"flows": "20k", "members": 1000, "vips": 100, "ring_slots": "4M"}
 
 
+class Plain(yaml.SafeDumper):
+    """Writes twice what is there twice: the configuration has no anchors."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def vip(reals, name="web", address=VIP4, port=80, protocol="tcp", **keys):
     """A VIP for config(); a real is an address or a dictionary."""
     return {"name": name, "address": address, "port": port, "protocol": protocol, **keys,
@@ -31,14 +38,14 @@ def vip(reals, name="web", address=VIP4, port=80, protocol="tcp", **keys):
 
 def config(*vips, health=None, capacity=None, interfaces=("eth0",), **defaults):
     """The text of a configuration file."""
-    return yaml.safe_dump({
+    return yaml.dump({
         "interfaces": [{"name": name} for name in interfaces],
         "bpffs": "{bpffs}",
         "encap": {"source4": "10.1.0.10", "source6": "fd00:1::10"},
         "capacity": capacity or CAPACITY,
         "defaults": {"health": health or STEADY, **defaults},
         "vips": list(vips),
-    }, sort_keys=False)
+    }, Dumper=Plain, sort_keys=False)
 
 
 def weighted(addresses, *weights):
@@ -149,7 +156,7 @@ def busy_connection(lab, address=VIP4):
         wait_for(lambda: answered, 5, "the first answer")
         yield
         n = len(answered)
-        wait_for(lambda: len(answered) > n or not thread.is_alive(), 5, "an answer after the change")
+        wait_for(lambda: len(answered) > n or not thread.is_alive(), 5, "an answer afterwards")
     finally:
         ended.set()
         thread.join()
