@@ -83,17 +83,11 @@ static __noinline bool reply_take_token(void)
 	struct reply_limit *limit = bpf_map_lookup_elem(&reply_limit, &row);
 	__u64 now = bpf_jiffies64();
 	__u64 full = REPLY_BURST * 1000ULL;
-	__u64 elapsed;
 
 	if (!limit)
 		return false;
-	elapsed = now - limit->last_jiffies;
+	limit->tokens += (now - limit->last_jiffies) * REPLY_RATE_PPS * 1000 / knob_hz;
 	limit->last_jiffies = now;
-	/* Longer than the bucket takes to fill: also the first time, and no overflow below. */
-	if (elapsed > (__u64)knob_hz * REPLY_BURST / REPLY_RATE_PPS)
-		limit->tokens = full;
-	else
-		limit->tokens += elapsed * REPLY_RATE_PPS * 1000 / knob_hz;
 	if (limit->tokens > full)
 		limit->tokens = full;
 	if (limit->tokens < 1000)
@@ -114,13 +108,12 @@ static __always_inline __u32 reply_pseudo_sum(const struct pkt *pkt, __u8 protoc
 	return bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
 }
 
-static __always_inline void reply_write_ipv4(const struct pkt *pkt, struct iphdr *ip, __u8 protocol,
-					     __u32 l4_len)
+static __noinline bool reply_write_ipv4(const struct pkt *pkt, __u8 protocol, __u32 l4_len)
 {
-	struct iphdr header = {
+	struct iphdr ip = {
 		.version = 4,
 		.ihl = 5,
-		.tot_len = bpf_htons(sizeof(header) + l4_len),
+		.tot_len = bpf_htons(sizeof(ip) + l4_len),
 		.frag_off = bpf_htons(REPLY_DF),
 		.ttl = REPLY_TTL,
 		.protocol = protocol,
@@ -128,51 +121,46 @@ static __always_inline void reply_write_ipv4(const struct pkt *pkt, struct iphdr
 		.daddr = pkt->tuple.src.w[3],
 	};
 
-	header.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&header, sizeof(header), 0));
-	__builtin_memcpy(ip, &header, sizeof(header));
+	ip.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET, &ip, sizeof(ip));
 }
 
-static __always_inline void reply_write_ipv6(const struct pkt *pkt, struct ipv6hdr *ip,
-					     __u8 protocol, __u32 l4_len)
+static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __u32 l4_len)
 {
-	*(__be32 *)ip = bpf_htonl(6u << 28);
-	ip->payload_len = bpf_htons(l4_len);
-	ip->nexthdr = protocol;
-	ip->hop_limit = REPLY_TTL;
-	__builtin_memcpy(&ip->saddr, &pkt->tuple.dst, sizeof(ip->saddr));
-	__builtin_memcpy(&ip->daddr, &pkt->tuple.src, sizeof(ip->daddr));
+	struct ipv6hdr ip = {
+		.version = 6,
+		.payload_len = bpf_htons(l4_len),
+		.nexthdr = protocol,
+		.hop_limit = REPLY_TTL,
+	};
+
+	__builtin_memcpy(&ip.saddr, &pkt->tuple.dst, sizeof(ip.saddr));
+	__builtin_memcpy(&ip.daddr, &pkt->tuple.src, sizeof(ip.daddr));
+	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET, &ip, sizeof(ip));
 }
 
 /*
  * Makes the frame `grow` bytes longer in front and as long as the answer behind, and writes what
- * stands before its transport header.
+ * stands before its transport header. Stores go by helper: Linux 6.1 forgets which family it is
+ * when it has to spill it, and then misses the bounds check that depends on it.
  */
 static __noinline bool reply_frame(const struct pkt *pkt, __u32 grow, __u8 protocol, __u32 l4_len)
 {
-	bool is_v4 = pkt->tuple.family == FAMILY_V4;
 	__u32 frame_len = L3_OFFSET + reply_ip_header_len(pkt) + l4_len;
-	struct ethhdr was, *eth = pkt_at(pkt, 0, sizeof(*eth));
-	void *ip;
+	struct ethhdr was, eth;
 
-	if (!eth)
+	if (bpf_xdp_load_bytes(pkt->ctx, 0, &was, sizeof(was)))
 		return false;
-	was = *eth;
+	__builtin_memcpy(eth.h_dest, was.h_source, sizeof(eth.h_dest));
+	__builtin_memcpy(eth.h_source, was.h_dest, sizeof(eth.h_source));
+	eth.h_proto = was.h_proto;
 	if (grow && bpf_xdp_adjust_head(pkt->ctx, -(int)grow))
 		return false;
-	if (bpf_xdp_adjust_tail(pkt->ctx, (int)(frame_len - bpf_xdp_get_buff_len(pkt->ctx))))
+	if (bpf_xdp_adjust_tail(pkt->ctx, (int)(frame_len - bpf_xdp_get_buff_len(pkt->ctx))) ||
+	    bpf_xdp_store_bytes(pkt->ctx, 0, &eth, sizeof(eth)))
 		return false;
-	eth = pkt_at(pkt, 0, sizeof(*eth));
-	ip = pkt_at(pkt, L3_OFFSET, is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
-	if (!eth || !ip)
-		return false;
-	__builtin_memcpy(eth->h_dest, was.h_source, sizeof(eth->h_dest));
-	__builtin_memcpy(eth->h_source, was.h_dest, sizeof(eth->h_source));
-	eth->h_proto = was.h_proto;
-	if (is_v4)
-		reply_write_ipv4(pkt, ip, protocol, l4_len);
-	else
-		reply_write_ipv6(pkt, ip, protocol, l4_len);
-	return true;
+	return pkt->tuple.family == FAMILY_V4 ? reply_write_ipv4(pkt, protocol, l4_len)
+					      : reply_write_ipv6(pkt, protocol, l4_len);
 }
 
 static __noinline bool reply_with_reset(const struct pkt *pkt)
@@ -204,14 +192,19 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 {
 	bool is_v4 = pkt->tuple.family == FAMILY_V4;
 	__u8 protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	__u32 quote_len = pkt->l4_offset - L3_OFFSET + REPLY_QUOTED_L4;
+	__u64 quote_len = pkt->l4_offset - L3_OFFSET + REPLY_QUOTED_L4;
 	struct reply_unreachable message = {
 		.type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
 		.code = is_v4 ? ICMP4_PORT_UNREACHABLE : ICMP6_PORT_UNREACHABLE,
 	};
 	__u32 sum = 0;
 
-	if (quote_len < REPLY_QUOTED_L4 || quote_len > sizeof(message.quote) ||
+	/* Linux 6.1 wants both bounds on the register that it is called with. */
+	barrier_var(quote_len);
+	if (quote_len > sizeof(message.quote))
+		return false;
+	barrier_var(quote_len);
+	if (quote_len < REPLY_QUOTED_L4 ||
 	    bpf_xdp_load_bytes(pkt->ctx, L3_OFFSET, message.quote, quote_len))
 		return false;
 	if (!is_v4)
