@@ -113,6 +113,19 @@ def test_a_vip_without_reals_is_allowed_and_its_packets_are_counted(served, runn
         assert running.ctl_json("stats", "show")["drop_no_real"] > before
 
 
+def test_a_real_that_is_not_probed_serves_from_the_first_packet(served, running):
+    """`health: {type: none}`, once `config apply` has returned."""
+    before = running.ctl_json("stats", "show")["drop_no_real"]
+    other = "".join(VIP_LINE.replace("web", f"v{port}").replace("port: 80", f"port: {port}")
+                    for port in (90, 91))
+    with applied(served, running, running.config.read_text() + other):
+        states = [real["state"] for real in running.ctl_json("real", "list")]
+        assert states == ["up"] * 3
+        served.curl(f"http://{VIP4}:90/", timeout=0.3)
+        assert running.ctl_json("stats", "show")["drop_no_real"] == before
+    assert "was=unknown" not in running.log_text()
+
+
 def test_an_ipv6_vip_with_ipv4_reals_is_allowed_and_serves(served, running):
     mixed = VIP_LINE.replace("web", "mixed").replace(VIP4, f'"{VIP6}"')
     with applied(served, running, running.config.read_text() + mixed):

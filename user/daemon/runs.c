@@ -63,7 +63,8 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	run->key = vip_key_of(vip);
 	run->spec = *real;
 	run->admin = runtime_get(c->runtime, vip->name, &real->address);
-	run->health = adopted_health(c, vip, &real->address);
+	run->health = vip->health.type == HEALTH_TYPE_NONE ? HEALTH_UP
+							   : adopted_health(c, vip, &real->address);
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
