@@ -114,6 +114,10 @@ install: all ## install the programs (PREFIX=, DESTDIR=)
 	install -D -m 0755 $(OUT)/xdplbctl $(DESTDIR)$(PREFIX)/sbin/xdplbctl
 	install -D -m 0755 $(OUT)/xdplb-receiver $(DESTDIR)$(PREFIX)/sbin/xdplb-receiver
 	install -D -m 0644 docs/example.yaml $(DESTDIR)$(PREFIX)/share/doc/xdplb/example.yaml
+	install -D -m 0644 docs/operations.md $(DESTDIR)$(PREFIX)/share/doc/xdplb/operations.md
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/|$(PREFIX)/|' tools/xdplbd.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/xdplbd.service
 
 clean: ## remove build/
 	$(call msg,CLEAN,$(OUT))rm -rf $(OUT)
