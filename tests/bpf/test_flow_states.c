@@ -184,17 +184,15 @@ static void a_packet_makes_its_slot_young_again(void **state)
 	}
 }
 
-#define on_bed(test) cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		on_bed(tcp_packets_lead_to_states),
-		on_bed(the_second_datagram_proves_a_flow),
-		on_bed(only_a_newcomer_counts_as_a_new_flow),
-		on_bed(a_packet_within_the_same_tick_leaves_the_slot_as_it_is),
-		on_bed(a_packet_makes_its_slot_young_again),
+		cmocka_unit_test(tcp_packets_lead_to_states),
+		cmocka_unit_test(the_second_datagram_proves_a_flow),
+		cmocka_unit_test(only_a_newcomer_counts_as_a_new_flow),
+		cmocka_unit_test(a_packet_within_the_same_tick_leaves_the_slot_as_it_is),
+		cmocka_unit_test(a_packet_makes_its_slot_young_again),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

@@ -359,21 +359,20 @@ static void a_forged_slot_for_no_vip_sends_nothing_there(void **state)
 	assert_int_equal(run.rise.flow_mismatch, 1);
 }
 
-#define on_bed(test) cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		on_bed(a_newcomer_takes_empty_then_expired_then_unproven_then_the_neighbour),
-		on_bed(floods_evict_no_proven_flow),
-		on_bed(while_expiry_is_paused_an_old_flow_is_not_given_up),
-		on_bed(every_expired_slot_met_is_marked_old),
-		on_bed(a_flow_expires_after_its_states_timeout),
-		on_bed(an_expired_flow_that_goes_on_is_live_again),
-		on_bed(a_tag_of_another_vip_leaves_the_pick_to_the_ring),
-		on_bed(a_slot_that_names_no_member_is_taken_over),
-		on_bed(a_forged_slot_for_no_vip_sends_nothing_there),
+		cmocka_unit_test(
+			a_newcomer_takes_empty_then_expired_then_unproven_then_the_neighbour),
+		cmocka_unit_test(floods_evict_no_proven_flow),
+		cmocka_unit_test(while_expiry_is_paused_an_old_flow_is_not_given_up),
+		cmocka_unit_test(every_expired_slot_met_is_marked_old),
+		cmocka_unit_test(a_flow_expires_after_its_states_timeout),
+		cmocka_unit_test(an_expired_flow_that_goes_on_is_live_again),
+		cmocka_unit_test(a_tag_of_another_vip_leaves_the_pick_to_the_ring),
+		cmocka_unit_test(a_slot_that_names_no_member_is_taken_over),
+		cmocka_unit_test(a_forged_slot_for_no_vip_sends_nothing_there),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

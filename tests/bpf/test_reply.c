@@ -387,19 +387,17 @@ static void an_empty_bucket_answers_no_more(void **state)
 	fail_msg("200 replies from an empty bucket");
 }
 
-#define on_bed(test) cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		on_bed(a_segment_to_a_port_without_a_vip_is_reset),
-		on_bed(a_datagram_to_a_port_without_a_vip_is_unreachable),
-		on_bed(nobody_is_answered_who_must_not_be),
-		on_bed(a_frame_to_many_stations_is_not_answered),
-		on_bed(an_idle_bucket_is_full_and_no_fuller),
-		on_bed(a_bucket_fills_at_the_rate),
-		on_bed(an_empty_bucket_answers_no_more),
+		cmocka_unit_test(a_segment_to_a_port_without_a_vip_is_reset),
+		cmocka_unit_test(a_datagram_to_a_port_without_a_vip_is_unreachable),
+		cmocka_unit_test(nobody_is_answered_who_must_not_be),
+		cmocka_unit_test(a_frame_to_many_stations_is_not_answered),
+		cmocka_unit_test(an_idle_bucket_is_full_and_no_fuller),
+		cmocka_unit_test(a_bucket_fills_at_the_rate),
+		cmocka_unit_test(an_empty_bucket_answers_no_more),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, bed_teardown);
 }
