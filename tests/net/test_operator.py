@@ -20,7 +20,8 @@ def watched(make_shared_lab):
     """A daemon whose state nobody changes."""
     lab = make_shared_lab()
     lab.start_reals()
-    shared = start(lab, config(vip(weighted(lab.reals4, 100, 50, 0)), vip(lab.reals6, "web6", VIP6)))
+    shared = start(lab, config(vip(weighted(lab.reals4, 100, 50, 0)),
+                               vip(lab.reals6, "web6", VIP6)))
     assert answers(lab) == {"real1", "real2"}
     return shared
 
