@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <netinet/in.h>
 
 #include "batch.h"
+#include "measure.h"
 
 #define PACKETS	      20000 /* of a batch: 1 to 8 ms */
 #define LOADS	      5
@@ -183,25 +183,12 @@ static int run_load(struct bench *b, bool is_first, struct err *err)
 	return r;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t n)
-{
-	qsort(values, n, sizeof(*values), compare_doubles);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 static void print_result(struct bench *b, uint32_t vips)
 {
 	struct samples *s = &b->samples;
-	double floor = median(s->ns[WRAPPER_FLOOR], s->n);
-	double encap_floor = median(s->ns[WRAPPER_ENCAP_FLOOR], s->n);
-	double balancer = median(s->ns[WRAPPER_BALANCER], s->n);
+	double floor = measure_median(s->ns[WRAPPER_FLOOR], s->n);
+	double encap_floor = measure_median(s->ns[WRAPPER_ENCAP_FLOOR], s->n);
+	double balancer = measure_median(s->ns[WRAPPER_BALANCER], s->n);
 	double ratio = (balancer - floor) / (encap_floor - floor);
 
 	printf("{\"case\":\"%s\",\"vips\":%u,\"reals\":%d,\"flows\":%u,\"floor_ns\":%.2f,"
@@ -255,17 +242,6 @@ static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
 	balancer_close(b->balancer);
 	b->balancer = NULL;
 	return balancer_open(&o, &b->balancer, err);
-}
-
-static void be_undisturbed(void)
-{
-	struct sched_param param = {.sched_priority = 10};
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(sched_getcpu(), &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus) || sched_setscheduler(0, SCHED_FIFO, &param))
-		fprintf(stderr, "bench_path: runs at an ordinary priority: %s\n", strerror(errno));
 }
 
 struct selection {
@@ -358,7 +334,7 @@ int main(int argc, char **argv)
 			return usage(option == 'h' ? stdout : stderr);
 		}
 	}
-	be_undisturbed();
+	measure_undisturbed();
 	r = run_cases(&b, &selection, &err);
 	balancer_close(b.balancer);
 	if (r)

@@ -122,4 +122,24 @@ int floor_encap6(struct xdp_md *ctx)
 	return encap_constant(ctx, sizeof(struct ipv6hdr));
 }
 
+/* For live frames: they come with their length restored, but not their bytes. */
+SEC("xdp")
+int generate(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data;
+
+	if (data + WRAPPER_FRAME > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	write_header(data, state.offset + state.position);
+	advance();
+	return XDP_TX;
+}
+
+SEC("xdp.frags")
+int sink(struct xdp_md *ctx)
+{
+	state.sunk++;
+	return XDP_DROP;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

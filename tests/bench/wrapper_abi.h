@@ -41,6 +41,7 @@ struct wrapper_state {
 	__u32 done;
 	__u32 pad;
 	__u64 grown; /* bytes by which packets came back longer than they went */
+	__u64 sunk; /* frames that ended in the program "sink" */
 	__u64 start_ns;
 	__u64 end_ns;
 	/* Ethernet, IP and transport header; addresses and source port are filled in by flow. */

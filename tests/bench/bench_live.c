@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Millions of packets a second over a veth pair, everything on one CPU and run to completion:
+ * live frames from a generator into one end, the program under test at the other, what it sends
+ * back ends in a sink. A JSON line a case on stdout. The pair is in a network namespace of its own
+ * that ends with this process.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "batch.h"
+#include "measure.h"
+
+#define BATCH	    64
+#define PACKETS	    1000000u
+#define ROUNDS	    9
+#define N_CASES	    5
+#define GOAL_OF_TX  0.8
+#define MAX_LOST    0.001
+#define GENERATOR   "gen0"
+#define BALANCED_IF "lb0"
+
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+enum under_test {
+	TEST_DROP,
+	TEST_TX,
+	TEST_BALANCER,
+};
+
+static const struct live_case {
+	const char *name;
+	enum under_test test;
+	uint32_t flows;
+} cases[N_CASES] = {
+	{"live-drop", TEST_DROP, 1000},
+	{"live-tx", TEST_TX, 1000},
+	{"live-tcp4-1", TEST_BALANCER, 1},
+	{"live-tcp4-1k", TEST_BALANCER, 1000},
+	{"live-tcp4-100k", TEST_BALANCER, 100000},
+};
+
+struct live {
+	struct balancer *balancer;
+	struct batch batch;
+	int generator; /* ifindex */
+	int balanced; /* ifindex */
+};
+
+static int run_command(const char *const argv[])
+{
+	pid_t pid;
+	int status;
+
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ) ||
+	    waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+}
+
+static int make_pair(struct live *live, struct err *err)
+{
+	static const char *const add[] = {"ip",	  "link", "add",  GENERATOR,   "type",
+					  "veth", "peer", "name", BALANCED_IF, NULL};
+	static const char *const up1[] = {"ip", "link", "set", GENERATOR, "up", NULL};
+	static const char *const up2[] = {"ip", "link", "set", BALANCED_IF, "up", NULL};
+
+	if (unshare(CLONE_NEWNET))
+		return err_errno(err, errno, "a network namespace");
+	if (run_command(add) || run_command(up1) || run_command(up2))
+		return err_set(err, EIO, "the veth pair could not be made");
+	live->generator = (int)if_nametoindex(GENERATOR);
+	live->balanced = (int)if_nametoindex(BALANCED_IF);
+	return 0;
+}
+
+static int open_balancer(struct live *live, struct err *err)
+{
+	struct balancer_options o = {
+		.family = FAMILY_V4,
+		.protocol = IPPROTO_TCP,
+		.vips = 1,
+		.flows = 1000000,
+		.ifindex = (uint32_t)live->balanced,
+	};
+	int r = balancer_open(&o, &live->balancer, err);
+
+	r = r ? r : batch_open(live->balancer, &live->batch, err);
+	if (!r &&
+	    bpf_xdp_attach(live->generator, bpf_program__fd(live->batch.skel->progs.sink), 0, NULL))
+		r = err_set(err, EIO, "attach the sink");
+	return r;
+}
+
+static int aim(struct live *live, enum under_test test, struct err *err)
+{
+	const int programs[] = {
+		[TEST_DROP] = bpf_program__fd(live->batch.skel->progs.sink),
+		[TEST_TX] = bpf_program__fd(live->batch.skel->progs.floor_tx),
+		[TEST_BALANCER] = dataplane_prog_fd(live->balancer->dataplane),
+	};
+	int r = bpf_xdp_attach(live->balanced, programs[test], 0, NULL);
+
+	return r ? err_errno(err, -r, "attach the program under test") : 0;
+}
+
+/* Sends packets of these flows in a scattered order; all must end in the sink. */
+static int send_frames(struct live *live, const struct traffic *traffic, uint32_t packets,
+		       double *ret_mpps, struct err *err)
+{
+	uint8_t frame[WRAPPER_FRAME] = {};
+	struct xdp_md ctx = {.data_end = sizeof(frame),
+			     .ingress_ifindex = (uint32_t)live->generator};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = (int)packets,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+	volatile struct wrapper_state *s = &live->batch.skel->bss->state;
+	int r;
+
+	batch_set_traffic(&live->batch, traffic);
+	s->position = 0;
+	s->stride = batch_stride(traffic->flows);
+	s->packets = packets;
+	s->warm = packets / 8;
+	s->done = 0;
+	s->sunk = 0;
+	r = bpf_prog_test_run_opts(bpf_program__fd(live->batch.skel->progs.generate), &opts);
+	if (r)
+		return err_errno(err, -r, "send live frames");
+	if (s->sunk < packets * (1 - MAX_LOST))
+		return err_set(err, EPROTO, "only %llu of %u frames came through",
+			       (unsigned long long)s->sunk, packets);
+	*ret_mpps = 1e3 * (packets - 1 - s->warm) / (double)(s->end_ns - s->start_ns);
+	return 0;
+}
+
+static int run_case(struct live *live, const struct live_case *c, double *ret_mpps, struct err *err)
+{
+	struct traffic t = {.flows = c->flows, .tcp_flags = TCP_ACK};
+	int r = aim(live, c->test, err);
+
+	r = r ? r : send_frames(live, &t, PACKETS, ret_mpps, err);
+	if (r)
+		err_prefix(err, "%s", c->name);
+	return r;
+}
+
+static int learn(struct live *live, struct err *err)
+{
+	struct traffic t = {.flows = 100000, .tcp_flags = TCP_SYN};
+	double mpps;
+	int r = aim(live, TEST_BALANCER, err);
+
+	r = r ? r : send_frames(live, &t, t.flows, &mpps, err);
+	t.tcp_flags = TCP_ACK;
+	return r ? r : send_frames(live, &t, t.flows, &mpps, err);
+}
+
+static void print_results(double (*mpps)[ROUNDS])
+{
+	double tx;
+
+	for (int i = 0; i < N_CASES; i++)
+		measure_median(mpps[i], ROUNDS);
+	tx = mpps[TEST_TX][ROUNDS / 2];
+	for (int i = 0; i < N_CASES; i++) {
+		double median = mpps[i][ROUNDS / 2];
+		bool has_goal = cases[i].test == TEST_BALANCER && cases[i].flows == 1000;
+
+		printf("{\"case\":\"%s\",\"flows\":%u,\"mpps\":%.3f,\"mpps_min\":%.3f,"
+		       "\"mpps_max\":%.3f,\"of_tx\":%.3f,\"rounds\":%d}\n",
+		       cases[i].name, cases[i].flows, median, mpps[i][0], mpps[i][ROUNDS - 1],
+		       median / tx, ROUNDS);
+		fprintf(stderr, "%-15s %6.2f Mpps  %4.2f of XDP_TX", cases[i].name, median,
+			median / tx);
+		if (has_goal)
+			fprintf(stderr, "  goal %.2f: %s", GOAL_OF_TX,
+				median / tx >= GOAL_OF_TX ? "met" : "not met");
+		fputc('\n', stderr);
+	}
+}
+
+static int measure(struct live *live, struct err *err)
+{
+	double mpps[N_CASES][ROUNDS];
+	int r = learn(live, err);
+
+	for (int round = 0; !r && round < ROUNDS; round++) {
+		for (int i = 0; !r && i < N_CASES; i++)
+			r = run_case(live, &cases[i], &mpps[i][round], err);
+	}
+	if (!r)
+		print_results(mpps);
+	return r;
+}
+
+int main(void)
+{
+	struct live live = {};
+	struct err err = {};
+	int r = make_pair(&live, &err);
+
+	measure_undisturbed();
+	r = r ? r : open_balancer(&live, &err);
+	r = r ? r : measure(&live, &err);
+	batch_close(&live.batch);
+	balancer_close(live.balancer);
+	if (r)
+		fprintf(stderr, "bench_live: %s\n", err.text);
+	return r ? 1 : 0;
+}
