@@ -72,7 +72,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run lint bench docs install clean help unit-tests \
+.PHONY: all deps demo test test-run lint bench bench-live bench-control bench-plot docs install clean help unit-tests \
 	bpf-tests benches
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -99,8 +99,18 @@ lint: ## formatting, static analysis, dependency direction
 	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(BENCH_SKELETONS)
 	$(Q)tools/lint.sh $(OUT)
 
-bench: all benches ## measurements
+bench: benches ## ns per packet, case by case, beside the goals (root)
 	$(Q)tests/bench/run.sh $(OUT)
+
+bench-live: benches ## live frames over veth on one CPU: Mpps (root)
+	$(Q)$(OUT)/tests/bench/bench_live >$(OUT)/bench-live.jsonl
+
+bench-control: all benches ## rings, apply, restart, scan; the idle daemon (root)
+	$(Q)tests/bench/run-control.sh $(OUT)
+
+bench-plot: ## docs/flows.svg and the tables of docs/benchmarks.md from the last measurements
+	$(Q)tests/bench/report.py svg $(OUT)/bench.jsonl >docs/flows.svg
+	$(Q)tests/bench/report.py docs $(OUT) docs/benchmarks.md
 
 docs: all ## regenerate the generated parts of docs/
 	$(Q)tools/gen-docs.sh $(OUT)

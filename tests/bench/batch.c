@@ -108,6 +108,7 @@ void batch_set_traffic(struct batch *batch, const struct traffic *traffic)
 	s->flows = traffic->flows;
 	s->offset = traffic->offset;
 	s->vip_mask = o->vips - 1;
+	s->is_learning = 0;
 }
 
 static int run_wrapper(struct batch *batch, struct bpf_test_run_opts *opts, struct err *err)
@@ -129,46 +130,68 @@ static uint32_t outer_len(const struct batch *batch)
 							    : sizeof(struct ip6_hdr);
 }
 
-int batch_run(struct batch *batch, enum wrapper_target target, const struct batch_order *order,
-	      double *ret_ns, struct err *err)
+/* Bytes by which the packets of all rounds must have grown when the wrapper got them back. */
+static uint64_t expected_growth(const struct batch *batch, const struct batch_order *order,
+				uint32_t last_verdict)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = (int)order->packets);
+	uint64_t packets = (uint64_t)order->packets * order->rounds;
+
+	if (last_verdict != XDP_TX)
+		return packets * outer_len(batch);
+	return (2 * packets - 1) * outer_len(batch); /* the last one did not come back */
+}
+
+int batch_run(struct batch *batch, const struct batch_order *order,
+	      double (*ret_ns)[WRAPPER_TARGETS], struct err *err)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts,
+		    .repeat = (int)(order->packets * order->rounds * WRAPPER_TARGETS));
 	volatile struct wrapper_state *s = &batch->skel->bss->state;
-	uint64_t grown;
 	int r;
 
-	s->target = target;
+	s->first_target = s->target = 0;
+	s->last_target = WRAPPER_TARGETS - 1;
 	s->position = order->first;
 	s->stride = order->stride;
 	s->packets = order->packets;
 	s->warm = order->packets / 8;
-	s->done = 0;
+	s->done = s->round = 0;
 	s->grown = 0;
 	r = run_wrapper(batch, &opts, err);
 	if (r)
 		return r;
-	if (s->done != order->packets)
-		return err_set(err, EPROTO, "%u of %u packets were run", s->done, order->packets);
-	grown = opts.retval == XDP_TX && target != WRAPPER_FLOOR ? outer_len(batch) : 0;
-	if (s->grown != grown * (order->packets - 1))
-		return err_set(err, EPROTO, "some packets of the batch went another way");
-	*ret_ns = (double)(s->end_ns - s->start_ns) / (order->packets - 1 - s->warm);
+	if (s->round != order->rounds)
+		return err_set(err, EPROTO, "%u of %u rounds were run", s->round, order->rounds);
+	if (s->grown != expected_growth(batch, order, opts.retval))
+		return err_set(err, EPROTO, "some packets went another way");
+	for (uint32_t i = 0; i < order->rounds; i++) {
+		for (int target = 0; target < WRAPPER_TARGETS; target++)
+			ret_ns[i][target] = (double)s->ns[i][target] / (s->packets - 1 - s->warm);
+	}
 	return 0;
 }
 
-int batch_learn(struct batch *batch, struct err *err)
+int batch_learn(struct batch *batch, uint32_t flows, struct err *err)
 {
-	const uint32_t at_once = 100000;
-	uint32_t flows = batch->skel->bss->state.flows;
+	const uint32_t at_once = 1000000;
+	struct traffic t = {.flows = flows};
+	volatile struct wrapper_state *s = &batch->skel->bss->state;
 	int r = 0;
 
+	batch_set_traffic(batch, &t);
+	s->is_learning = 1;
+	s->first_target = s->last_target = s->target = WRAPPER_BALANCER;
+	s->position = 0;
+	s->stride = 1;
 	for (uint32_t first = 0; !r && first < flows; first += at_once) {
-		struct batch_order order = {.first = first, .stride = 1, .packets = at_once};
-		double ns;
+		uint32_t n = flows - first < at_once ? flows - first : at_once;
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = (int)(2 * n));
 
-		if (flows - first < at_once)
-			order.packets = flows - first;
-		r = batch_run(batch, WRAPPER_BALANCER, &order, &ns, err);
+		s->packets = 2 * n;
+		s->done = 0;
+		r = run_wrapper(batch, &opts, err);
+		if (!r && opts.retval != XDP_TX && opts.retval != XDP_REDIRECT)
+			r = err_set(err, EPROTO, "verdict %u while learning flows", opts.retval);
 	}
 	return r;
 }
@@ -200,7 +223,7 @@ int batch_check(struct batch *batch, uint32_t position, struct err *err)
 	struct wrapper_state *s = &batch->skel->bss->state;
 	int r;
 
-	s->target = WRAPPER_BALANCER;
+	s->target = s->first_target = s->last_target = WRAPPER_BALANCER;
 	s->position = position;
 	s->packets = 1;
 	s->done = 0;

@@ -31,15 +31,16 @@ void batch_set_traffic(struct batch *batch, const struct traffic *traffic);
 struct batch_order {
 	uint32_t first; /* position in traffic.flows */
 	uint32_t stride;
-	uint32_t packets;
+	uint32_t packets; /* of each target in each round */
+	uint32_t rounds;
 };
 
-/* Net of nothing: the ns per packet of this target, wrapper included. */
-int batch_run(struct batch *batch, enum wrapper_target target, const struct batch_order *order,
-	      double *ret_ns, struct err *err);
+/* ns per packet of each target, the wrapper's included, in rounds in which they take turns. */
+int batch_run(struct batch *batch, const struct batch_order *order,
+	      double (*ret_ns)[WRAPPER_TARGETS], struct err *err);
 
-/* Learns flows 0 ... n-1: each is sent once. */
-int batch_learn(struct batch *batch, struct err *err);
+/* Makes flows 0 ... n-1 known and proven: two packets each (a SYN and an ACK, two datagrams). */
+int batch_learn(struct batch *batch, uint32_t flows, struct err *err);
 
 /*
  * Sends one packet of the flow at this position and checks all of what leaves: verdict, next hop,

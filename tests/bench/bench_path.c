@@ -28,9 +28,6 @@
 #define FLOOD_FLOWS   0x80000000u
 #define DEFAULT_FLOWS 1000000u
 
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
-
 enum kind {
 	KIND_KNOWN, /* packets of recorded, proven flows */
 	KIND_NEW, /* each packet is a new flow, the table half full of proven ones */
@@ -51,22 +48,22 @@ struct bench_case {
 #define M 1000000u
 
 static const struct bench_case cases[] = {
-	{"tcp4-1", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1, M},
-	{"tcp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
-	{"tcp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 100000, M},
-	{"tcp4-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, M, M},
-	{"tcp4-syn", KIND_NEW, FAMILY_V4, IPPROTO_TCP, TCP_SYN, M, M},
-	{"tcp4-new", KIND_NEW, FAMILY_V4, IPPROTO_TCP, TCP_ACK, M, M},
-	{"pass4", KIND_FOREIGN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
-	{"tcp4-10M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 10 * M, 10 * M},
+	{"tcp4-1", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1, M},
+	{"tcp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M},
+	{"tcp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 100000, M},
+	{"tcp4-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M},
+	{"tcp4-syn", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_SYN, M, M},
+	{"tcp4-new", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M},
+	{"pass4", KIND_FOREIGN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M},
+	{"tcp4-10M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 10 * M, 10 * M},
 	{"udp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 1000, M},
 	{"udp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 100000, M},
 	{"udp4-new", KIND_NEW, FAMILY_V4, IPPROTO_UDP, 0, M, M},
-	{"tcp6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 1000, M},
-	{"tcp6-100k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 100000, M},
-	{"tcp6-syn", KIND_NEW, FAMILY_V6, IPPROTO_TCP, TCP_SYN, M, M},
-	{"pass6", KIND_FOREIGN, FAMILY_V6, IPPROTO_TCP, TCP_ACK, 1000, M},
-	{"gue4-1k", KIND_SKIPPED, FAMILY_V4, IPPROTO_TCP, TCP_ACK, 1000, M},
+	{"tcp6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M},
+	{"tcp6-100k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 100000, M},
+	{"tcp6-syn", KIND_NEW, FAMILY_V6, IPPROTO_TCP, SEND_SYN, M, M},
+	{"pass6", KIND_FOREIGN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M},
+	{"gue4-1k", KIND_SKIPPED, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M},
 };
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -98,18 +95,11 @@ static struct traffic case_traffic(const struct bench_case *c)
 	return t;
 }
 
-/* Recorded and proven by their second packet. */
+/* The table with the case's flows in it, recorded and proven, and nothing else. */
 static int learn_flows(struct bench *b, struct err *err)
 {
-	struct traffic t = {.flows = b->c->flows, .tcp_flags = TCP_SYN};
-	int r;
-
 	balancer_clear_flows(b->balancer);
-	batch_set_traffic(&b->batch, &t);
-	r = batch_learn(&b->batch, err);
-	t.tcp_flags = TCP_ACK;
-	batch_set_traffic(&b->batch, &t);
-	return r ? r : batch_learn(&b->batch, err);
+	return b->c->kind == KIND_FOREIGN ? 0 : batch_learn(&b->batch, b->c->flows, err);
 }
 
 static int check_some(struct bench *b, struct err *err)
@@ -126,16 +116,15 @@ static int check_some(struct bench *b, struct err *err)
 	return r;
 }
 
-static int run_round(struct bench *b, double *ret_ns, struct err *err)
+static int run_rounds(struct bench *b, double (*ret_ns)[WRAPPER_TARGETS], struct err *err)
 {
 	uint32_t flows = b->batch.skel->bss->state.flows;
-	struct batch_order order = {.first = b->position, .packets = PACKETS};
-	int r = 0;
+	struct batch_order order = {.first = b->position, .packets = PACKETS, .rounds = ROUNDS};
+	int r;
 
 	order.stride = b->c->kind == KIND_NEW ? 1 : batch_stride(flows);
-	for (int target = 0; !r && target < WRAPPER_TARGETS; target++)
-		r = batch_run(&b->batch, target, &order, &ret_ns[target], err);
-	b->position = (uint32_t)((b->position + (uint64_t)PACKETS * order.stride) % flows);
+	r = batch_run(&b->batch, &order, ret_ns, err);
+	b->position = b->batch.skel->bss->state.position;
 	return r;
 }
 
@@ -174,8 +163,7 @@ static int run_load(struct bench *b, bool is_first, struct err *err)
 	if (is_first && !r)
 		r = check_some(b, err);
 	batch_set_traffic(&b->batch, &t);
-	for (int i = 0; !r && i < ROUNDS; i++)
-		r = run_round(b, rounds[i], err);
+	r = r ? r : run_rounds(b, rounds, err);
 	if (!r)
 		keep_quiet(&b->samples, rounds);
 	r = r ? r : check_some(b, err);

@@ -3,11 +3,13 @@
 """Tables and the plot made from bench.jsonl.
 
     report.py table FILE            what was measured beside what is wanted
-    report.py markdown FILE         the same for docs/benchmarks.md
     report.py svg FILE              ns per packet against the number of flows
+    report.py docs OUT DOCUMENT     puts what is in OUT/bench*.jsonl into the document's tables
 """
 import json
 import math
+import os
+import re
 import sys
 
 # Highest ratio to a bare outer header that is good enough.
@@ -58,11 +60,60 @@ def table(rows):
                         for i, (text, width) in enumerate(zip(line, widths))))
 
 
-def markdown(rows):
-    print("| " + " | ".join(HEAD) + " |")
-    print("|---|" + "--:|" * (len(HEAD) - 1))
+def markdown(head, lines):
+    out = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
+    return out + ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def path_table(rows):
+    return markdown(HEAD, [cells(row, rows) for row in rows])
+
+
+def live_table(rows):
+    return markdown(["case", "Mpps", "of XDP_TX"],
+                    [[row["case"], f'{row["mpps"]:.2f}', f'{row["of_tx"]:.2f}'] for row in rows])
+
+
+def control_table(rows):
+    lines = []
     for row in rows:
-        print("| " + " | ".join(cells(row, rows)) + " |")
+        ms = row.get("ms", row.get("ms_median"))
+        if ms is not None:
+            lines.append([row["case"], f"{ms:.2f}", str(row.get("goal_ms", ""))])
+    return markdown(["case", "ms", "goal ms"], lines)
+
+
+def idle_text(rows):
+    return [f'{row["probes_per_s"]} probes a second take {row["cpu_percent"]} % of a CPU; '
+            f'{row["rss_mib"]} MiB are resident, {row["rss_private_mib"]} MiB of them private.'
+            for row in rows if "cpu_percent" in row]
+
+
+# Between `<!-- NAME -->` and `<!-- end -->` of the document: made from which file by what.
+SECTIONS = {
+    "path": ("bench.jsonl", path_table),
+    "live": ("bench-live.jsonl", live_table),
+    "control": ("bench-control.jsonl", control_table),
+    "idle": ("bench-control.jsonl", idle_text),
+}
+
+
+def docs(out, document):
+    with open(document, encoding="utf-8") as f:
+        text = f.read()
+    for name, (file, make) in SECTIONS.items():
+        path = os.path.join(out, file)
+        if not os.path.exists(path):
+            print(f"report.py: no {path}: its tables stay", file=sys.stderr)
+            continue
+        lines = "\n".join(make(read(path)))
+        text, n = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+                          lambda found, lines=lines: f"{found[1]}{lines}\n{found[2]}", text,
+                          flags=re.S)
+        if n != 1:
+            sys.exit(f"report.py: {document} has {n} sections {name}")
+    with open(document, "w", encoding="utf-8") as f:
+        f.write(text)
 
 
 def svg(rows):
@@ -103,10 +154,14 @@ def svg(rows):
 
 
 def main():
-    commands = {"table": table, "markdown": markdown, "svg": svg}
-    if len(sys.argv) != 3 or sys.argv[1] not in commands:
+    if len(sys.argv) == 3 and sys.argv[1] == "table":
+        table(read(sys.argv[2]))
+    elif len(sys.argv) == 3 and sys.argv[1] == "svg":
+        svg(read(sys.argv[2]))
+    elif len(sys.argv) == 4 and sys.argv[1] == "docs":
+        docs(sys.argv[2], sys.argv[3])
+    else:
         sys.exit(__doc__)
-    commands[sys.argv[1]](read(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -53,33 +53,62 @@ static __always_inline void write_header(void *data, __u32 flow)
 	}
 }
 
+static __always_inline void write_flags(__u8 *data)
+{
+	const __u32 l3_len = knob_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	data[sizeof(struct ethhdr) + l3_len + 13] = state.done % 2 ? SEND_ACK : SEND_SYN;
+}
+
+/* The end of this target's packets: the next one's turn. */
+static __noinline int next_turn(void)
+{
+	__u32 round = state.round % WRAPPER_MAX_ROUNDS;
+
+	state.ns[round][state.target % 4] = bpf_ktime_get_ns() - state.start_ns;
+	state.done = 0;
+	if (state.target < state.last_target) {
+		state.target++;
+	} else {
+		state.target = state.first_target;
+		state.round++;
+	}
+	return 0;
+}
+
 static __always_inline void advance(void)
 {
-	__u32 position = state.position + state.stride;
+	if (!state.is_learning || state.done % 2) {
+		__u32 position = state.position + state.stride;
 
-	state.position = position >= state.flows ? position - state.flows : position;
+		state.position = position >= state.flows ? position - state.flows : position;
+	}
 	if (state.done == state.warm)
 		state.start_ns = bpf_ktime_get_ns();
 	state.done++;
-	if (state.done == state.packets)
-		state.end_ns = bpf_ktime_get_ns();
 }
 
 SEC("xdp.frags")
 int wrapper(struct xdp_md *ctx)
 {
 	__u32 grown = ctx->data_end - ctx->data - WRAPPER_FRAME;
-	void *data;
+	__u32 target;
+	__u8 *data;
 
 	if (grown && bpf_xdp_adjust_head(ctx, grown))
 		return XDP_ABORTED;
 	data = (void *)(long)ctx->data;
-	if (data + WRAPPER_FRAME > (void *)(long)ctx->data_end)
+	if ((void *)(data + WRAPPER_FRAME) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	write_header(data, state.offset + state.position);
+	if (state.is_learning)
+		write_flags(data);
 	state.grown += grown;
+	target = state.target;
 	advance();
-	bpf_tail_call(ctx, &programs, state.target);
+	if (state.done == state.packets)
+		next_turn();
+	bpf_tail_call(ctx, &programs, target);
 	return XDP_ABORTED;
 }
 
@@ -126,12 +155,16 @@ int floor_encap6(struct xdp_md *ctx)
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
-	void *data = (void *)(long)ctx->data;
+	__u8 *data = (void *)(long)ctx->data;
 
-	if (data + WRAPPER_FRAME > (void *)(long)ctx->data_end)
+	if ((void *)(data + WRAPPER_FRAME) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	write_header(data, state.offset + state.position);
+	if (state.is_learning)
+		write_flags(data);
 	advance();
+	if (state.done == state.packets)
+		next_turn();
 	return XDP_TX;
 }
 

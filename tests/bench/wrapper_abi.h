@@ -15,6 +15,10 @@
 /* As much of it as the wrapper writes: up to the end of a TCP header over IPv6, in whole words. */
 #define WRAPPER_HEADER_WORDS 10
 
+/* TCP flags. */
+#define SEND_SYN 0x02
+#define SEND_ACK 0x10
+
 /* Slots of the map "programs". */
 enum wrapper_target {
 	WRAPPER_FLOOR = 0, /* XDP_TX */
@@ -23,27 +27,35 @@ enum wrapper_target {
 	WRAPPER_TARGETS = 3,
 };
 
+#define WRAPPER_MAX_ROUNDS 32
+
 /*
- * The wrapper's state, in its .bss. A batch runs `packets` packets at positions position, position
- * + stride, ... modulo `flows`; the clock is read at packet `warm` and at the last one.
+ * The wrapper's state, in its .bss. In each round every target from `target` to `last_target` gets
+ * `packets` packets, timed from packet `warm` to the last one; they are of the flows at positions
+ * position, position + stride, ... modulo `flows`. All in one test run, since the kernel waits for
+ * an RCU grace period around each.
  */
 struct wrapper_state {
-	/* set before a batch */
-	__u32 target;
+	/* set before a test run */
+	__u32 first_target;
+	__u32 last_target;
 	__u32 flows;
 	__u32 stride;
 	__u32 packets;
 	__u32 warm;
 	__u32 offset; /* number of flow 0 */
 	__u32 vip_mask; /* number of VIPs - 1 */
-	__u32 position; /* of the next packet; kept by the wrapper */
-	/* kept by the wrapper; 0 before a batch */
-	__u32 done;
+	__u32 is_learning; /* each flow twice: a SYN, then an ACK */
 	__u32 pad;
+	/* kept by the wrapper */
+	__u32 position; /* of the next packet */
+	__u32 target;
+	__u32 done; /* of this target's packets */
+	__u32 round;
 	__u64 grown; /* bytes by which packets came back longer than they went */
 	__u64 sunk; /* frames that ended in the program "sink" */
 	__u64 start_ns;
-	__u64 end_ns;
+	__u64 ns[WRAPPER_MAX_ROUNDS][4]; /* by target, of packets - 1 - warm packets */
 	/* Ethernet, IP and transport header; addresses and source port are filled in by flow. */
 	__u64 header[WRAPPER_HEADER_WORDS];
 };
