@@ -72,7 +72,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run lint bench bench-live bench-control bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint bench bench-live bench-control bench-plot docs install clean help unit-tests \
 	bpf-tests benches
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -93,6 +93,11 @@ test: ## every test: unit, packet tables, end to end (root)
 	$(Q)tools/deps.sh
 	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches
 	$(Q)tests/run.sh $(OUT)
+
+vmtest: ## packet tables and kernel tunnels on Debian's kernels, in virtual machines (root)
+	$(Q)tools/deps.sh vmtest
+	$(Q)$(MAKE) --no-print-directory -j2 all bpf-tests
+	$(Q)vmtest/run.sh $(OUT)
 
 lint: ## formatting, static analysis, dependency direction
 	$(Q)tools/deps.sh

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Installs the Debian 12 packages that building, testing and linting need and that are missing.
 # Silent and quick when all are there. Installing is root's; nobody else's machine is touched.
+#
+#   tools/deps.sh [vmtest]     vmtest: also what `make vmtest` boots its guests with
 set -euo pipefail
 
 PACKAGES=(
@@ -12,6 +14,7 @@ PACKAGES=(
 	nginx-light apache2-utils curl iproute2 ethtool tcpdump nftables iputils-ping procps
 	clang-format clang-tidy shellcheck
 )
+VMTEST_PACKAGES=(qemu-system-x86 busybox-static cpio kmod xz-utils)
 LOCK=/run/lock/xdplb-deps.lock
 POLICY=/usr/sbin/policy-rc.d
 
@@ -35,6 +38,10 @@ apt() {
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@"
 }
 
+if [[ ${1:-} == vmtest ]]; then
+	PACKAGES+=("${VMTEST_PACKAGES[@]}")
+fi
+
 if ! command -v dpkg-query >/dev/null; then
 	echo "deps: not a Debian system; install by hand: ${PACKAGES[*]}" >&2
 	exit 1
@@ -45,7 +52,7 @@ mapfile -t todo < <(missing)
 
 if [[ $(id -u) -ne 0 ]]; then
 	echo "deps: these packages are missing: ${todo[*]}" >&2
-	echo "deps: install them with: sudo make deps" >&2
+	echo "deps: install them with: sudo tools/deps.sh${1:+ $1}" >&2
 	exit 1
 fi
 
