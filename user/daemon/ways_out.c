@@ -112,6 +112,7 @@ static void on_link(void *user, uint32_t ifindex, const char *name, bool is_pres
 {
 	struct controller *c = user;
 	struct err err;
+	int r;
 
 	if (c->is_detached || !c->config)
 		return;
@@ -128,7 +129,10 @@ static void on_link(void *user, uint32_t ifindex, const char *name, bool is_pres
 		}
 		if (dataplane_attached_ifindex(c->config->bpffs, name) == ifindex)
 			continue;
-		if (dataplane_attach(c->dataplane, spec, &err))
+		r = dataplane_attach(c->dataplane, spec, &err);
+		if (r == -ENODEV)
+			continue; /* it has just gone; its event follows */
+		if (r)
 			log_error("cannot attach interface=%s error=\"%s\"", name, err.text);
 		else
 			log_info("attached interface=%s ifindex=%u", name, ifindex);
