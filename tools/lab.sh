@@ -61,9 +61,10 @@ add_host() {
 	on "$1" ip link set lo up
 }
 
+# A bridge without a MAC of its own takes that of a port, and changes it when ports come and go.
 add_bridge() { # BRIDGE SEGMENT-NUMBER
 	ip -n "$name-router" -batch - <<END
-link add $1 type bridge mcast_snooping 0
+link add $1 address 02:00:00:00:0$2:fe type bridge mcast_snooping 0
 link set $1 mtu $mtu up
 addr add 10.$2.0.254/24 dev $1
 addr add fd00:$2::fe/64 dev $1 nodad
