@@ -53,7 +53,8 @@ TOOL_BPF_SRC := $(wildcard tools/*.bpf.c)
 TOOL_SRC := $(wildcard tools/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 BPFTEST_SRC := $(wildcard tests/bpf/test_*.c)
-BPFTEST_LIB_SRC := $(filter-out $(BPFTEST_SRC),$(wildcard tests/bpf/*.c))
+BPFTEST_BPF_SRC := $(wildcard tests/bpf/*.bpf.c)
+BPFTEST_LIB_SRC := $(filter-out $(BPFTEST_SRC) $(BPFTEST_BPF_SRC),$(wildcard tests/bpf/*.c))
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/bench_*.c))
 BENCH_BPF_SRC := $(wildcard tests/bench/*.bpf.c)
 BENCH_LIB_SRC := $(filter-out $(BENCH_SRC) $(BENCH_BPF_SRC),$(wildcard tests/bench/*.c))
@@ -61,6 +62,7 @@ BENCH_LIB_SRC := $(filter-out $(BENCH_SRC) $(BENCH_BPF_SRC),$(wildcard tests/ben
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 SKELETONS := $(patsubst bpf/%.bpf.c,$(OUT)/gen/%.skel.h,$(BPF_SRC))
 BENCH_SKELETONS := $(patsubst tests/bench/%.bpf.c,$(OUT)/gen/%.skel.h,$(BENCH_BPF_SRC))
+BPFTEST_SKELETONS := $(patsubst tests/bpf/%.bpf.c,$(OUT)/gen/%.skel.h,$(BPFTEST_BPF_SRC))
 TOOL_BPF_OBJ := $(patsubst tools/%.bpf.c,$(OUT)/tools/%.bpf.o,$(TOOL_BPF_SRC))
 LIB := $(OUT)/libxdplb.a
 
@@ -72,7 +74,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run vmtest lint bench bench-live bench-control bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-plot docs install clean help unit-tests \
 	bpf-tests benches
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -101,8 +103,12 @@ vmtest: ## packet tables and kernel tunnels on Debian's kernels, in virtual mach
 
 lint: ## formatting, static analysis, dependency direction
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(BENCH_SKELETONS)
+	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(BENCH_SKELETONS) \
+		$(BPFTEST_SKELETONS)
 	$(Q)tools/lint.sh $(OUT)
+
+proofs: all bpf-tests ## the flow table and the rings under load, long (root)
+	$(Q)tests/proofs.sh $(OUT)
 
 bench: benches ## ns per packet, case by case, beside the goals (root)
 	$(Q)tests/bench/run.sh $(OUT)
@@ -155,6 +161,15 @@ $(BENCH_SKELETONS): $(OUT)/gen/%.skel.h: $(OUT)/tests/bench/%.bpf.o
 	@mkdir -p $(@D)
 	$(call msg,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
+$(OUT)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call msg,BPF,$@)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(BPFTEST_SKELETONS): $(OUT)/gen/%.skel.h: $(OUT)/tests/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(call msg,SKEL,$@)( echo '/* NOLINTBEGIN */' && \
+		$(BPFTOOL) gen skeleton $< name $*_bpf && echo '/* NOLINTEND */' ) > $@
+
 $(OUT)/gen/%.skel.h: $(OUT)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(call msg,SKEL,$@)( echo '/* NOLINTBEGIN */' && \
@@ -201,6 +216,8 @@ $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIB) $(OUT)/libdaemon.a $(OUT)/
 $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -lcmocka $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
+
+$(call obj,$(BPFTEST_SRC) $(BPFTEST_LIB_SRC)): | $(BPFTEST_SKELETONS)
 
 $(call obj,$(BENCH_SRC) $(BENCH_LIB_SRC)): | $(BENCH_SKELETONS)
 
