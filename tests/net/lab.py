@@ -107,6 +107,15 @@ class Daemon:
             reals = self.reals(vip)
             return all(reals.get(a, {}).get("state") == s for a, s in expected.items())
         wait_for(reached, deadline, f"reals are {expected}; log:\n{self.log_text()}")
+        if "up" in expected.values():
+            self.settle()
+
+    def settle(self):
+        """Waits until every ring says what is wanted, as the answer to an operator promises."""
+        for row in self.ctl_json("real", "list"):
+            if row["admin"] == "enabled":
+                self.ctl_json("real", "enable", row["vip"], row["address"])
+                return
 
     def write_config(self, text):
         """Replaces the file's text; the daemon reads it at the next reload."""
