@@ -189,7 +189,7 @@ static void *run(void *arg)
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(t->cpu, &cpus);
+	CPU_SET(t->cpu % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
 	if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus))
 		give_up(p, "run on that CPU", errno);
 	else if (open_stalls(p, &link))
