@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "receiver.skel.h"
+#include "verifier_record.h"
 #include "xdplb.skel.h"
 
 #define LOG_BYTES    (1u << 20)
@@ -28,19 +30,63 @@ static char *log_of(struct bpf_program *prog)
 	return log;
 }
 
+/* "stack depth 168+24+0": all functions together. */
+static uint32_t stack_bytes(const char *line)
+{
+	uint32_t sum = 0;
+	char *at = (char *)line + strlen(STACK_LINE) - 1;
+
+	do
+		sum += strtoul(at + 1, &at, 10);
+	while (*at == '+');
+	return sum;
+}
+
+static const struct verifier_record *find_record(const char *program)
+{
+	for (size_t i = 0; i < sizeof(verifier_records) / sizeof(verifier_records[0]); i++) {
+		if (!strcmp(verifier_records[i].program, program))
+			return &verifier_records[i];
+	}
+	fail_msg("%s is not in verifier_record.h", program);
+	return NULL;
+}
+
+static bool has_grown(uint32_t was, uint32_t is)
+{
+	return is > was + was / 10;
+}
+
+static void check_growth(const char *program, uint32_t instructions, uint32_t stack)
+{
+	const struct verifier_record *record = find_record(program);
+	struct utsname kernel;
+
+	assert_int_equal(uname(&kernel), 0);
+	if (strncmp(kernel.release, VERIFIER_RECORD_KERNEL, strlen(VERIFIER_RECORD_KERNEL)) != 0)
+		return;
+	if (has_grown(record->instructions, instructions) || has_grown(record->stack, stack))
+		fail_msg("%s has grown by over 10 %%: %u instructions verified, were %u; %u bytes "
+			 "of stack, were %u. If that is meant, say so in verifier_record.h",
+			 program, instructions, record->instructions, stack, record->stack);
+}
+
 static void check(const struct bpf_program *prog, const char *log)
 {
 	struct bpf_prog_info info = {};
-	uint32_t len = sizeof(info);
+	uint32_t len = sizeof(info), stack = 0;
 	const char *at = strstr(log, STACK_LINE);
 
 	assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len), 0);
 	print_message("# %s: %u instructions verified, %u translated, %u bytes of machine code\n",
 		      bpf_program__name(prog), info.verified_insns,
 		      (unsigned int)(info.xlated_prog_len / 8), info.jited_prog_len);
-	if (at)
+	if (at) {
 		print_message("# %s: %.*s\n", bpf_program__name(prog), (int)strcspn(at, "\n"), at);
+		stack = stack_bytes(at);
+	}
 	assert_in_range(info.verified_insns, 1, MAX_VERIFIED);
+	check_growth(bpf_program__name(prog), info.verified_insns, stack);
 }
 
 static void the_balancer_loads_far_from_the_verifiers_limits(void **state)
