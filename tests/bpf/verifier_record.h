@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 295465, 732},
+	{"xdplb", 295465, 720},
 	{"read_clock", 5, 0},
 	{"receiver", 1397, 112},
 };
