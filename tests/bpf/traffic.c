@@ -21,7 +21,7 @@
 /* Packets in one system call, which waits for a grace period beside them. */
 #define AT_ONCE 250000
 
-#define STALL_LOOPS_PER_US 300
+#define STALL_LOOPS_PER_US 600
 
 struct traffic_private {
 	struct traffic_bpf *skel;
