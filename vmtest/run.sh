@@ -10,7 +10,7 @@
 # that complains there has failed, whatever its tests said. Ends 0 if every kernel passed.
 #
 # Environment: VMTEST_CACHE (downloads; OUT/vmtest/cache), VMTEST_CPUS (2), VMTEST_MEMORY (2G),
-# VMTEST_LIMIT_S (600, for one kernel).
+# VMTEST_LIMIT_S (900, for one kernel).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,7 +18,7 @@ OUT=$(realpath -m "${1:-build}")
 CACHE=$(realpath -m "${VMTEST_CACHE:-$OUT/vmtest/cache}")
 CPUS=${VMTEST_CPUS:-2}
 MEMORY=${VMTEST_MEMORY:-2G}
-LIMIT_S=${VMTEST_LIMIT_S:-600}
+LIMIT_S=${VMTEST_LIMIT_S:-900}
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 # What the initramfs needs to find its root.
 BOOT_MODULES=(virtio_pci virtiofs overlay)
