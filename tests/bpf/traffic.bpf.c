@@ -173,6 +173,13 @@ static __always_inline __u32 find_proven(const struct flow_tuple *t)
 	return bpf_ntohl(member->real.w[3]);
 }
 
+static __always_inline void start_anew(struct traffic_life *life)
+{
+	life->age = 0;
+	life->real = 0;
+	life->incarnation++;
+}
+
 static __always_inline void judge_life(const struct flow_tuple *t, __u32 real)
 {
 	struct traffic_life *life = bpf_map_lookup_elem(&lives, &state.last_flow);
@@ -181,9 +188,7 @@ static __always_inline void judge_life(const struct flow_tuple *t, __u32 real)
 	if (!life)
 		return;
 	if (++life->age >= state.lengths) {
-		life->age = 0;
-		life->real = 0;
-		life->incarnation++;
+		start_anew(life);
 		return;
 	}
 	proven = find_proven(t);
@@ -194,6 +199,18 @@ static __always_inline void judge_life(const struct flow_tuple *t, __u32 real)
 		state.result.proven++;
 		life->real = proven;
 	}
+}
+
+/* The packet was not forwarded, which must not happen to a flow that was proven. */
+static __always_inline void judge_dropped(void)
+{
+	struct traffic_life *life = bpf_map_lookup_elem(&lives, &state.last_flow);
+
+	if (state.check != CHECK_LIFE || !life)
+		return;
+	if (life->real)
+		state.result.lost++;
+	start_anew(life);
 }
 
 static __always_inline void judge(struct xdp_md *ctx)
@@ -298,8 +315,10 @@ int generate(struct xdp_md *ctx)
 	__u32 grown = ctx->data_end - ctx->data - TRAFFIC_FRAME;
 	__u32 flow = state.offset + (__u32)state.position;
 
-	if (grown && state.has_last)
+	if (state.has_last && grown)
 		judge(ctx);
+	else if (state.has_last)
+		judge_dropped();
 	state.has_last = false;
 	if (state.is_closing)
 		return XDP_DROP;
