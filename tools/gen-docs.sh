@@ -25,10 +25,20 @@ fill() { # FILE NAME CONTENT
 
 "$out/xdplbd" --reference >"$work/reference"
 fill docs/configuration.md reference "$work/reference" >"$work/configuration.md"
+{
+	echo "| counter | meaning |"
+	echo "|---|---|"
+	# The list as the compiler reads it: one ROW(name, "text") a counter.
+	printf '#include "xdplb/counters.h"\nXDPLB_ALL_COUNTERS(ROW)\n' |
+		"${CC:-cc}" -E -P -Iinclude -x c - | tr '\n' ' ' |
+		grep -oE 'ROW\([a-z_]+, "[^"]*"\)' |
+		sed -E 's/ROW\(([a-z_]+), "(.*)"\)/| \x60\1\x60 | \2 |/'
+} >"$work/counters"
+fill docs/packet-path.md counters "$work/counters" >"$work/packet-path.md"
 "$out/xdplbd" --schema >"$work/xdplb.schema.json"
 
 status=0
-for file in configuration.md xdplb.schema.json; do
+for file in configuration.md packet-path.md xdplb.schema.json; do
 	if [ "$mode" = --check ]; then
 		cmp -s "docs/$file" "$work/$file" ||
 			{ echo "docs/$file is not up to date: run \`make docs\`" && status=1; }
