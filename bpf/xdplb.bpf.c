@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A packet's way through the balancer. A known flow goes parse, flow, tx, encap; an unknown one
+ * A packet's way through the balancer. A known flow goes parse, vip_filter, flow, tx, encap; an unknown one
  * finds its VIP, picks from the ring and is recorded in between. One stage a header.
  */
 #include "encap.h"
@@ -29,6 +29,8 @@ int xdplb(struct xdp_md *ctx)
 	struct tx tx = {};
 	int verdict = parse(&pkt);
 
+	if (verdict == NEXT)
+		verdict = vip_filter_pass(&pkt);
 	if (verdict == NEXT && !flow_lookup(&pkt))
 		verdict = pick(&pkt);
 	if (verdict == NEXT)

@@ -181,6 +181,19 @@ struct vip_addr {
 	__u32 on_no_port; /* enum xdplb_on_no_port */
 };
 
+/*
+ * Map "vip_filter": one row, a bit for every address that some VIP has (vip_filter_bit() of
+ * hash.h). A packet whose bit is clear is for no VIP; one whose bit is set may be for none either.
+ * Written by the daemon.
+ */
+#define VIP_FILTER_BITS 32768u
+
+struct vip_filter {
+	__u64 word[VIP_FILTER_BITS / 64]; /* live: one aligned store each */
+};
+
+_Static_assert(sizeof(struct vip_filter) == 4096, "one page");
+
 /* Map "vip_state": what changes under traffic, by VIP id. */
 struct vip_state {
 	__u64 ring; /* live: RING_WORD of the half in use; 0: no real can take a new flow */

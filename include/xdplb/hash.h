@@ -60,6 +60,21 @@ flow_hash(const struct flow_tuple *t, const volatile struct flow_hash_key *key)
 	return h ^ (h >> 31);
 }
 
+/*
+ * An address's bit in the VIP filter. Not keyed: who knows a VIP's bit can make packets for other
+ * addresses cost a little more, and no more than that.
+ */
+static inline __attribute__((always_inline)) __u32 vip_filter_bit(const struct ip_addr *address)
+{
+	__u32 h = address->w[0] * 0x85ebca6bu + address->w[1] * 0xc2b2ae35u;
+
+	h += address->w[2] * 0x27d4eb2fu + address->w[3] * 0x165667b1u;
+	h = (h ^ (h >> 15)) * 0x9e3779b1u;
+	return h >> 17;
+}
+
+_Static_assert(VIP_FILTER_BITS == 1u << (32 - 17), "as many bits as vip_filter_bit() gives");
+
 /* Maps 32 random bits to 0 ... n-1 without a division. */
 static inline __attribute__((always_inline)) __u32 hash_reduce(__u32 h, __u32 n)
 {

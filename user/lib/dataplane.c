@@ -221,8 +221,9 @@ static void *map_memory(const struct bpf_map *map, size_t *ret_len)
 static int map_all(struct dataplane *d, struct err *err)
 {
 	const struct bpf_map *maps[DATAPLANE_MAPPED] = {
-		d->skel->maps.members, d->skel->maps.vip_state,	     d->skel->maps.rings,
-		d->skel->maps.flows,   d->skel->maps.out_interfaces, d->skel->maps.control,
+		d->skel->maps.members,	  d->skel->maps.vip_state,	d->skel->maps.rings,
+		d->skel->maps.flows,	  d->skel->maps.out_interfaces, d->skel->maps.control,
+		d->skel->maps.vip_filter,
 	};
 
 	for (int i = 0; i < DATAPLANE_MAPPED; i++) {
@@ -240,7 +241,8 @@ static int map_all(struct dataplane *d, struct err *err)
 		.ops = &dataplane_ops,
 		.user = d,
 	};
-	return 0;
+	d->filter = d->mapped[6];
+	return dataplane_filter_init(d, err);
 }
 
 int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,

@@ -25,15 +25,25 @@ static int vip_del(void *user, const struct vip_key *key)
 static int vip_addr_set(void *user, const struct vip_addr_key *key, const struct vip_addr *value)
 {
 	struct dataplane *d = user;
+	int fd = bpf_map__fd(d->skel->maps.vip_addrs);
+	int r = bpf_map_update_elem(fd, key, value, BPF_EXIST);
 
-	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.vip_addrs), key, value, BPF_ANY);
+	if (r != -ENOENT)
+		return r;
+	r = bpf_map_update_elem(fd, key, value, BPF_NOEXIST);
+	if (!r)
+		dataplane_filter_add(d, &key->address);
+	return r;
 }
 
 static int vip_addr_del(void *user, const struct vip_addr_key *key)
 {
 	struct dataplane *d = user;
+	int r = bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vip_addrs), key);
 
-	return bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vip_addrs), key);
+	if (!r)
+		dataplane_filter_remove(d, &key->address);
+	return r;
 }
 
 unsigned int dataplane_n_cpus(void)

@@ -5,7 +5,7 @@
 #include "dataplane.h"
 #include "xdplb.skel.h"
 
-#define DATAPLANE_MAPPED 6
+#define DATAPLANE_MAPPED 7
 
 struct dataplane {
 	char *bpffs;
@@ -16,9 +16,16 @@ struct dataplane {
 	size_t mapped_len[DATAPLANE_MAPPED];
 	unsigned int n_cpus;
 	bool is_adopted;
+	struct vip_filter *filter;
+	uint32_t filter_uses[VIP_FILTER_BITS]; /* addresses that share a bit */
 	int lock_fd; /* on the bpffs directory */
 };
 
 extern const struct dp_ops dataplane_ops;
 
 void dataplane_unlink_maps(const char *bpffs);
+
+/* The filter from what is in "vip_addrs", before a program that asks it is attached. */
+int dataplane_filter_init(struct dataplane *dataplane, struct err *err);
+void dataplane_filter_add(struct dataplane *dataplane, const struct ip_addr *address);
+void dataplane_filter_remove(struct dataplane *dataplane, const struct ip_addr *address);
