@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A packet's way through the balancer. A known flow goes parse, vip_filter, flow, tx, encap; an unknown one
- * finds its VIP, picks from the ring and is recorded in between. One stage a header.
+ * A packet's way through the balancer. A known flow goes parse, vip_filter, flow, tx, encap; an
+ * unknown one finds its VIP, picks from the ring and is recorded in between. One stage a header.
  */
 #include "encap.h"
 #include "flow.h"
