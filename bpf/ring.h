@@ -36,27 +36,26 @@ static __always_inline bool ring_takes(const struct member *member, __u32 vip_id
 	       member->vip_id == vip_id;
 }
 
-static __always_inline bool ring_try(struct pkt *pkt, __u64 word, __u32 vip_id, __u32 try)
+/* The member that try number `try` of this flow gives, if it takes packets. */
+static __always_inline struct member *ring_try(__u64 hash, __u64 word, __u32 vip_id, __u32 try,
+					       __u32 *ret_id)
 {
-	__u32 id = 0;
-	struct member *member =
-		ring_member(word, flow_hash_ring(pkt->hash, RING_WORD_SIZE(word), try), &id);
+	__u32 slot = flow_hash_ring(hash, RING_WORD_SIZE(word), try);
+	struct member *member = ring_member(word, slot, ret_id);
 
-	if (!ring_takes(member, vip_id))
-		return false;
-	pkt->member = member;
-	pkt->member_id = id;
-	return true;
+	return ring_takes(member, vip_id) ? member : NULL;
 }
 
-static __noinline int ring_second_pick(struct pkt *pkt, __u64 word, __u32 vip_id)
+/* A member id, or -1. Not static: the verifier goes through it once. */
+__noinline long ring_second_pick(__u64 hash, __u64 word, __u32 vip_id)
 {
 	for (__u32 try = 1; try <= RING_SECOND_PICKS; try++) {
-		if (ring_try(pkt, word, vip_id, try))
-			return NEXT;
+		__u32 id = 0;
+
+		if (ring_try(hash, word, vip_id, try, &id))
+			return id;
 	}
-	count(drop_no_real);
-	return XDP_DROP;
+	return -1;
 }
 
 /* Sets pkt->member and pkt->member_id. */
@@ -69,7 +68,13 @@ static __always_inline int ring_pick(struct pkt *pkt, __u32 vip_id)
 		count(drop_no_real);
 		return XDP_DROP;
 	}
-	if (ring_try(pkt, word, vip_id, 0))
+	pkt->member = ring_try(pkt->hash, word, vip_id, 0, &pkt->member_id);
+	if (!pkt->member) {
+		pkt->member_id = ring_second_pick(pkt->hash, word, vip_id);
+		pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
+	}
+	if (pkt->member)
 		return NEXT;
-	return ring_second_pick(pkt, word, vip_id);
+	count(drop_no_real);
+	return XDP_DROP;
 }

@@ -285,6 +285,27 @@ static void a_syn_on_a_live_flow_leaves_its_slot_as_it_is(void **state)
 	assert_int_equal(*bed_slot(bed, &p) >> FLOW_AGE_BITS, word >> FLOW_AGE_BITS);
 }
 
+static void a_flow_idle_too_long_on_a_draining_real_picks_anew(void **state)
+{
+	struct bed *bed = *state;
+	struct bed_vip vip = usual;
+	struct ip_addr before[FLOWS], live[FLOWS], idle[FLOWS];
+
+	establish_all(bed, before);
+	vip.reals[0].is_drained = true;
+	bed_apply(bed, &vip, 1);
+	send_all(bed, A, live);
+	assert_int_equal(count_moved(before, live), 0);
+	for (unsigned int i = 0; i < FLOWS; i++) {
+		struct packet p = flow_packet(i, A);
+
+		*bed_slot(bed, &p) |= FLOW_AGE_OLD;
+	}
+	send_all(bed, A, idle);
+	assert_int_equal(count_at_real(idle, R1), 0);
+	assert_int_equal(count_moved(before, idle), count_at_real(before, R1));
+}
+
 /* ---- Reals that are down ----------------------------------------------------------------- */
 
 static void flows_leave_a_real_that_is_down_at_once_and_for_good(void **state)
@@ -435,6 +456,7 @@ int main(void)
 		on_bed(a_repeated_syn_leaves_a_real_that_is_down),
 		on_bed(a_syn_picks_anew_only_where_the_old_connection_is_over),
 		on_bed(a_syn_on_a_live_flow_leaves_its_slot_as_it_is),
+		on_bed(a_flow_idle_too_long_on_a_draining_real_picks_anew),
 		on_bed(flows_leave_a_real_that_is_down_at_once_and_for_good),
 		on_bed(a_flow_that_moves_is_counted_and_its_slot_rewritten),
 		on_bed(with_all_reals_down_packets_are_dropped),
