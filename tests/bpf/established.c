@@ -63,6 +63,11 @@ void established_learn(struct traffic *traffic, uint32_t n)
 	assert_int_equal(result.forwarded, 3ULL * n);
 }
 
+static uint32_t divisor(uint32_t a, uint32_t b)
+{
+	return b ? divisor(b, a % b) : a;
+}
+
 void established_resume(struct traffic *traffic, uint32_t n)
 {
 	struct traffic_state *s = traffic->state;
@@ -72,7 +77,7 @@ void established_resume(struct traffic *traffic, uint32_t n)
 	s->position = 0;
 	s->check = CHECK_KEEP;
 	s->stride = (uint32_t)(0.618 * n) | 1;
-	while (n % 5 == 0 && s->stride % 5 == 0)
+	while (divisor(n, s->stride) != 1)
 		s->stride += 2;
 }
 
@@ -90,17 +95,19 @@ static void leave_out_untracked(struct established *e)
 	}
 }
 
-void established_new(struct established *e, uint32_t n)
+void established_new(struct established *e, uint32_t capacity)
 {
+	uint32_t n = capacity + capacity / 500;
+
 	*e = (struct established){.n = n};
-	e->bed = bed_new(&(struct bed_options){.flows = n});
+	e->bed = bed_new(&(struct bed_options){.flows = capacity});
 	bed_apply(e->bed, before, 2);
 	e->ring = proof_ring(e->bed, &before[0], &e->ring_size);
 	e->keepers = traffic_new(e->bed, &(struct traffic_options){.picks = n, .cpu = 1});
 	e->keepers->state->seed = 1;
 	established_learn(e->keepers, n);
 	leave_out_untracked(e);
-	assert_in_range(e->tracked, n - n / 1000, n);
+	assert_in_range(e->tracked, capacity, n);
 	established_resume(e->keepers, n);
 }
 

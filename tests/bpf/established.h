@@ -11,14 +11,14 @@
 struct established {
 	struct bed *bed;
 	struct traffic *keepers; /* the flows' own packets, CHECK_KEEP */
-	uint32_t n; /* capacity.flows, and so many flows were offered */
-	uint32_t tracked; /* of these; the others are not judged */
+	uint32_t n; /* flows that were offered: a few more than capacity.flows */
+	uint32_t tracked; /* of these, capacity.flows at least; the others are not judged */
 	uint32_t *ring; /* at the time */
 	uint32_t ring_size;
 };
 
-/* capacity.flows is n; so many flows made their handshake. */
-void established_new(struct established *e, uint32_t n);
+/* As many flows as the table is rated for made their handshake. */
+void established_new(struct established *e, uint32_t capacity);
 void established_free(struct established *e);
 
 /* SYN, ACK and data of flows 0 ... n-1, which are known to the generator's check from then on. */

@@ -38,13 +38,14 @@ static struct traffic *flood_new(const struct bed *bed, const struct flood *floo
 	return t;
 }
 
-/* For so long, and until every flow has sent a packet at least. */
-static void let_run(const struct established *e, uint64_t ms)
+/* For so long, and until every flow has sent a packet and the flood as many at least. */
+static void let_run(const struct established *e, const struct traffic *flood, uint64_t ms)
 {
-	uint64_t sent = traffic_sent(e->keepers);
+	uint64_t sent = traffic_sent(e->keepers), flooded = traffic_sent(flood);
 	uint64_t end = proof_ms() + ms, give_up = end + 60000;
 
-	while (proof_ms() < end || traffic_sent(e->keepers) < sent + e->n) {
+	while (proof_ms() < end || traffic_sent(e->keepers) < sent + e->n ||
+	       traffic_sent(flood) < flooded + e->n) {
 		assert_true(proof_ms() < give_up);
 		usleep(10000);
 	}
@@ -61,10 +62,10 @@ static void run_flood(struct established *e, const struct flood *flood)
 	e->keepers->state->result = (struct traffic_result){};
 	traffic_start(t, 0);
 	traffic_start(e->keepers, 0);
-	let_run(e, half_ms);
+	let_run(e, t, half_ms);
 	share = established_change_ring(e);
 	would_move = established_off_ring(e);
-	let_run(e, half_ms);
+	let_run(e, t, half_ms);
 	traffic_stop(t);
 	traffic_stop(e->keepers);
 	established_restore_ring(e);
