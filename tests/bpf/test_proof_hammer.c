@@ -16,12 +16,13 @@
 
 #include "lib/apply.h"
 
-#define CPUS	 2
-#define FLOWS	 128u /* of each CPU */
-#define LENGTH	 12 /* packets of a flow, from SYN to reset */
-#define CAPACITY 200u
-#define STAYING	 3 /* reals of each VIP that stay */
-#define MEMBERS	 (2 * STAYING + 1) /* one id goes from VIP to VIP */
+#define CPUS	  2
+#define FLOWS	  128u /* of each CPU */
+#define LENGTH	  12 /* packets of a flow, from SYN to reset */
+#define CAPACITY  200u
+#define STAYING	  3 /* reals of each VIP that stay */
+#define QUIET_TAG 0x51ee9e55u
+#define MEMBERS	  (2 * STAYING + 1) /* one id goes from VIP to VIP */
 
 struct hammer {
 	struct bed *bed;
@@ -63,6 +64,17 @@ static void make_vips(struct bed_vip vips[2], char names[2][STAYING + 1][16], in
 			 1 + n % 250);
 		vips[v].reals[STAYING].address = names[v][STAYING];
 	}
+}
+
+/* Of the real that has come: the only one whose address says so. */
+static uint32_t newest_id(const struct hammer *h)
+{
+	for (uint32_t id = 0; id < MEMBERS; id++) {
+		if (!TRAFFIC_REAL_STAYS(ntohl(h->bed->dp->members[id].real.w[3])))
+			return id;
+	}
+	fail_msg("no real has come");
+	return 0;
 }
 
 static void apply(struct hammer *h, int with, uint32_t n)
@@ -184,18 +196,70 @@ static bool has_failed(const struct hammer *h)
 	return SUM(h, foreign) || SUM(h, lost) || h->resurrected;
 }
 
-/* A real comes to a VIP and goes again; its id is free at the end, if there was time. */
+static bool swap(uint64_t *slot, uint64_t old, uint64_t new)
+{
+	return __atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
+/* A proven flow of this member that has gone quiet, in place of some unproven flow. */
+static uint64_t *plant_quiet_flow(const struct hammer *h, uint32_t id)
+{
+	uint32_t slots = h->bed->dp->control->flow_buckets * FLOW_SLOTS;
+	uint64_t quiet = bed_slot_word(h->bed, QUIET_TAG, id, FLOW_TCP, 0);
+
+	for (uint32_t i = 0; i < 1000 * slots; i++) {
+		uint32_t at = i % slots;
+		uint64_t *slot =
+			(uint64_t *)&h->bed->dp->flows[at / FLOW_SLOTS].slot[at % FLOW_SLOTS];
+		uint64_t word = dp_load(*slot);
+
+		if (SLOT_WORD_STATE(word) <= FLOW_ACK && swap(slot, word, quiet))
+			return slot;
+	}
+	fail_msg("nothing but proven flows");
+	return NULL;
+}
+
+static void end_quiet_flow(uint64_t *slot)
+{
+	uint64_t word;
+
+	do
+		word = dp_load(*slot);
+	while (word >> FLOW_TAG_SHIFT == QUIET_TAG && !swap(slot, word, word | FLOW_AGE_OLD));
+}
+
+static bool is_free(const struct hammer *h)
+{
+	return id_pool_free_count(&h->bed->applied->member_ids) > 0;
+}
+
+/*
+ * A real comes to a VIP and goes again. While one of its flows is there, though quiet, its id must
+ * not be freed, however often the table is scanned. At the end it is free, if there was time.
+ */
 static void come_and_go(struct hammer *h, int vip, uint64_t end)
 {
-	struct id_pool *ids = &h->bed->applied->member_ids;
+	uint64_t *slot;
+	uint32_t id;
 
 	apply(h, vip, h->reused);
+	id = newest_id(h);
 	for (int i = 0; i < 3; i++)
 		scan(h);
+	slot = plant_quiet_flow(h, id);
 	apply(h, -1, 0);
-	while (!id_pool_free_count(ids) && proof_ms() < end && !has_failed(h))
+	for (int i = 0; i < 2 * RETIRE_SECOND_SCAN; i++) {
 		scan(h);
-	if (!id_pool_free_count(ids))
+		h->resurrected += count_resurrected(h);
+		if (h->bed->applied->dp == h->bed->dp)
+			bed_wait_grace(h->bed);
+	}
+	end_quiet_flow(slot);
+	while (!is_free(h) && proof_ms() < end && !has_failed(h))
+		scan(h);
+	if (!is_free(h))
 		return;
 	h->reused++;
 	h->resurrected += count_resurrected(h);
