@@ -144,12 +144,14 @@ static struct traffic_result run(struct cycle *c, bool is_in_place, uint64_t ms)
 	return c->traffic->state->result;
 }
 
+/* Unjudged: so many rings passed the packet by that nothing could be said. */
 static void says(const char *what, const struct cycle *c, const struct traffic_result *r)
 {
 	proof_says(what,
-		   "%.1f M packets, %u switches; saw neither the old nor the new ring: %llu%s",
-		   r->packets / 1e6, c->traffic->rings->newest - TRAFFIC_PICKS + 1,
-		   (unsigned long long)r->moved, r->unjudged ? " (some unjudged)" : "");
+		   "%.1f M packets (%llu unjudged), %u switches; saw neither the old nor the new "
+		   "ring: %llu",
+		   r->packets / 1e6, (unsigned long long)r->unjudged,
+		   c->traffic->rings->newest - TRAFFIC_PICKS + 1, (unsigned long long)r->moved);
 }
 
 static void every_packet_sees_one_whole_ring(void **state)
