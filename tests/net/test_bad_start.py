@@ -131,7 +131,7 @@ def test_a_start_with_another_capacity_goes_on_with_the_maps_there_are(make_lab)
     stopped_daemon(lab)
     before = pins(lab)[1]
     daemon = lab.start_daemon(edited("flows: 10k", "flows: 20k"))
-    assert re.search(r"xdplb\.yaml: capacity\.flows: 20000 wanted, 10\d\d\d in the running data "
+    assert re.search(r"xdplb\.yaml:\d+:\d+: capacity\.flows: 20000 wanted, 10\d\d\d in the running data "
                      "plane", daemon.log_text())
     assert lab.curl(URL) == "real1"
     assert pins(lab)[1] == before

@@ -231,6 +231,21 @@ def test_a_reload_that_would_change_a_capacity_is_refused_with_the_reason(refusi
     assert state(daemon) == before
 
 
+def test_a_reload_that_removes_more_than_the_guard_allows_needs_force(serving_lab):
+    lab = serving_lab
+    guard = "guard: {max_removed: 40%}\n"
+    daemon = start(lab, guard + config(vip(lab.reals4)))
+    daemon.write_config(guard + config(vip(lab.reals4[:2])))  # a third
+    assert daemon.ctl("reload")[0] == 0
+    daemon.write_config(guard + config(vip(lab.reals4[:1])))  # half of what is left
+    rc, _, said = daemon.ctl("reload")
+    assert rc == 1
+    assert "xdplb.yaml:1:22: guard.max_removed: 1 of 2 reals would go" in said
+    assert set(daemon.reals()) == set(lab.reals4[:2])
+    assert daemon.ctl("reload", "--force")[0] == 0
+    assert set(daemon.reals()) == {lab.reals4[0]}
+
+
 def test_sighup_takes_a_good_file(serving_lab):
     lab = serving_lab
     daemon = start(lab, config(vip(lab.reals4[:1])))

@@ -5,6 +5,8 @@
  * probes and next hops follow, rings are built. What is refused has changed nothing.
  */
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "controller_private.h"
@@ -56,27 +58,58 @@ struct dataplane_knobs change_knobs(const struct controller *c, const struct con
 	return k;
 }
 
+/* "file:line:column: path: reason", as the parser says it; without a place for a default. */
+static int __attribute__((format(printf, 6, 7)))
+refuse(const struct config *config, struct mark mark, const char *path, int errnum, struct err *err,
+       const char *fmt, ...)
+{
+	struct err reason;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason.text, sizeof(reason.text), fmt, ap);
+	va_end(ap);
+	err_set(err, errnum, "%s: %s", path, reason.text);
+	if (mark.line)
+		err_prefix(err, "%s:%u:%u", config->file, mark.line, mark.column);
+	else
+		err_prefix(err, "%s", config->file);
+	return -errnum;
+}
+
 int change_check_interfaces(const struct config *config, struct err *err)
 {
+	char path[64];
+
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct interface_spec *spec = &config->interfaces[i];
 
-		if (!if_nametoindex(spec->name))
-			return err_set(err, ENODEV,
-				       "%s:%u:%u: interfaces[%zu].name: no such interface: %s",
-				       config->file, spec->mark.line, spec->mark.column, i,
-				       spec->name);
+		if (if_nametoindex(spec->name))
+			continue;
+		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
+		return refuse(config, spec->mark, path, ENODEV, err, "no such interface: %s",
+			      spec->name);
 	}
 	return 0;
 }
 
-static int capacity_differs(const char *key, uint32_t wanted, uint32_t have, struct err *err)
+/* One capacity as it is wanted and as the running data plane has it. */
+struct capacity_check {
+	const char *key;
+	struct mark mark;
+	uint32_t wanted;
+	uint32_t have;
+	bool differs;
+};
+
+static int capacity_differs(const struct config *config, const struct capacity_check *check,
+			    struct err *err)
 {
-	return err_set(err, EINVAL,
-		       "capacity.%s: %u wanted, %u in the running data plane: a capacity is fixed "
-		       "while packets flow; to change it run `xdplbctl detach` (drops the flow "
-		       "table) and start xdplbd again",
-		       key, wanted, have);
+	return refuse(config, check->mark, check->key, EINVAL, err,
+		      "%u wanted, %u in the running data plane: a capacity is fixed while packets "
+		      "flow; to change it run `xdplbctl detach` (drops the flow table) and start "
+		      "xdplbd again",
+		      check->wanted, check->have);
 }
 
 int change_check_capacity(const struct controller *c, const struct config *config, struct err *err)
@@ -84,15 +117,21 @@ int change_check_capacity(const struct controller *c, const struct config *confi
 	const struct control *have = dataplane_dp(c->dataplane)->control;
 	const struct capacity *want = &config->capacity;
 	struct capacity now = dataplane_capacity(c->dataplane);
+	const struct capacity_check checks[] = {
+		{"capacity.flows", config->marks.flows, want->flows, now.flows,
+		 sizing_flow_buckets(want->flows) != have->flow_buckets},
+		{"capacity.members", config->marks.members, want->members, now.members,
+		 want->members != have->members},
+		{"capacity.vips", config->marks.vips, want->vips, now.vips,
+		 want->vips != have->vips},
+		{"capacity.ring_slots", config->marks.ring_slots, want->ring_slots, now.ring_slots,
+		 sizing_ring_blocks(want->ring_slots) != have->ring_blocks},
+	};
 
-	if (sizing_flow_buckets(want->flows) != have->flow_buckets)
-		return capacity_differs("flows", want->flows, now.flows, err);
-	if (want->members != have->members)
-		return capacity_differs("members", want->members, now.members, err);
-	if (want->vips != have->vips)
-		return capacity_differs("vips", want->vips, now.vips, err);
-	if (sizing_ring_blocks(want->ring_slots) != have->ring_blocks)
-		return capacity_differs("ring_slots", want->ring_slots, now.ring_slots, err);
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (checks[i].differs)
+			return capacity_differs(config, &checks[i], err);
+	}
 	return 0;
 }
 
@@ -122,10 +161,9 @@ static int check_guard(const struct controller *c, const struct config *config, 
 	removed = count_removed(c->config, config, &all);
 	if (removed * 100 <= all * limit)
 		return 0;
-	return err_set(err, ECANCELED,
-		       "%zu of %zu reals would go, more than guard.max_removed (%u%%): check the "
-		       "file, or add --force",
-		       removed, all, limit);
+	return refuse(config, config->marks.max_removed, "guard.max_removed", ECANCELED, err,
+		      "%zu of %zu reals would go, more than %u%%: check the file, or add --force",
+		      removed, all, limit);
 }
 
 /* Everything that can be refused; nothing is in force yet. */
@@ -137,8 +175,8 @@ static int change_prepare(struct controller *c, struct config *config, bool forc
 
 	*change = (struct change){.config = config, .knobs = change_knobs(c, config)};
 	if (c->config && strcmp(c->config->bpffs, config->bpffs) != 0)
-		return err_set(err, EINVAL, "bpffs: cannot change while running (now %s)",
-			       c->config->bpffs);
+		return refuse(config, config->marks.bpffs, "bpffs", EINVAL, err,
+			      "cannot change while running (now %s)", c->config->bpffs);
 	r = change_check_interfaces(config, err);
 	r = r || !c->config ? r : change_check_capacity(c, config, err);
 	r = r || force ? r : check_guard(c, config, err);

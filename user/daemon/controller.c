@@ -200,7 +200,7 @@ static int open_dataplane(struct controller *c, const struct config *config, str
 	if (r)
 		return r;
 	if (change_check_capacity(c, config, &differs))
-		log_warning("%s: %s", config->file, differs.text);
+		log_warning("%s", differs.text);
 	r = applied_new(&c->applied, dataplane_dp(c->dataplane),
 			hash_key_fingerprint(&c->knobs.hash_key));
 	if (r)

@@ -204,6 +204,14 @@ static int resolve_file(const char *file, const struct doc_file *doc, struct con
 	config->capacity.members = schema_u32(&schema_capacity, capacity, CAPACITY_MEMBERS);
 	config->capacity.vips = schema_u32(&schema_capacity, capacity, CAPACITY_VIPS);
 	config->capacity.ring_slots = schema_u32(&schema_capacity, capacity, CAPACITY_RING_SLOTS);
+	config->marks = (struct config_marks){
+		.bpffs = doc->at[FILE_BPFFS],
+		.flows = capacity->at[CAPACITY_FLOWS],
+		.members = capacity->at[CAPACITY_MEMBERS],
+		.vips = capacity->at[CAPACITY_VIPS],
+		.ring_slots = capacity->at[CAPACITY_RING_SLOTS],
+		.max_removed = doc->guard.at[GUARD_MAX_REMOVED],
+	};
 	config->guard_removed_percent = schema_u32(&schema_guard, &doc->guard, GUARD_MAX_REMOVED);
 	if (resolve_interfaces(doc, config) < 0)
 		return -ENOMEM;

@@ -106,6 +106,16 @@ struct capacity {
 	uint32_t ring_slots;
 };
 
+/* Where the keys that are refused only by a running data plane were said. */
+struct config_marks {
+	struct mark bpffs;
+	struct mark flows;
+	struct mark members;
+	struct mark vips;
+	struct mark ring_slots;
+	struct mark max_removed;
+};
+
 struct config {
 	char *file; /* as the operator named it */
 	struct interface_spec *interfaces;
@@ -114,6 +124,7 @@ struct config {
 	struct encap_source source4;
 	struct encap_source source6;
 	struct capacity capacity;
+	struct config_marks marks;
 	struct vip_spec *vips;
 	size_t n_vips;
 	/* guard: a reload that removes more than this share of the reals needs force; 100: off */
