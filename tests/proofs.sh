@@ -12,7 +12,8 @@ shift
 names=("$@")
 doc=docs/reliability.md
 rows=$(mktemp)
-trap 'rm -f "$rows" "$rows.log" "$rows.doc"' EXIT
+export XDPLB_RUN=xlproofs$$ # in the name of what is pinned, so that it is found after a failure
+trap 'rm -rf "$rows" "$rows.log" "$rows.doc" /sys/fs/bpf/"$XDPLB_RUN"-*' EXIT
 failed=0
 
 if [[ $(id -u) -ne 0 ]]; then

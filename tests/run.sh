@@ -4,6 +4,7 @@
 #
 #   tests/run.sh [OUT] [PYTEST-ARGS...]     e.g. tests/run.sh build -k drain
 #   SUITES="unit bpf" tests/run.sh          only these of unit, bpf and net
+#   PROOFS=no tests/run.sh                  without tests/bpf/test_proof_*, which want fast CPUs
 #
 # Prints a line a suite, failures in full, skips with their reason, and as its last line
 # `N passed, N failed, N skipped`. Ends 1 if a test failed or none ran. What a test makes outside of
@@ -104,6 +105,7 @@ run_cmocka() {
 	local program rc planned ok bad skip
 	for program in "$OUT/tests/$1"/test_*; do
 		[[ -x $program && -f $program ]] || continue
+		[[ ${PROOFS:-} == no && $program == */test_proof_* ]] && continue
 		CMOCKA_MESSAGE_OUTPUT=tap bounded "$UNIT_LIMIT_S" "$program" >"$tmp/tap"
 		rc=$?
 		read -r planned ok bad skip < <(tap_counts "$tmp/tap")

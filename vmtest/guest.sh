@@ -10,7 +10,7 @@ out=$1
 failed=0
 
 echo "booted Linux $(uname -r)"
-SUITES=bpf UNIT_LIMIT_S=300 tests/run.sh "$out" || failed=1
+PROOFS=no SUITES=bpf UNIT_LIMIT_S=300 tests/run.sh "$out" || failed=1
 # The fixtures are those of the end-to-end tests on the machine itself.
 PYTHONPATH=tests/net XDPLB_BUILD=$out /usr/bin/python3 -m pytest -v -rs --tb=short --no-header \
 	--color=no -p no:cacheprovider -p conftest vmtest || failed=1

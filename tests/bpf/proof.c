@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 bool proof_is_long(void)
 {
@@ -99,4 +100,12 @@ uint64_t proof_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void proof_needs_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) >= 2)
+		return;
+	print_message("needs two CPUs\n");
+	skip();
 }

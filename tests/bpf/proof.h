@@ -27,3 +27,6 @@ double proof_moved_share(const uint32_t *before, const uint32_t *after, uint32_t
 uint64_t *proof_slot(const struct bed *bed, const struct flow_tuple *tuple);
 
 uint64_t proof_ms(void);
+
+/* Skips the test where what it needs, two CPUs at once, is not to be had. */
+void proof_needs_two_cpus(void);

@@ -296,6 +296,7 @@ static void no_slot_is_lost_or_resurrected(void **state)
 {
 	struct hammer h;
 
+	proof_needs_two_cpus();
 	hammer_new(&h);
 	hammer(&h, proof_size(1000000, 100000000), proof_size(30000, 900000));
 	says("hammer", &h);
@@ -317,6 +318,7 @@ static void with_plain_stores_slots_are_lost(void **state)
 	struct variant *variant;
 	struct hammer h;
 
+	proof_needs_two_cpus();
 	hammer_new(&h);
 	variant = variant_new(h.bed, VARIANT_PLAIN_STORE);
 	for (int cpu = 0; cpu < CPUS; cpu++)
@@ -333,6 +335,7 @@ static void without_grace_periods_packets_leave_their_vip(void **state)
 {
 	struct hammer h;
 
+	proof_needs_two_cpus();
 	hammer_new(&h);
 	without_grace(&h);
 	hammer(&h, UINT64_MAX, 60000);
