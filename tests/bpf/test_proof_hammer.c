@@ -202,7 +202,13 @@ static bool swap(uint64_t *slot, uint64_t old, uint64_t new)
 					   __ATOMIC_RELAXED);
 }
 
-/* A proven flow of this member that has gone quiet, in place of some unproven flow. */
+/* Any newcomer may have it. */
+static bool is_takeable(uint64_t word)
+{
+	return SLOT_WORD_STATE(word) <= FLOW_ACK || SLOT_WORD_AGE(word) == FLOW_AGE_OLD;
+}
+
+/* A proven flow of this member that has gone quiet. */
 static uint64_t *plant_quiet_flow(const struct hammer *h, uint32_t id)
 {
 	uint32_t slots = h->bed->dp->control->flow_buckets * FLOW_SLOTS;
@@ -214,7 +220,7 @@ static uint64_t *plant_quiet_flow(const struct hammer *h, uint32_t id)
 			(uint64_t *)&h->bed->dp->flows[at / FLOW_SLOTS].slot[at % FLOW_SLOTS];
 		uint64_t word = dp_load(*slot);
 
-		if (SLOT_WORD_STATE(word) <= FLOW_ACK && swap(slot, word, quiet))
+		if (is_takeable(word) && swap(slot, word, quiet))
 			return slot;
 	}
 	fail_msg("nothing but proven flows");
