@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The proofs in full (tests/bpf/test_proof_*): what they find as a table, which is also written
-# between the marks in docs/reliability.md. Takes some ten minutes and both CPUs.
+# between the marks in docs/reliability.md. Takes about five minutes and both CPUs.
 #
 #   tests/proofs.sh [OUT] [NAME...]        e.g. tests/proofs.sh build floods rings
 set -uo pipefail
