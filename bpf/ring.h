@@ -30,32 +30,37 @@ static __always_inline struct member *ring_member(__u64 word, __u32 slot, __u32 
 	return bpf_map_lookup_elem(&members, ret_id);
 }
 
-static __always_inline bool ring_takes(const struct member *member, __u32 vip_id)
+static __always_inline __u32 ring_state(const struct member *member, __u32 vip_id)
 {
-	return member && (READ_WORD(member->state) & MEMBER_STATE_MASK) == MEMBER_UP &&
-	       member->vip_id == vip_id;
+	if (!member || member->vip_id != vip_id)
+		return MEMBER_FREE;
+	return READ_WORD(member->state) & MEMBER_STATE_MASK;
 }
 
-/* The member that try number `try` of this flow gives, if it takes packets. */
-static __always_inline struct member *ring_try(__u64 hash, __u64 word, __u32 vip_id, __u32 try,
-					       __u32 *ret_id)
+/* The member that try number `try` of this flow gives. */
+static __always_inline struct member *ring_try(__u64 hash, __u64 word, __u32 try, __u32 *ret_id)
 {
-	__u32 slot = flow_hash_ring(hash, RING_WORD_SIZE(word), try);
-	struct member *member = ring_member(word, slot, ret_id);
-
-	return ring_takes(member, vip_id) ? member : NULL;
+	return ring_member(word, flow_hash_ring(hash, RING_WORD_SIZE(word), try), ret_id);
 }
 
-/* A member id, or -1. Not static: the verifier goes through it once. */
+/*
+ * A member id, or -1. Where no try gives a member that is up, one that drains: it still serves, and
+ * the ring without it will be there in a moment. Not static: the verifier goes through it once.
+ */
 __noinline long ring_second_pick(__u64 hash, __u64 word, __u32 vip_id)
 {
-	for (__u32 try = 1; try <= RING_SECOND_PICKS; try++) {
-		__u32 id = 0;
+	long draining = -1;
 
-		if (ring_try(hash, word, vip_id, try, &id))
+	for (__u32 try = 0; try <= RING_SECOND_PICKS; try++) {
+		__u32 id = 0;
+		__u32 state = ring_state(ring_try(hash, word, try, &id), vip_id);
+
+		if (state == MEMBER_UP)
 			return id;
+		if (state == MEMBER_DRAIN && draining < 0)
+			draining = id;
 	}
-	return -1;
+	return draining;
 }
 
 /* Sets pkt->member and pkt->member_id. */
@@ -68,8 +73,8 @@ static __always_inline int ring_pick(struct pkt *pkt, __u32 vip_id)
 		count(drop_no_real);
 		return XDP_DROP;
 	}
-	pkt->member = ring_try(pkt->hash, word, vip_id, 0, &pkt->member_id);
-	if (!pkt->member) {
+	pkt->member = ring_try(pkt->hash, word, 0, &pkt->member_id);
+	if (ring_state(pkt->member, vip_id) != MEMBER_UP) {
 		pkt->member_id = ring_second_pick(pkt->hash, word, vip_id);
 		pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
 	}

@@ -357,6 +357,23 @@ static void a_flow_that_moves_is_counted_and_its_slot_rewritten(void **state)
 	assert_in_range(moved, 1, FLOWS - 1);
 }
 
+static void until_the_ring_follows_new_flows_find_a_real_though_most_drain(void **state)
+{
+	struct bed *bed = *state;
+	struct bed_vip vip = {
+		.address = VIP, .port = 80, .reals = {{R1, .weight = 1000}, {R2, .weight = 1}}};
+	struct ip_addr reals[FLOWS];
+
+	bed_apply(bed, &vip, 1);
+	vip.reals[0].is_drained = true;
+	bed_apply_members(bed, &vip, 1); /* the ring is as it was */
+	send_all(bed, S, reals); /* fails if one is dropped */
+	bed_build_rings(bed);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		reals[i] = send_one(bed, FLOWS + i, S);
+	assert_int_equal(count_at_real(reals, R2), FLOWS);
+}
+
 static void with_all_reals_down_packets_are_dropped(void **state)
 {
 	struct bed *bed = *state;
@@ -459,6 +476,7 @@ int main(void)
 		on_bed(a_flow_idle_too_long_on_a_draining_real_picks_anew),
 		on_bed(flows_leave_a_real_that_is_down_at_once_and_for_good),
 		on_bed(a_flow_that_moves_is_counted_and_its_slot_rewritten),
+		on_bed(until_the_ring_follows_new_flows_find_a_real_though_most_drain),
 		on_bed(with_all_reals_down_packets_are_dropped),
 		on_bed(the_flows_of_a_down_real_spread_over_the_others),
 		own_bed(balancers_with_one_key_pick_equally_in_any_order_of_reals),
