@@ -103,7 +103,7 @@ vmtest: ## packet tables and kernel tunnels on Debian's kernels, in virtual mach
 
 lint: ## formatting, static analysis, dependency direction
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(BENCH_SKELETONS) \
+	$(Q)$(MAKE) --no-print-directory $(SKELETONS) $(OUT)/xdplbd $(BENCH_SKELETONS) \
 		$(BPFTEST_SKELETONS)
 	$(Q)tools/lint.sh $(OUT)
 

@@ -60,5 +60,6 @@ check "includes, self-test" tools/check-includes.sh --self-test
 check "includes" tools/check-includes.sh
 check "shell" check_shell
 check "python" check_python
+check "generated docs" tools/gen-docs.sh "$OUT" --check
 check "static analysis" check_tidy
 exit $failed
