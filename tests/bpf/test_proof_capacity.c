@@ -87,10 +87,9 @@ static void a_table_holds_its_capacity(void **state)
 }
 
 /*
- * In a small table chance weighs more: one key in ten leaves 100,000 flows a little below 99.9 %.
- * On average over keys they are above.
+ * In a small table chance weighs more, so it has some more buckets (sizing.h): no key falls below.
  */
-static void a_small_table_holds_its_capacity_on_average(void **state)
+static void a_small_table_holds_its_capacity_with_every_key(void **state)
 {
 	unsigned int keys = proof_size(4, 20);
 	double least = 1, sum = 0;
@@ -104,8 +103,7 @@ static void a_small_table_holds_its_capacity_on_average(void **state)
 	proof_says("capacity: the same, with several keys",
 		   "100000 flows, %u keys: %.4f %% tracked on average, %.4f %% at least", keys,
 		   100 * sum / keys, 100 * least);
-	assert_true(sum / keys >= 0.999);
-	assert_true(least >= 0.9985);
+	assert_true(least >= 0.999);
 }
 
 /* Control: what makes room is that the table is sized for twice as many. */
@@ -131,7 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_table_holds_its_capacity),
-		cmocka_unit_test(a_small_table_holds_its_capacity_on_average),
+		cmocka_unit_test(a_small_table_holds_its_capacity_with_every_key),
 		cmocka_unit_test(a_table_of_half_the_size_does_not),
 	};
 

@@ -10,11 +10,19 @@
 /* Flows held per bucket of FLOW_SLOTS: half of it, so that at most 0.1 % find both buckets full. */
 #define SIZING_FLOWS_PER_BUCKET (FLOW_SLOTS / 2)
 
+/* A table of fewer flows than this gets 1/32 more: chance weighs more there (docs/reliability.md).
+ */
+#define SIZING_SMALL_TABLE 1000000u
+/* The smallest table that a configuration can ask for; what is below is made by tests, exact. */
+#define SIZING_LEAST_FLOWS 1000u
+
 /* Buckets of the flow table; even, since bucket i overflows into i ^ 1. */
 static inline uint32_t sizing_flow_buckets(uint32_t flows)
 {
 	uint32_t buckets = flows / SIZING_FLOWS_PER_BUCKET + (flows % SIZING_FLOWS_PER_BUCKET != 0);
 
+	if (flows >= SIZING_LEAST_FLOWS && flows < SIZING_SMALL_TABLE)
+		buckets += buckets / 32;
 	buckets += buckets & 1;
 	return buckets ? buckets : 2;
 }
