@@ -8,6 +8,7 @@ a SYN for a listening socket, so no process has to run there.
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from conftest import new_name
-from lab import BUILD, inside
+from lab import BUILD, inside, wait_for
 
 VIP4, VIP6 = "192.0.2.10", "2001:db8:f::10"
 REAL4, REAL6 = "10.0.1.2", "2001:db8:1::2"
@@ -41,7 +42,8 @@ class Real:
         for host in "rb":
             subprocess.run(["ip", "netns", "add", f"{self.name}-{host}"], check=True)
         for setting in ("all", "default"):
-            self.sh(f"sysctl -qw net.ipv4.conf.{setting}.rp_filter=0")
+            self.sh(f"sysctl -qw net.ipv4.conf.{setting}.rp_filter=0 "
+                    f"net.ipv6.conf.{setting}.accept_dad=0")
         self.sh("ip link set lo up")
         self.add_link(interface)
         self.sh(f"ip route add default via {GATEWAY4} metric 50")
@@ -96,8 +98,16 @@ class Real:
     def counter(self, name):
         return self.status()["counters"][name]
 
+    def has_settled(self):
+        """Whether every link that is up has its link-local address, checked for duplicates."""
+        addresses = self.sh("ip -o -6 addr show scope link")
+        links = re.findall(r"^\d+: ([^:@\s]+)\S* <[^>]*LOWER_UP", self.sh("ip -o link"), re.M)
+        return "tentative" not in addresses and \
+            all(re.search(rf"\s{link}\s", addresses) for link in links if link != "lo")
+
     def host_state(self):
-        """All that `up` could touch."""
+        """All that `up` could touch, once the kernel has nothing more to add by itself."""
+        wait_for(self.has_settled, 10, "the links' own addresses are there")
         return self.sh("""
             ip -o addr show | sed 's/valid_lft [0-9]*sec.*//'; ip link show lo | head -1
             ip route show table all; ip -6 route show table all
