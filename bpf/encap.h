@@ -72,14 +72,18 @@ static __always_inline void encap_write_ipv6(const struct pkt *pkt, struct ipv6h
 	__builtin_memcpy(&outer->daddr, &pkt->member->real, sizeof(outer->daddr));
 }
 
-/* Makes room for the outer header; the frame's linear part may have moved. */
+/*
+ * Makes room for the outer header behind a new Ethernet header, which takes the place of the one
+ * that came; the frame's linear part may have moved.
+ */
 static __always_inline int encap_grow(struct pkt *pkt, const struct tx *tx, __u32 outer_len)
 {
 	if (pkt->l3_len + outer_len > tx->out->mtu) {
 		count(drop_too_big);
 		return XDP_DROP;
 	}
-	if (bpf_xdp_adjust_head(pkt->ctx, -(int)outer_len)) {
+	if (bpf_xdp_adjust_head(pkt->ctx,
+				(int)(pkt->l3_offset - sizeof(struct ethhdr) - outer_len))) {
 		count(drop_no_headroom);
 		return XDP_DROP;
 	}

@@ -53,7 +53,7 @@ static __always_inline int parse_udp(struct pkt *pkt, __u32 l4_len)
 /* ICMPv6 for a VIP: a router that checks whether an on-link VIP is still there must be answered. */
 static __noinline int parse_icmpv6(const struct pkt *pkt)
 {
-	__u8 *type = pkt_at(pkt, L3_OFFSET + sizeof(struct ipv6hdr), 1);
+	__u8 *type = pkt_at(pkt, pkt->l3_offset + sizeof(struct ipv6hdr), 1);
 
 	if (type && *type >= NDP_FIRST && *type <= NDP_LAST && vip_find_address(pkt)) {
 		count(pass_neighbour_discovery);
@@ -66,7 +66,7 @@ static __always_inline int parse_ports(struct pkt *pkt, __u32 l3_header_len)
 {
 	__u32 l4_len = pkt->l3_len - l3_header_len;
 
-	pkt->l4_offset = L3_OFFSET + l3_header_len;
+	pkt->l4_offset = pkt->l3_offset + l3_header_len;
 	if (pkt->tuple.protocol == IPPROTO_TCP)
 		return parse_tcp(pkt, l4_len);
 	if (pkt->tuple.protocol == IPPROTO_UDP)
@@ -84,7 +84,7 @@ static __always_inline void parse_map_ipv4(struct ip_addr *ret_addr, __be32 addr
 
 static __always_inline int parse_ipv4(struct pkt *pkt)
 {
-	struct iphdr *ip = pkt_at(pkt, L3_OFFSET, sizeof(*ip));
+	struct iphdr *ip = pkt_at(pkt, pkt->l3_offset, sizeof(*ip));
 	__u32 header_len;
 
 	if (!ip) {
@@ -100,7 +100,7 @@ static __always_inline int parse_ipv4(struct pkt *pkt)
 	if (ip->version != 4 || header_len < sizeof(*ip))
 		return vip_refuse(pkt, counter_index(drop_bad_header));
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
-	if (pkt->l3_len < header_len || !pkt_has_bytes(pkt, L3_OFFSET + pkt->l3_len))
+	if (pkt->l3_len < header_len || !pkt_has_bytes(pkt, pkt->l3_offset + pkt->l3_len))
 		return vip_refuse(pkt, counter_index(drop_bad_length));
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
 		return vip_refuse(pkt, counter_index(drop_fragment));
@@ -126,7 +126,7 @@ static __noinline int parse_ipv6_other(const struct pkt *pkt)
 
 static __always_inline int parse_ipv6(struct pkt *pkt)
 {
-	struct ipv6hdr *ip = pkt_at(pkt, L3_OFFSET, sizeof(*ip));
+	struct ipv6hdr *ip = pkt_at(pkt, pkt->l3_offset, sizeof(*ip));
 
 	if (!ip) {
 		count(pass_truncated);
@@ -140,7 +140,7 @@ static __always_inline int parse_ipv6(struct pkt *pkt)
 	if (ip->version != 6)
 		return vip_refuse(pkt, counter_index(drop_bad_header));
 	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (!pkt_has_bytes(pkt, L3_OFFSET + pkt->l3_len))
+	if (!pkt_has_bytes(pkt, pkt->l3_offset + pkt->l3_len))
 		return vip_refuse(pkt, counter_index(drop_bad_length));
 	if (pkt->tuple.protocol != IPPROTO_TCP && pkt->tuple.protocol != IPPROTO_UDP)
 		return parse_ipv6_other(pkt);
@@ -155,6 +155,7 @@ static __always_inline int parse(struct pkt *pkt)
 		count(pass_truncated);
 		return XDP_PASS;
 	}
+	pkt->l3_offset = sizeof(*eth);
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		return parse_ipv4(pkt);
 	if (eth->h_proto == bpf_htons(ETH_P_IPV6))

@@ -15,7 +15,7 @@
 
 #define NEXT (-1)
 
-#define L3_OFFSET ((__u32)sizeof(struct ethhdr))
+#define PKT_MAX_OFFSET 1023 /* of any header: tags, IPv4 options, extension headers */
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -26,6 +26,7 @@ struct pkt {
 	struct xdp_md *ctx;
 	/* parse */
 	struct flow_tuple tuple;
+	__u32 l3_offset; /* length of the Ethernet header with its tags */
 	__u32 l3_len; /* of the IP packet: header and payload */
 	__u32 l4_offset; /* from the start of the frame */
 	__u32 payload_len; /* behind the TCP or UDP header */
@@ -49,7 +50,8 @@ static __always_inline void *pkt_at(const struct pkt *pkt, __u32 offset, __u32 l
 	void *data = (void *)(long)pkt->ctx->data;
 	void *data_end = (void *)(long)pkt->ctx->data_end;
 
-	if (data + offset + len > data_end)
+	/* The verifier wants to know how far (MAX_PACKET_OFF); constants cost nothing. */
+	if (offset > PKT_MAX_OFFSET || data + offset + len > data_end)
 		return NULL;
 	return data + offset;
 }

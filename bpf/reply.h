@@ -122,7 +122,7 @@ static __noinline bool reply_write_ipv4(const struct pkt *pkt, __u8 protocol, __
 	};
 
 	ip.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
-	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET, &ip, sizeof(ip));
+	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset, &ip, sizeof(ip));
 }
 
 static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __u32 l4_len)
@@ -136,7 +136,7 @@ static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __
 
 	__builtin_memcpy(&ip.saddr, &pkt->tuple.dst, sizeof(ip.saddr));
 	__builtin_memcpy(&ip.daddr, &pkt->tuple.src, sizeof(ip.daddr));
-	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET, &ip, sizeof(ip));
+	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset, &ip, sizeof(ip));
 }
 
 /*
@@ -146,7 +146,7 @@ static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __
  */
 static __noinline bool reply_frame(const struct pkt *pkt, __u32 grow, __u8 protocol, __u32 l4_len)
 {
-	__u32 frame_len = L3_OFFSET + reply_ip_header_len(pkt) + l4_len;
+	__u32 frame_len = pkt->l3_offset + reply_ip_header_len(pkt) + l4_len;
 	struct ethhdr was, eth;
 
 	if (bpf_xdp_load_bytes(pkt->ctx, 0, &was, sizeof(was)))
@@ -183,7 +183,7 @@ static __noinline bool reply_with_reset(const struct pkt *pkt)
 					     reply_pseudo_sum(pkt, IPPROTO_TCP, sizeof(rst))));
 	if (!reply_frame(pkt, 0, IPPROTO_TCP, sizeof(rst)))
 		return false;
-	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET + reply_ip_header_len(pkt), &rst,
+	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset + reply_ip_header_len(pkt), &rst,
 				    sizeof(rst));
 }
 
@@ -192,7 +192,7 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 {
 	bool is_v4 = pkt->tuple.family == FAMILY_V4;
 	__u8 protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	__u64 quote_len = pkt->l4_offset - L3_OFFSET + REPLY_QUOTED_L4;
+	__u64 quote_len = pkt->l4_offset - pkt->l3_offset + REPLY_QUOTED_L4;
 	struct reply_unreachable message = {
 		.type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
 		.code = is_v4 ? ICMP4_PORT_UNREACHABLE : ICMP6_PORT_UNREACHABLE,
@@ -205,7 +205,7 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 		return false;
 	barrier_var(quote_len);
 	if (quote_len < REPLY_QUOTED_L4 ||
-	    bpf_xdp_load_bytes(pkt->ctx, L3_OFFSET, message.quote, quote_len))
+	    bpf_xdp_load_bytes(pkt->ctx, pkt->l3_offset, message.quote, quote_len))
 		return false;
 	if (!is_v4)
 		sum = reply_pseudo_sum(pkt, protocol, REPLY_ICMP_HEADER + quote_len);
@@ -214,7 +214,7 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 	if (!reply_frame(pkt, reply_ip_header_len(pkt) + REPLY_ICMP_HEADER, protocol,
 			 REPLY_ICMP_HEADER + quote_len))
 		return false;
-	return !bpf_xdp_store_bytes(pkt->ctx, L3_OFFSET + reply_ip_header_len(pkt), &message,
+	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset + reply_ip_header_len(pkt), &message,
 				    REPLY_ICMP_HEADER);
 }
 
