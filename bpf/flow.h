@@ -22,40 +22,60 @@ static __always_inline bool flow_slot_swap(struct flow_bucket *bucket, __u32 ind
 	return __sync_val_compare_and_swap(&bucket->slot[index % FLOW_SLOTS], old, new) == old;
 }
 
-/*
- * Where the tag is in a bucket, or 0 where it is not: the caller compares that slot. Branches,
- * since what follows then runs ahead of the comparison; without any it measured slower.
- */
-static __always_inline __u32 flow_bucket_find(struct flow_bucket *bucket, __u32 tag)
+/* Slot number `i` of a flow's order in a bucket. */
+static __always_inline __u64 flow_probe(const struct flow_bucket *bucket, __u32 first, __u32 i)
 {
+	return READ_WORD(bucket->slot[(first ^ i) % FLOW_SLOTS]);
+}
+
+enum flow_found {
+	FLOW_HERE,
+	FLOW_NOT_HERE, /* nor in the neighbour: this bucket was never full */
+	FLOW_MAYBE_NEXT,
+};
+
+/*
+ * Looks for the tag from the flow's first slot on; sets slot_index and slot_word where it is. A
+ * slot that was never used ends the search: the flow would have taken it. Branches, since what
+ * follows then runs ahead of the comparison; without any it measured slower.
+ */
+static __always_inline enum flow_found flow_bucket_find(struct pkt *pkt,
+							const struct flow_bucket *bucket)
+{
+	__u32 tag = flow_hash_tag(pkt->hash);
+	__u32 first = flow_hash_slot(pkt->hash);
+
 #pragma unroll
 	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
-		if (SLOT_TAG(READ_WORD(bucket->slot[i])) == tag)
-			return i;
+		__u64 word = flow_probe(bucket, first, i);
+
+		if (SLOT_TAG(word) == tag) {
+			pkt->slot_index = first ^ i;
+			pkt->slot_word = word;
+			return FLOW_HERE;
+		}
+		if (word == FLOW_SLOT_NEVER)
+			return FLOW_NOT_HERE;
 	}
-	return 0;
+	return FLOW_MAYBE_NEXT;
 }
 
 /* Looks in the first bucket, then in its neighbour. Sets bucket, slot_index, slot_word. */
 static __always_inline bool flow_find(struct pkt *pkt)
 {
-	__u32 tag = flow_hash_tag(pkt->hash);
 	__u32 index = flow_hash_bucket(pkt->hash, knob_flow_buckets);
 
 #pragma unroll
 	for (__u32 i = 0; i < 2; i++) {
 		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
+		enum flow_found found;
 
 		if (!bucket)
 			return false;
 		pkt->bucket = bucket;
-		pkt->slot_index = flow_bucket_find(bucket, tag) % FLOW_SLOTS;
-		pkt->slot_word = READ_WORD(bucket->slot[pkt->slot_index]);
-		if (SLOT_TAG(pkt->slot_word) == tag)
-			return true;
-		/* A slot that was never used says that this bucket was never full. */
-		if (READ_WORD(bucket->slot[FLOW_SLOTS - 1]) == FLOW_SLOT_NEVER)
-			return false;
+		found = flow_bucket_find(pkt, bucket);
+		if (found != FLOW_MAYBE_NEXT)
+			return found == FLOW_HERE;
 	}
 	return false;
 }
@@ -171,17 +191,20 @@ struct flow_victim {
 	__u64 word; /* what was ranked: only that may be overwritten */
 };
 
-static __always_inline void flow_bucket_victim(struct flow_bucket *bucket, bool is_expiry_paused,
+/* Of the lowest rank the first in the flow's order. */
+static __always_inline void flow_bucket_victim(struct flow_bucket *bucket, __u32 first,
+					       bool is_expiry_paused,
 					       struct flow_victim *ret_victim)
 {
 	ret_victim->rank = FLOW_RANK_LIVE;
 	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
-		__u64 word = READ_WORD(bucket->slot[i]);
-		__u32 rank = flow_slot_rank(bucket, i, &word, is_expiry_paused);
+		__u32 index = (first ^ i) % FLOW_SLOTS;
+		__u64 word = READ_WORD(bucket->slot[index]);
+		__u32 rank = flow_slot_rank(bucket, index, &word, is_expiry_paused);
 
 		if (rank < ret_victim->rank) {
 			ret_victim->rank = rank;
-			ret_victim->index = i;
+			ret_victim->index = index;
 			ret_victim->word = word;
 		}
 	}
@@ -198,12 +221,12 @@ static __always_inline bool flow_claim(struct flow_bucket *bucket, __u32 index, 
 	return true;
 }
 
-static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u64 new,
+static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u32 first, __u64 new,
 					     bool is_expiry_paused)
 {
 	struct flow_victim victim = {};
 
-	flow_bucket_victim(bucket, is_expiry_paused, &victim);
+	flow_bucket_victim(bucket, first, is_expiry_paused, &victim);
 	if (victim.rank == FLOW_RANK_LIVE)
 		return false;
 	if (flow_claim(bucket, victim.index, victim.word, new) && victim.rank == FLOW_RANK_UNPROVEN)
@@ -222,7 +245,7 @@ __noinline int flow_insert(__u64 hash, __u64 new)
 	for (__u32 i = 0; i < 2; i++) {
 		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
 
-		if (bucket && flow_insert_into(bucket, new, is_expiry_paused))
+		if (bucket && flow_insert_into(bucket, flow_hash_slot(hash), new, is_expiry_paused))
 			return 0;
 	}
 	count(flow_untracked);

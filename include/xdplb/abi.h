@@ -64,7 +64,8 @@ _Static_assert(sizeof(struct flow_bucket) == XDPLB_CACHE_LINE, "one bucket, one 
 
 /*
  * A slot, from the top: tag 32 | member 20 | state 3 | age 9. All zero: never used, which also says
- * that its bucket was never full. FLOW_SLOT_FREED: used before and free again.
+ * that its bucket was never full. FLOW_SLOT_FREED: used before and free again. A newcomer takes the
+ * first free slot in its own order (flow_hash_slot() of hash.h).
  */
 #define FLOW_AGE_BITS	  9
 #define FLOW_STATE_BITS	  3

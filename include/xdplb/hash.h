@@ -94,6 +94,16 @@ static inline __attribute__((always_inline)) __u32 flow_hash_bucket(__u64 h, __u
 }
 
 /*
+ * The slot of its bucket that a flow would rather have. Slot number i of its order is this one
+ * exclusive or i; newcomers take the first that is free in their order, so most hits are in their
+ * first slot. These bits hardly count in flow_hash_bucket(), and not in the tag.
+ */
+static inline __attribute__((always_inline)) __u32 flow_hash_slot(__u64 h)
+{
+	return (__u32)(h >> 32) % FLOW_SLOTS;
+}
+
+/*
  * The ring slot of try 0 (the pick) and of tries 1 ... RING_SECOND_PICKS (the second picks). By
  * exclusive or, not by adding: else all flows of one slot would share their second slot too.
  */

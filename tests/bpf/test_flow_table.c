@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Who gets a slot: a table of one pair of buckets that the test fills by hand. Contents are written
- * as a letter a slot, the home bucket's eight and then its neighbour's:
+ * as a letter a slot, in the order in which the flow in question tries them, the home bucket's
+ * eight and then its neighbour's:
  *   -  never used     f  freed            x  established, expired     o  the same, marked old
  *   s  SYN            k  lone ACK         u  first datagram           t  SYN, expired
  *   T  established    F  FIN              R  RST                      U  datagrams
@@ -66,28 +67,38 @@ static uint64_t word_for(const struct bed *bed, char letter, unsigned int i)
 	}
 }
 
-static uint64_t *slot_at(const struct bed *bed, uint32_t home, unsigned int i)
+/* Where a flow looks first: bucket and slot. */
+struct home {
+	uint32_t bucket;
+	uint32_t slot;
+};
+
+static uint64_t *slot_at(const struct bed *bed, struct home home, unsigned int i)
 {
-	return (uint64_t *)&bed->dp->flows[home ^ (i / FLOW_SLOTS)].slot[i % FLOW_SLOTS];
+	struct flow_bucket *bucket = &bed->dp->flows[home.bucket ^ (i / FLOW_SLOTS)];
+
+	return (uint64_t *)&bucket->slot[(home.slot ^ i) % FLOW_SLOTS];
 }
 
-static void fill(const struct bed *bed, uint32_t home, const char *contents)
+static void fill(const struct bed *bed, struct home home, const char *contents)
 {
 	assert_int_equal(strlen(contents), SLOTS);
 	for (unsigned int i = 0; i < SLOTS; i++)
 		*slot_at(bed, home, i) = word_for(bed, contents[i], i);
 }
 
-static uint32_t home_of(const struct bed *bed, const struct packet *p)
+static struct home home_of(const struct bed *bed, const struct packet *p)
 {
-	return flow_hash_bucket(bed_hash(bed, p), 2);
+	uint64_t hash = bed_hash(bed, p);
+
+	return (struct home){flow_hash_bucket(hash, 2), flow_hash_slot(hash)};
 }
 
 /* Where the flow is, or UNTRACKED. */
 static int place_of(const struct bed *bed, const struct packet *p)
 {
 	const uint64_t *slot = bed_slot(bed, p);
-	uint32_t home = home_of(bed, p);
+	struct home home = home_of(bed, p);
 
 	for (unsigned int i = 0; slot && i < SLOTS; i++) {
 		if (slot_at(bed, home, i) == slot)
@@ -135,7 +146,7 @@ static const struct packet newcomer_packets[] = {
 };
 
 /* What was there stays, but the newcomer's slot, and expired slots may be marked old. */
-static void expect_others_unchanged(const struct bed *bed, uint32_t home, const uint64_t *before,
+static void expect_others_unchanged(const struct bed *bed, struct home home, const uint64_t *before,
 				    int place, const struct newcomer *row)
 {
 	for (int i = 0; i < SLOTS; i++) {
@@ -151,7 +162,7 @@ static void expect_others_unchanged(const struct bed *bed, uint32_t home, const 
 
 static void try_newcomer(struct bed *bed, const struct newcomer *row, const struct packet *p)
 {
-	uint32_t home = home_of(bed, p);
+	struct home home = home_of(bed, p);
 	bool is_tracked = row->place != UNTRACKED;
 	uint64_t before[SLOTS];
 	struct run run;
@@ -199,9 +210,9 @@ static void floods_evict_no_proven_flow(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(contents); i++) {
 		uint64_t before[SLOTS];
 
-		fill(bed, 0, contents[i]);
+		fill(bed, (struct home){}, contents[i]);
 		for (unsigned int k = 0; k < SLOTS; k++)
-			before[k] = *slot_at(bed, 0, k);
+			before[k] = *slot_at(bed, (struct home){}, k);
 		for (unsigned int n = 0; n < 600; n++) {
 			struct packet p = newcomer_packets[n % ARRAY_SIZE(newcomer_packets)];
 
@@ -212,7 +223,7 @@ static void floods_evict_no_proven_flow(void **state)
 		}
 		for (unsigned int k = 0; k < SLOTS; k++) {
 			if (strchr("TUFR", contents[i][k]))
-				assert_int_equal(*slot_at(bed, 0, k), before[k]);
+				assert_int_equal(*slot_at(bed, (struct home){}, k), before[k]);
 		}
 	}
 }
@@ -237,7 +248,7 @@ static void every_expired_slot_met_is_marked_old(void **state)
 {
 	struct packet p = {.src = "198.51.100.7", .dst = "192.0.2.10", .sport = 2, .dport = 80};
 	struct bed *bed = *state;
-	uint32_t home = home_of(bed, &p);
+	struct home home = home_of(bed, &p);
 
 	fill(bed, home, "TxTxtTTx--------");
 	bed_real_of(bed, &p);
@@ -252,7 +263,7 @@ static void every_expired_slot_met_is_marked_old(void **state)
 static bool is_expired_after(struct bed *bed, enum flow_state state, uint32_t ago)
 {
 	struct packet p = {.src = "198.51.100.7", .dst = "192.0.2.10", .sport = 3, .dport = 80};
-	uint32_t home = home_of(bed, &p);
+	struct home home = home_of(bed, &p);
 
 	fill(bed, home, "-TTTTTTT--------");
 	*slot_at(bed, home, 5) = bed_slot_word(bed, FIRST_TAG, 0, state, ago);
@@ -307,7 +318,7 @@ static void a_tag_of_another_vip_leaves_the_pick_to_the_ring(void **state)
 		struct run run;
 
 		p.sport = (uint16_t)(600 + i);
-		fill(bed, 0, "----------------");
+		fill(bed, (struct home){}, "----------------");
 		want = bed_real_of(bed, &p);
 		slot = bed_slot(bed, &p);
 		forged = bed_slot_word(bed, *slot >> FLOW_TAG_SHIFT, foreign[i % 2], FLOW_TCP, 3);
@@ -334,7 +345,7 @@ static void a_slot_that_names_no_member_is_taken_over(void **state)
 		struct ip_addr want, have;
 		uint64_t *slot;
 
-		fill(bed, 0, "----------------");
+		fill(bed, (struct home){}, "----------------");
 		want = bed_real_of(bed, &p);
 		slot = bed_slot(bed, &p);
 		*slot = bed_slot_word(bed, *slot >> FLOW_TAG_SHIFT, ids[i], FLOW_TCP, 0);
@@ -369,7 +380,7 @@ static void a_forged_slot_for_no_vip_sends_nothing_there(void **state)
 
 	address_past_the_filter(vips[0].address, foreign);
 	hash = bed_hash(bed, &p);
-	fill(bed, 0, "----------------");
+	fill(bed, (struct home){}, "----------------");
 	*slot_at(bed, home_of(bed, &p), 0) = bed_slot_word(
 		bed, flow_hash_tag(hash), bed_member_id(bed, &vips[0], "10.0.1.1"), FLOW_TCP, 0);
 	bed_send(bed, &p, &run);
