@@ -290,6 +290,20 @@ static void rings_equal_the_golden_vectors(void **state)
 		 655373,
 		 {727, 50, 999, 495, 339, 402, 740, 950},
 		 0x4727c4741f6ccab9ULL},
+		{7, MIX_EQUAL, 1, 257, {5, 3, 2, 1, 4, 1, 6, 2}, 0xa09cef0fc0d32a94ULL},
+		{100, MIX_ONE_HEAVY, 1, 4099, {3, 3, 3, 3, 3, 3, 3, 3}, 0x4e6416653e515e4ULL},
+		{3000,
+		 MIX_RANDOM,
+		 3,
+		 65537,
+		 {517, 853, 2813, 556, 1716, 534, 249, 1235},
+		 0x70fe91c367732f05ULL},
+		{65536,
+		 MIX_RANDOM,
+		 0,
+		 65537,
+		 {35238, 35779, 30642, 7703, 26608, 6794, 25468, 27887},
+		 0x563af983eaf0ed07ULL},
 	};
 
 	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {

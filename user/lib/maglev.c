@@ -24,6 +24,7 @@
 #define MAGLEV_MAX_REALS  65536
 #define MAGLEV_MAX_WEIGHT 65535
 #define MAGLEV_RANKS	  17 /* of weights 1 ... 65535: 0 ... 16 */
+#define MAGLEV_MAX_LAST	  1024 /* more than the root of XDPLB_MAX_RING */
 
 struct turn {
 	const struct maglev_real *real;
@@ -34,12 +35,17 @@ struct turn {
 	uint32_t remainder; /* of its due, in 1 / total weight */
 	uint16_t index;
 	uint8_t rank;
+	uint64_t stride; /* see take_last_slot(); 0: not computed yet */
 };
 
 struct ring {
 	uint16_t *slots;
-	uint64_t *taken; /* a bit a slot: every u16 is a valid index, none is left for "free" */
+	uint8_t *is_free; /* 1 or 0 a slot: every u16 is a valid index, none is left for "free" */
 	uint32_t size;
+	uint32_t n_free;
+	uint32_t max_last; /* with so few free slots left they are listed */
+	uint32_t n_last;
+	uint32_t last[MAGLEV_MAX_LAST]; /* the free slots, once they are listed */
 	const struct maglev_real *reals;
 	struct turn *turns; /* by rank, heaviest first, then by address */
 	struct turn **by_remainder;
@@ -147,34 +153,126 @@ static uint32_t step(uint32_t slot, uint32_t skip, uint32_t size)
 	return slot >= size ? slot - size : slot;
 }
 
-static inline bool is_taken(const struct ring *ring, uint32_t slot)
+static inline void take(struct ring *ring, struct turn *turn, uint32_t slot)
 {
-	return ring->taken[slot / 64] >> (slot % 64) & 1;
+	ring->is_free[slot] = 0;
+	ring->n_free--;
+	ring->slots[slot] = turn->index;
+	turn->next = step(slot, turn->skip, ring->size);
 }
 
 /*
- * There must be a free slot. Two walks, each of every second slot of the permutation, so that the
- * processor need not wait for one step to begin the next (a tenth faster; what is left is one
- * mispredicted branch a slot, which wider walks did not avoid).
+ * Looks at so many slots at once: a branch a slot would be mispredicted about once a turn, which
+ * costs more than to look at some slots in vain.
  */
-static inline void take_slot(struct ring *ring, struct turn *turn)
+static inline __attribute__((always_inline)) void take_by_looks(struct ring *ring,
+								struct turn *turn, int width)
 {
+	uint32_t slot = turn->next;
+	uint32_t seen[8], found;
+
+	do {
+		found = 0;
+#pragma GCC unroll 8
+		for (int i = 0; i < width; i++) {
+			seen[i] = slot;
+			found |= (uint32_t)ring->is_free[slot] << i;
+			slot = step(slot, turn->skip, ring->size);
+		}
+	} while (!found);
+	take(ring, turn, seen[__builtin_ctz(found)]);
+}
+
+/*
+ * Four walks, each of every fourth slot of the permutation, so that the processor need not wait for
+ * one step to begin the next.
+ */
+static void take_by_walks(struct ring *ring, struct turn *turn)
+{
+	const uint8_t *is_free = ring->is_free;
 	uint32_t size = ring->size;
 	uint32_t skip2 = step(turn->skip, turn->skip, size);
-	uint32_t slot = turn->next;
-	uint32_t other = step(slot, turn->skip, size);
+	uint32_t skip4 = step(skip2, skip2, size);
+	uint32_t a = turn->next;
+	uint32_t b = step(a, turn->skip, size);
+	uint32_t c = step(a, skip2, size);
+	uint32_t d = step(b, skip2, size);
 
-	while (is_taken(ring, slot)) {
-		if (!is_taken(ring, other)) {
-			slot = other;
-			break;
-		}
-		slot = step(slot, skip2, size);
-		other = step(other, skip2, size);
+	while (!(is_free[a] | is_free[b] | is_free[c] | is_free[d])) {
+		a = step(a, skip4, size);
+		b = step(b, skip4, size);
+		c = step(c, skip4, size);
+		d = step(d, skip4, size);
 	}
-	ring->taken[slot / 64] |= 1ULL << (slot % 64);
-	ring->slots[slot] = turn->index;
-	turn->next = step(slot, turn->skip, size);
+	if (!is_free[a])
+		a = is_free[b] ? b : is_free[c] ? c : d;
+	take(ring, turn, a);
+}
+
+/* 1 / a modulo the prime m; 0 < a < m. */
+static uint32_t inverse(uint32_t a, uint32_t m)
+{
+	int32_t of_a = 1, of_rest = 0;
+	uint32_t rest = m;
+
+	while (a > 1) {
+		uint32_t quotient = rest / a;
+		uint32_t less = rest % a;
+		int32_t of_less = of_rest - (int32_t)quotient * of_a;
+
+		rest = a;
+		of_rest = of_a;
+		a = less;
+		of_a = of_less;
+	}
+	return of_a < 0 ? (uint32_t)of_a + m : (uint32_t)of_a;
+}
+
+static void list_last(struct ring *ring)
+{
+	const uint8_t *end = ring->is_free + ring->size;
+	const uint8_t *at = ring->is_free;
+
+	while ((at = memchr(at, 1, (size_t)(end - at))) != NULL)
+		ring->last[ring->n_last++] = (uint32_t)(at++ - ring->is_free);
+}
+
+/*
+ * Among few free slots: the one that the permutation reaches first from where it stands. It reaches
+ * slot s after (s - next) / skip steps modulo size. As a fraction of size, in 64 bits that wrap
+ * around, that is one multiplication a slot; the rounding error is below 2^40 and the distance of
+ * two slots above 2^44.
+ */
+static void take_last_slot(struct ring *ring, struct turn *turn)
+{
+	uint64_t least = UINT64_MAX;
+	uint32_t at = 0;
+
+	if (!ring->n_last)
+		list_last(ring);
+	if (!turn->stride)
+		turn->stride = (UINT64_MAX / ring->size + 1) * inverse(turn->skip, ring->size);
+	for (uint32_t i = 0; i < ring->n_last; i++) {
+		uint64_t steps = ((uint64_t)ring->last[i] - turn->next) * turn->stride;
+
+		at = steps < least ? i : at;
+		least = steps < least ? steps : least;
+	}
+	take(ring, turn, ring->last[at]);
+	ring->last[at] = ring->last[--ring->n_last];
+}
+
+/* There must be a free slot. */
+static inline void take_slot(struct ring *ring, struct turn *turn)
+{
+	if (ring->n_free > ring->size / 4)
+		take_by_looks(ring, turn, 4);
+	else if (ring->n_free > ring->size / 16)
+		take_by_looks(ring, turn, 8);
+	else if (ring->n_free > ring->max_last)
+		take_by_walks(ring, turn);
+	else
+		take_last_slot(ring, turn);
 }
 
 /* Rounds that leave no real over its due: a real of the heaviest weight 2^r takes one slot each. */
@@ -252,22 +350,27 @@ static int fill(struct ring *ring, size_t n_reals)
 
 int maglev_build(const struct maglev_real *reals, size_t n, uint32_t size, uint16_t *slots)
 {
-	struct ring ring = {.reals = reals, .size = size, .slots = slots};
+	struct ring ring = {.reals = reals, .size = size, .n_free = size, .slots = slots};
 	int err = -ENOMEM;
 
-	if (n == 0 || n > MAGLEV_MAX_REALS || size > XDPLB_MAX_RING || !is_prime(size))
+	if (n == 0 || n > MAGLEV_MAX_REALS || size < 2 || size > XDPLB_MAX_RING || !is_prime(size))
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		if (reals[i].weight > MAGLEV_MAX_WEIGHT)
 			return -EINVAL;
 	}
-	ring.taken = calloc(size / 64 + 1, sizeof(*ring.taken));
+	/* About where a list as long as it is costs what a walk of size / n_free steps costs. */
+	while ((ring.max_last + 1) * (ring.max_last + 1) <= size)
+		ring.max_last++;
+	ring.is_free = calloc(size, sizeof(*ring.is_free));
 	ring.turns = calloc(n, sizeof(*ring.turns));
 	ring.by_remainder = calloc(n, sizeof(struct turn *));
-	if (ring.taken && ring.turns && ring.by_remainder)
+	if (ring.is_free && ring.turns && ring.by_remainder) {
+		memset(ring.is_free, 1, size);
 		err = fill(&ring, n);
+	}
 	free((void *)ring.by_remainder);
 	free(ring.turns);
-	free(ring.taken);
+	free(ring.is_free);
 	return err;
 }
