@@ -28,7 +28,6 @@ int batch_open(const struct balancer *balancer, struct batch *ret_batch, struct 
 
 	if (!skel)
 		return err_errno(err, errno, "open the wrapper");
-	skel->rodata->knob_ipv6 = is_ipv6;
 	r = wrapper_bpf__load(skel);
 	if (r) {
 		wrapper_bpf__destroy(skel);
@@ -108,20 +107,35 @@ void batch_set_traffic(struct batch *batch, const struct traffic *traffic)
 	s->flows = traffic->flows;
 	s->offset = traffic->offset;
 	s->vip_mask = o->vips - 1;
-	s->is_learning = 0;
+	s->vip = vip.w[3];
+	s->dport = htons(BALANCER_PORT);
 }
 
-static int run_wrapper(struct batch *batch, struct bpf_test_run_opts *opts, struct err *err)
+static int run_wrapper(struct batch *batch, const struct bpf_program *wrapper,
+		       struct bpf_test_run_opts *opts, struct err *err)
 {
 	uint8_t frame[WRAPPER_FRAME] = {};
 	int r;
 
+	memcpy(frame, batch->skel->bss->state.header, sizeof(batch->skel->bss->state.header));
 	opts->data_in = frame;
 	opts->data_size_in = sizeof(frame);
-	r = bpf_prog_test_run_opts(bpf_program__fd(batch->skel->progs.wrapper), opts);
+	r = bpf_prog_test_run_opts(bpf_program__fd(wrapper), opts);
 	if (r)
 		return err_errno(err, -r, "run the wrapper");
 	return 0;
+}
+
+static const struct bpf_program *wrap_program(const struct batch *batch)
+{
+	return batch->balancer->options.family == FAMILY_V4 ? batch->skel->progs.wrap_ipv4
+							    : batch->skel->progs.wrap_ipv6;
+}
+
+static const struct bpf_program *learn_program(const struct batch *batch)
+{
+	return batch->balancer->options.family == FAMILY_V4 ? batch->skel->progs.learn_ipv4
+							    : batch->skel->progs.learn_ipv6;
 }
 
 static uint32_t outer_len(const struct batch *batch)
@@ -157,7 +171,7 @@ int batch_run(struct batch *batch, const struct batch_order *order,
 	s->warm = order->packets / 8;
 	s->done = s->round = 0;
 	s->grown = 0;
-	r = run_wrapper(batch, &opts, err);
+	r = run_wrapper(batch, wrap_program(batch), &opts, err);
 	if (r)
 		return r;
 	if (s->round != order->rounds)
@@ -179,7 +193,6 @@ int batch_learn(struct batch *batch, uint32_t flows, struct err *err)
 	int r = 0;
 
 	batch_set_traffic(batch, &t);
-	s->is_learning = 1;
 	s->first_target = s->last_target = s->target = WRAPPER_BALANCER;
 	s->position = 0;
 	s->stride = 1;
@@ -189,7 +202,7 @@ int batch_learn(struct batch *batch, uint32_t flows, struct err *err)
 
 		s->packets = 2 * n;
 		s->done = 0;
-		r = run_wrapper(batch, &opts, err);
+		r = run_wrapper(batch, learn_program(batch), &opts, err);
 		if (!r && opts.retval != XDP_TX && opts.retval != XDP_REDIRECT)
 			r = err_set(err, EPROTO, "verdict %u while learning flows", opts.retval);
 	}
@@ -203,15 +216,13 @@ static void make_frame(const struct batch *batch, uint32_t flow, uint8_t *ret_fr
 	bool is_v4 = batch->balancer->options.family == FAMILY_V4;
 	uint8_t *l3 = ret_frame + ETH_HLEN;
 	uint8_t *src = is_v4 ? l3 + 12 : l3 + 20;
-	uint32_t client = htonl(wrapper_client(flow)), vip = htonl(flow & s->vip_mask), dst;
+	uint32_t client = wrapper_client(flow), vip = s->vip | htonl(flow & s->vip_mask);
 	uint16_t port = wrapper_port(flow);
 
 	memset(ret_frame, 0, WRAPPER_FRAME);
 	memcpy(ret_frame, s->header, sizeof(s->header));
 	memcpy(src, &client, 4);
-	memcpy(&dst, l3 + (is_v4 ? 16 : 36), 4);
-	dst |= vip;
-	memcpy(l3 + (is_v4 ? 16 : 36), &dst, 4);
+	memcpy(l3 + (is_v4 ? 16 : 36), &vip, 4);
 	memcpy(l3 + (is_v4 ? 20 : 40), &port, 2);
 }
 
@@ -227,7 +238,7 @@ int batch_check(struct batch *batch, uint32_t position, struct err *err)
 	s->position = position;
 	s->packets = 1;
 	s->done = 0;
-	r = run_wrapper(batch, &opts, err);
+	r = run_wrapper(batch, wrap_program(batch), &opts, err);
 	if (r)
 		return r;
 	make_frame(batch, s->offset + position, in);

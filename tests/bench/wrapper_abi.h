@@ -45,8 +45,8 @@ struct wrapper_state {
 	__u32 warm;
 	__u32 offset; /* number of flow 0 */
 	__u32 vip_mask; /* number of VIPs - 1 */
-	__u32 is_learning; /* each flow twice: a SYN, then an ACK */
-	__u32 pad;
+	__be32 vip; /* last word of VIP 0's address; the flow number chooses among the VIPs */
+	__u32 dport; /* as on the wire */
 	/* kept by the wrapper */
 	__u32 position; /* of the next packet */
 	__u32 target;
@@ -60,13 +60,13 @@ struct wrapper_state {
 	__u64 header[WRAPPER_HEADER_WORDS];
 };
 
-/* Client of a flow: no two numbers share an address. */
-static inline __attribute__((always_inline)) __u32 wrapper_client(__u32 flow)
+/* Client of a flow (last word of its address): no two numbers share one. */
+static inline __attribute__((always_inline)) __be32 wrapper_client(__u32 flow)
 {
 	return flow * 0x9e3779b1u;
 }
 
-static inline __attribute__((always_inline)) __u16 wrapper_port(__u32 flow)
+static inline __attribute__((always_inline)) __be16 wrapper_port(__u32 flow)
 {
-	return (__u16)(flow * 40503u) | 1024;
+	return (__be16)(flow * 40503u) | 1024;
 }
