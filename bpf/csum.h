@@ -11,3 +11,9 @@ static __always_inline __u16 csum_fold(__u32 sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum + (sum >> 16);
 }
+
+static __always_inline __u16 csum_fold64(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return csum_fold((__u32)sum + (__u32)(sum >> 32));
+}

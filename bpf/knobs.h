@@ -20,3 +20,8 @@ const volatile __be32 knob_source4 = 0;
 const volatile __be32 knob_source4_entropy = 0;
 const volatile struct ip_addr knob_source6 = {};
 const volatile struct ip_addr knob_source6_entropy = {};
+
+/* Bits (1 << enum xdplb_encap) of the encapsulations that a member may have. */
+const volatile __u32 knob_encaps = 1u << ENCAP_IPIP;
+const volatile __be16 knob_gue_port = 0;
+const volatile bool knob_gue_checksum6 = false; /* of the UDP header over IPv6 */

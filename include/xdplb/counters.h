@@ -37,7 +37,7 @@
 	X(drop_no_next_hop, "the real's next hop is not resolved")                                 \
 	X(drop_too_big, "does not fit the outgoing MTU once encapsulated")                         \
 	X(drop_no_headroom, "no room in the frame for the outer header")                           \
-	X(drop_encap, "the member asks for an encapsulation that is not built")
+	X(drop_encap, "the member's encapsulation is not in the loaded program")
 
 /* What the flow table did; these do not count packets a second time. */
 #define XDPLB_FLOW_COUNTERS(X)                                                                     \

@@ -13,7 +13,7 @@
 /* Secret of 64 bytes, equal on every balancer of a fleet. */
 struct flow_hash_key {
 	__u32 nh[FLOW_HASH_WORDS];
-	__u32 pad[2];
+	__u64 entropy; /* for what of a flow is seen outside; not part of the hash */
 	__u64 mix[2];
 };
 

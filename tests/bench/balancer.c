@@ -110,6 +110,9 @@ static void make_knobs(struct balancer *b)
 	k->source4 = base.w[3];
 	k->source4_entropy = entropy.w[3];
 	make_source(&b->config->source6, &k->source6, &k->source6_entropy);
+	k->encaps = config_encaps(b->config);
+	k->gue_port = htons(b->config->gue_port);
+	k->gue_checksum6 = b->config->gue_checksum6;
 }
 
 int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,

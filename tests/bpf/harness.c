@@ -76,6 +76,9 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	k.source4_entropy = mask.w[3];
 	k.source6 = address(o->source6 ? o->source6 : BED_SOURCE6);
 	host_bits(o->source6_bits ? 128 - o->source6_bits : 0, &k.source6_entropy);
+	k.encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE;
+	k.gue_port = htons(o->gue_port ? o->gue_port : BED_GUE_PORT);
+	k.gue_checksum6 = o->gue_checksum6;
 	*ret_knobs = k;
 }
 
@@ -164,6 +167,7 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		.ring = vip->ring ? vip->ring : DEFAULT_RING,
 		.timeouts = timeouts,
 		.on_no_port = vip->on_no_port,
+		.encap = vip->encap,
 		.reals = c->reals[i],
 	};
 	while (spec->n_reals < BED_MAX_REALS && vip->reals[spec->n_reals].address) {

@@ -27,6 +27,8 @@
 #define BED_SOURCE4 "10.255.0.1"
 #define BED_SOURCE6 "2001:db8:ffff::1"
 
+#define BED_GUE_PORT 6080
+
 /* Rows of out_interfaces: where packets come in, and another one. */
 #define BED_ROW_SAME	  1
 #define BED_ROW_OTHER	  2
@@ -44,6 +46,7 @@ struct bed_vip {
 	uint16_t port;
 	uint8_t protocol; /* 0: TCP */
 	enum xdplb_on_no_port on_no_port;
+	enum xdplb_encap encap;
 	uint32_t ring; /* 0: 1021 */
 	struct bed_real reals[BED_MAX_REALS]; /* up to the first without an address */
 };
@@ -57,6 +60,8 @@ struct bed_options {
 	unsigned int source4_bits; /* 0: a plain address */
 	const char *source6;
 	unsigned int source6_bits;
+	uint16_t gue_port; /* 0: BED_GUE_PORT */
+	bool gue_checksum6;
 };
 
 struct bed {

@@ -154,13 +154,13 @@ struct flow_tuple packet_tuple(const struct packet *p)
 	return t;
 }
 
-static size_t put_outer_ipv4(uint8_t *at, const struct outer *o, const struct frame *inner,
-			     uint8_t tos, uint8_t protocol)
+static size_t put_outer_ipv4(uint8_t *at, const struct outer *o, size_t payload_len, uint8_t tos,
+			     uint8_t protocol)
 {
 	memset(at, 0, 20);
 	at[0] = 0x45;
 	at[1] = tos;
-	put16(at + 2, 20 + inner->l3_len);
+	put16(at + 2, 20 + payload_len);
 	at[6] = 0x40; /* don't fragment; identification 0 */
 	at[8] = 64;
 	at[9] = protocol;
@@ -170,11 +170,11 @@ static size_t put_outer_ipv4(uint8_t *at, const struct outer *o, const struct fr
 	return 20;
 }
 
-static size_t put_outer_ipv6(uint8_t *at, const struct outer *o, const struct frame *inner,
-			     uint8_t tos, uint8_t protocol)
+static size_t put_outer_ipv6(uint8_t *at, const struct outer *o, size_t payload_len, uint8_t tos,
+			     uint8_t protocol)
 {
 	put32(at, 6u << 28 | (uint32_t)tos << 20);
-	put16(at + 4, inner->l3_len);
+	put16(at + 4, payload_len);
 	at[6] = protocol;
 	at[7] = 64;
 	frame_put_addr(at + 8, o->src);
@@ -182,22 +182,38 @@ static size_t put_outer_ipv6(uint8_t *at, const struct outer *o, const struct fr
 	return 40;
 }
 
+static void put_outer_udp(uint8_t *at, const struct outer *o, size_t payload_len)
+{
+	put16(at, o->gue_source_port);
+	put16(at + 2, o->gue_port);
+	put16(at + 4, 8 + payload_len);
+	put16(at + 6, 0);
+}
+
 void frame_encapsulate(const struct frame *inner, const struct outer *o, struct frame *ret_frame)
 {
 	const uint8_t *ip = inner->bytes + FRAME_ETH_LEN;
 	bool inner_is_v4 = ip[0] >> 4 == 4;
 	uint8_t tos = inner_is_v4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4);
-	uint8_t protocol = inner_is_v4 ? 4 : 41;
-	uint8_t *at = ret_frame->bytes;
-	size_t outer_len;
+	uint8_t protocol = o->gue_port ? IPPROTO_UDP : inner_is_v4 ? 4 : 41;
+	size_t udp_len = o->gue_port ? 8 : 0;
+	uint8_t *outer = ret_frame->bytes + FRAME_ETH_LEN;
+	size_t ip_len, outer_len;
+	uint16_t check;
 
-	memcpy(at, o->dest_mac, 6);
-	memcpy(at + 6, o->source_mac, 6);
-	put16(at + 12, is_v4(o->dst) ? 0x0800 : 0x86dd);
-	at += FRAME_ETH_LEN;
-	outer_len = is_v4(o->dst) ? put_outer_ipv4(at, o, inner, tos, protocol)
-				  : put_outer_ipv6(at, o, inner, tos, protocol);
-	memcpy(at + outer_len, ip, inner->len - FRAME_ETH_LEN);
+	memcpy(ret_frame->bytes, o->dest_mac, 6);
+	memcpy(ret_frame->bytes + 6, o->source_mac, 6);
+	put16(ret_frame->bytes + 12, is_v4(o->dst) ? 0x0800 : 0x86dd);
+	ip_len = is_v4(o->dst) ? put_outer_ipv4(outer, o, udp_len + inner->l3_len, tos, protocol)
+			       : put_outer_ipv6(outer, o, udp_len + inner->l3_len, tos, protocol);
+	if (o->gue_port)
+		put_outer_udp(outer + ip_len, o, inner->l3_len);
+	outer_len = ip_len + udp_len;
+	memcpy(outer + outer_len, ip, inner->len - FRAME_ETH_LEN);
+	if (o->gue_has_checksum) {
+		check = frame_l4_checksum(outer, ip_len, outer_len + inner->l3_len);
+		put16(outer + ip_len + 6, check ? check : 0xffff);
+	}
 	ret_frame->len = inner->len + outer_len;
 	ret_frame->l3_len = inner->l3_len + outer_len;
 	ret_frame->l4 = FRAME_ETH_LEN + outer_len;

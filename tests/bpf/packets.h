@@ -2,6 +2,7 @@
 /* Frames as clients send them and as reals should get them, built without the code under test. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,10 @@ struct outer {
 	const char *dst;
 	const uint8_t *source_mac;
 	const uint8_t *dest_mac;
+	/* GUE; port 0: IP in IP */
+	uint16_t gue_port;
+	uint16_t gue_source_port;
+	bool gue_has_checksum;
 };
 
 /*

@@ -89,6 +89,13 @@ static void check(const struct bpf_program *prog, const char *log)
 	check_growth(bpf_program__name(prog), info.verified_insns, stack);
 }
 
+static void turn_everything_on(struct xdplb_bpf *skel)
+{
+	skel->rodata->knob_source4_entropy = ~0u;
+	skel->rodata->knob_encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE;
+	skel->rodata->knob_gue_checksum6 = true;
+}
+
 static void the_balancer_loads_far_from_the_verifiers_limits(void **state)
 {
 	struct xdplb_bpf *skel = xdplb_bpf__open();
@@ -96,6 +103,7 @@ static void the_balancer_loads_far_from_the_verifiers_limits(void **state)
 
 	assert_non_null(skel);
 	log = log_of(skel->progs.xdplb);
+	turn_everything_on(skel);
 	assert_int_equal(xdplb_bpf__load(skel), 0);
 	check(skel->progs.xdplb, log);
 	check(skel->progs.read_clock, "");

@@ -140,6 +140,8 @@ static void assert_same_config(const struct config *a, const struct config *b)
 	assert_string_equal(a->bpffs, b->bpffs);
 	assert_true(same_source(&a->source4, &b->source4));
 	assert_true(same_source(&a->source6, &b->source6));
+	assert_int_equal(a->gue_port, b->gue_port);
+	assert_int_equal(a->gue_checksum6, b->gue_checksum6);
 	assert_memory_equal(&a->capacity, &b->capacity, sizeof(a->capacity));
 	assert_int_equal(a->guard_removed_percent, b->guard_removed_percent);
 	assert_int_equal(a->n_vips, b->n_vips);

@@ -42,6 +42,8 @@ static void what_is_not_given_has_the_documented_default(void **state)
 	assert_int_equal(c->capacity.vips, 4000);
 	assert_int_equal(c->capacity.ring_slots, 64000000);
 	assert_int_equal(c->guard_removed_percent, 100);
+	assert_int_equal(c->gue_port, 6080);
+	assert_false(c->gue_checksum6);
 	assert_int_equal(vip->encap, ENCAP_IPIP);
 	assert_int_equal(vip->scheduler, SCHEDULER_MAGLEV);
 	assert_int_equal(vip->ring, 65537);
@@ -87,12 +89,13 @@ static void values_are_read_with_their_units(void **state)
 	struct config *c = parse(
 		"interfaces: [{name: eth0.100, attach: exclusive, mode: generic}]\n"
 		"bpffs: /sys/fs/bpf/other\n"
-		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::1\"}\n"
+		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::1\", gue_port: 4754,\n"
+		"  gue_checksum6: computed}\n"
 		"capacity: {flows: 64k, members: 1M, vips: 100, ring_slots: \"2M\"}\n"
 		"guard: {max_removed: 50%}\n"
 		"vips:\n"
 		"- name: dns\n  address: \"2001:db8::10\"\n  port: \"53\"\n  protocol: udp\n"
-		"  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n"
+		"  encap: gue\n  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n"
 		"  timeouts: {tcp: 24h, tcp_closing: 1m, tcp_unproven: 1500ms, udp: 2s}\n"
 		"  health: {type: none}\n"
 		"  reals:\n  - {address: 10.1.0.1, weight: 0, backup: false}\n"
@@ -105,12 +108,15 @@ static void values_are_read_with_their_units(void **state)
 	assert_string_equal(c->bpffs, "/sys/fs/bpf/other");
 	assert_int_equal(c->source4.prefix_len, 16);
 	assert_int_equal(c->source6.prefix_len, 128);
+	assert_int_equal(c->gue_port, 4754);
+	assert_true(c->gue_checksum6);
 	assert_int_equal(c->capacity.flows, 64000);
 	assert_int_equal(c->capacity.members, 1000000);
 	assert_int_equal(c->capacity.ring_slots, 2000000);
 	assert_int_equal(c->guard_removed_percent, 50);
 	assert_int_equal(vip->port, 53);
 	assert_int_equal(vip->protocol, IPPROTO_UDP);
+	assert_int_equal(vip->encap, ENCAP_GUE);
 	assert_int_equal(vip->ring, 251);
 	assert_int_equal(vip->on_no_port, ON_NO_PORT_DROP);
 	assert_int_equal(vip->timeouts.tcp_ms, 86400000);
@@ -118,11 +124,11 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(vip->timeouts.tcp_unproven_ms, 1500);
 	assert_int_equal(vip->timeouts.udp_ms, 2000);
 	assert_int_equal(vip->health.type, HEALTH_TYPE_NONE);
-	assert_int_equal(vip->mark.line, 7);
+	assert_int_equal(vip->mark.line, 8);
 	assert_int_equal(vip->mark.column, 3);
 	assert_int_equal(addr_parse("fd00::2", &addr), 0);
 	assert_int_equal(vip_find_real(vip, &addr)->weight, 65535);
-	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 18);
+	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 20);
 	assert_null(config_find_vip(c, "web"));
 	config_free(c);
 }
@@ -143,6 +149,22 @@ static void a_vip_overrides_defaults_key_by_key(void **state)
 	assert_int_equal(vip->health.fall, 9);
 	assert_int_equal(vip->health.rise, 4);
 	assert_string_equal(vip->health.path, "/up");
+	config_free(c);
+}
+
+static void the_encapsulations_in_use_are_those_of_the_vips(void **state)
+{
+	struct config *c = parse(VIP "}\n"
+				     "- {name: b, address: 192.0.2.11, port: 80, protocol: tcp, "
+				     "encap: ipip}\n"
+				     "defaults: {encap: gue}\n");
+
+	assert_int_equal(c->vips[0].encap, ENCAP_GUE);
+	assert_int_equal(c->vips[1].encap, ENCAP_IPIP);
+	assert_int_equal(config_encaps(c), 1u << ENCAP_GUE | 1u << ENCAP_IPIP);
+	c->n_vips = 1;
+	assert_int_equal(config_encaps(c), 1u << ENCAP_GUE);
+	c->n_vips = 2;
 	config_free(c);
 }
 
@@ -281,6 +303,7 @@ int main(void)
 		cmocka_unit_test(an_http_probe_has_defaults_of_its_own),
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
+		cmocka_unit_test(the_encapsulations_in_use_are_those_of_the_vips),
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
 		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),

@@ -4,6 +4,7 @@
  * checked and prepared first (interfaces, capacities, plan, program), then the plan is applied,
  * probes and next hops follow, rings are built. What is refused has changed nothing.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,6 +56,9 @@ struct dataplane_knobs change_knobs(const struct controller *c, const struct con
 	}
 	if (config->source6.is_set)
 		knobs_source(&config->source6, &k.source6, &k.source6_entropy);
+	k.encaps = config_encaps(config);
+	k.gue_port = htons(config->gue_port);
+	k.gue_checksum6 = config->gue_checksum6;
 	return k;
 }
 
@@ -210,24 +214,47 @@ static void program_restore(struct controller *c)
 		log_error("cannot restore the packet program error=\"%s\"", err.text);
 }
 
-/* The program with the new knobs, on every interface of the new configuration. */
+/*
+ * The program with the new knobs, on every interface of the new configuration. It goes on to know
+ * the encapsulations that members have now, until they have others.
+ */
 static int program_switch(struct controller *c, const struct change *change, struct err *err)
 {
 	struct control *control = dataplane_dp(c->dataplane)->control;
-	bool knobs_differ = memcmp(&c->knobs, &change->knobs, sizeof(c->knobs)) != 0;
+	struct dataplane_knobs knobs = change->knobs;
 	int r = 0;
 
-	if (memcmp(&control->clock, &change->knobs.clock, sizeof(control->clock)) != 0)
+	knobs.encaps |= applied_encaps(c->applied);
+	if (memcmp(&control->clock, &knobs.clock, sizeof(control->clock)) != 0)
 		dp_store(control->expiry_paused, 1);
-	if (knobs_differ)
-		r = dataplane_load(c->dataplane, &change->knobs, err);
+	if (memcmp(&c->knobs, &knobs, sizeof(knobs)) != 0)
+		r = dataplane_load(c->dataplane, &knobs, err);
 	if (!r)
 		r = ways_out_attach_all(c, change->config, err);
 	if (r) {
 		program_restore(c);
 		dp_store(control->expiry_paused, 0);
+		return r;
 	}
-	return r;
+	c->knobs = knobs;
+	return 0;
+}
+
+/* Without the encapsulations that no member has any more. What cannot be loaded can wait. */
+static void program_shrink(struct controller *c, const struct config *config)
+{
+	struct dataplane_knobs knobs = c->knobs;
+	struct err err;
+
+	knobs.encaps = config_encaps(config) | applied_encaps(c->applied);
+	if (knobs.encaps == c->knobs.encaps)
+		return;
+	if (dataplane_load(c->dataplane, &knobs, &err) || ways_out_attach_all(c, config, &err)) {
+		log_warning("packet program keeps an encapsulation no VIP uses error=\"%s\"",
+			    err.text);
+		return;
+	}
+	c->knobs = knobs;
 }
 
 /* After the program that counts in other ticks is in force: see struct flow_clock. */
@@ -296,7 +323,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	clock_switch(c, &change);
 	if (runs_commit(c, config, &change.runs, err))
 		r = -EIO;
-	c->knobs = change.knobs;
+	program_shrink(c, config);
 	desired_free(&change.desired);
 	plan_free(&change.plan);
 	config_free(c->config);

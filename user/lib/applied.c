@@ -200,6 +200,15 @@ void applied_let_go_vip_id(struct applied *applied, uint32_t id)
 		id_pool_release(&applied->vip_ids, id);
 }
 
+uint32_t applied_encaps(const struct applied *applied)
+{
+	uint32_t encaps = 0;
+
+	for (size_t i = 0; i < applied->n_vips; i++)
+		encaps |= 1u << applied->vips[i]->encap;
+	return encaps;
+}
+
 static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

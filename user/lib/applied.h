@@ -127,5 +127,8 @@ int applied_take_vip_id(struct applied *applied, uint32_t *ret_id);
 int applied_claim_vip_id(struct applied *applied, uint32_t id);
 void applied_let_go_vip_id(struct applied *applied, uint32_t id);
 
+/* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
+uint32_t applied_encaps(const struct applied *applied);
+
 /* FNV-1a of what a ring is made from: equal on balancers that pick equally. */
 uint64_t applied_fingerprint(const struct applied *applied, const struct applied_vip *vip);

@@ -63,6 +63,9 @@ static json_t *encap_json(const struct config *config)
 
 	set_source(encap, "source4", &config->source4, 32);
 	set_source(encap, "source6", &config->source6, 128);
+	json_object_set_new(encap, "gue_port", json_integer(config->gue_port));
+	json_object_set_new(encap, "gue_checksum6",
+			    json_string(config->gue_checksum6 ? "computed" : "zero"));
 	return encap;
 }
 

@@ -200,6 +200,8 @@ static int resolve_file(const char *file, const struct doc_file *doc, struct con
 		return -ENOMEM;
 	config->source4 = doc->encap.source4;
 	config->source6 = doc->encap.source6;
+	config->gue_port = (uint16_t)schema_u32(&schema_encap, &doc->encap, ENCAP_GUE_PORT);
+	config->gue_checksum6 = schema_u32(&schema_encap, &doc->encap, ENCAP_GUE_CHECKSUM6);
 	config->capacity.flows = schema_u32(&schema_capacity, capacity, CAPACITY_FLOWS);
 	config->capacity.members = schema_u32(&schema_capacity, capacity, CAPACITY_MEMBERS);
 	config->capacity.vips = schema_u32(&schema_capacity, capacity, CAPACITY_VIPS);

@@ -11,7 +11,10 @@ static const struct schema_choice mode_choices[] = {
 	CHOICE("native", ATTACH_NATIVE), CHOICE("generic", ATTACH_GENERIC), {}};
 
 static const struct schema_choice encap_choices[] = {
-	CHOICE("ipip", ENCAP_IPIP), LATER("gue"), LATER("l2dsr"), {}};
+	CHOICE("ipip", ENCAP_IPIP), CHOICE("gue", ENCAP_GUE), LATER("l2dsr"), {}};
+
+static const struct schema_choice checksum_choices[] = {
+	CHOICE("zero", 0), CHOICE("computed", 1), {}};
 
 static const struct schema_choice scheduler_choices[] = {
 	CHOICE("maglev", SCHEDULER_MAGLEV),
@@ -74,11 +77,28 @@ static const struct schema_field encap_fields[] = {
 			   .offset = offsetof(struct doc_encap, source6),
 			   .initial_text = "none; needed for IPv6 reals",
 			   .text = "the same for IPv6 reals"},
+	[ENCAP_GUE_PORT] =
+		{.key = "gue_port",
+		 .type = SCHEMA_NUMBER,
+		 .offset = offsetof(struct doc_encap, gue_port),
+		 .min = 1,
+		 .max = 65535,
+		 .initial = 6080,
+		 .text = "UDP port on which reals with `encap: gue` take tunnel packets"},
+	[ENCAP_GUE_CHECKSUM6] =
+		{.key = "gue_checksum6",
+		 .type = SCHEMA_CHOICE,
+		 .offset = offsetof(struct doc_encap, gue_checksum6),
+		 .choices = checksum_choices,
+		 .initial = 0,
+		 .text = "UDP checksum of GUE over IPv6: `zero` (RFC 6935), or "
+			 "`computed` for networks that drop zero; costs a pass over "
+			 "the packet"},
 };
 
 const struct schema_section schema_encap = {
 	.title = "encap",
-	.text = "The balancer's own addresses in tunnel headers.",
+	.text = "Tunnel headers: the balancer's own addresses, and GUE's UDP header.",
 	.fields = encap_fields,
 	.n_fields = COUNT_OF(encap_fields),
 	.size = sizeof(struct doc_encap),
@@ -343,7 +363,7 @@ static const struct schema_field file_fields[] = {
 			.type = SCHEMA_MAP,
 			.section = &schema_encap,
 			.offset = offsetof(struct doc_file, encap),
-			.text = "outer source addresses"},
+			.text = "outer source addresses, GUE's port and checksum"},
 	[FILE_CAPACITY] = {.key = "capacity",
 			   .type = SCHEMA_MAP,
 			   .section = &schema_capacity,

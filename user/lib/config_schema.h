@@ -99,13 +99,15 @@ struct doc_interface {
 	uint32_t mode;
 };
 
-enum { ENCAP_SOURCE4, ENCAP_SOURCE6, ENCAP_KEYS };
+enum { ENCAP_SOURCE4, ENCAP_SOURCE6, ENCAP_GUE_PORT, ENCAP_GUE_CHECKSUM6, ENCAP_KEYS };
 
 struct doc_encap {
 	struct mark self;
 	struct mark at[ENCAP_KEYS];
 	struct encap_source source4;
 	struct encap_source source6;
+	uint32_t gue_port;
+	uint32_t gue_checksum6;
 };
 
 enum { CAPACITY_FLOWS, CAPACITY_MEMBERS, CAPACITY_VIPS, CAPACITY_RING_SLOTS, CAPACITY_KEYS };

@@ -159,6 +159,9 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_source4_entropy = knobs->source4_entropy;
 	skel->rodata->knob_source6 = knobs->source6;
 	skel->rodata->knob_source6_entropy = knobs->source6_entropy;
+	skel->rodata->knob_encaps = knobs->encaps;
+	skel->rodata->knob_gue_port = knobs->gue_port;
+	skel->rodata->knob_gue_checksum6 = knobs->gue_checksum6;
 }
 
 /* By a rename, so that DIR/prog is never missing. */

@@ -66,6 +66,15 @@ static void health_spec_clear(struct health_spec *health)
 	free(health->headers);
 }
 
+uint32_t config_encaps(const struct config *config)
+{
+	uint32_t encaps = 0;
+
+	for (size_t i = 0; i < config->n_vips; i++)
+		encaps |= 1u << config->vips[i].encap;
+	return encaps;
+}
+
 void config_free(struct config *config)
 {
 	if (!config)

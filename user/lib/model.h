@@ -123,6 +123,8 @@ struct config {
 	char *bpffs;
 	struct encap_source source4;
 	struct encap_source source6;
+	uint16_t gue_port; /* destination port of GUE */
+	bool gue_checksum6; /* whether GUE over IPv6 has a UDP checksum */
 	struct capacity capacity;
 	struct config_marks marks;
 	struct vip_spec *vips;
@@ -134,6 +136,8 @@ struct config {
 const struct vip_spec *config_find_vip(const struct config *config, const char *name);
 const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address);
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
+/* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
+uint32_t config_encaps(const struct config *config);
 void config_free(struct config *config);
 
 const char *protocol_name(uint8_t protocol);
