@@ -28,56 +28,102 @@ static __always_inline __u64 flow_probe(const struct flow_bucket *bucket, __u32 
 	return READ_WORD(bucket->slot[(first ^ i) % FLOW_SLOTS]);
 }
 
-enum flow_found {
-	FLOW_HERE,
-	FLOW_NOT_HERE, /* nor in the neighbour: this bucket was never full */
-	FLOW_MAYBE_NEXT,
+/* Place of the lowest bit. */
+#define FLOW_LOWEST_4(n)  n, 0, 1, 0
+#define FLOW_LOWEST_8(n)  FLOW_LOWEST_4(n), FLOW_LOWEST_4(2)
+#define FLOW_LOWEST_16(n) FLOW_LOWEST_8(n), FLOW_LOWEST_8(3)
+#define FLOW_LOWEST_32(n) FLOW_LOWEST_16(n), FLOW_LOWEST_16(4)
+#define FLOW_LOWEST_64(n) FLOW_LOWEST_32(n), FLOW_LOWEST_32(5)
+
+static const __u8 flow_lowest_bit[1u << FLOW_SLOTS] = {
+	FLOW_LOWEST_64(0),
+	FLOW_LOWEST_64(6),
+	FLOW_LOWEST_64(7),
+	FLOW_LOWEST_64(6),
 };
 
 /*
- * Looks for the tag from the flow's first slot on; sets slot_index and slot_word where it is. A
- * slot that was never used ends the search: the flow would have taken it. Branches, since what
- * follows then runs ahead of the comparison; without any it measured slower.
+ * Looks for the tag from the flow's first slot on; sets slot_index and slot_word where it is. Where
+ * it is not, ret_free has a bit for every slot (in the flow's order) that holds no flow. Branches
+ * compare the tags, since what follows then runs ahead of the comparison; but none asks for
+ * anything that chance decides.
  */
-static __always_inline enum flow_found flow_bucket_find(struct pkt *pkt,
-							const struct flow_bucket *bucket)
+static __always_inline bool flow_bucket_find(struct pkt *pkt, const struct flow_bucket *bucket,
+					     __u32 *ret_free)
 {
-	__u32 tag = flow_hash_tag(pkt->hash);
+	__u64 tag = flow_hash_tag(pkt->hash);
 	__u32 first = flow_hash_slot(pkt->hash);
+	__u64 free = 0;
 
 #pragma unroll
 	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
 		__u64 word = flow_probe(bucket, first, i);
+		__u64 slot_tag = word >> FLOW_TAG_SHIFT;
 
-		if (SLOT_TAG(word) == tag) {
+		if (slot_tag == tag) {
 			pkt->slot_index = first ^ i;
 			pkt->slot_word = word;
-			return FLOW_HERE;
+			return true;
 		}
-		if (word == FLOW_SLOT_NEVER)
-			return FLOW_NOT_HERE;
+		free |= (slot_tag - 1) >> FLOW_TAG_SHIFT & 1u << i; /* no flow's tag is 0 */
 	}
-	return FLOW_MAYBE_NEXT;
+	*ret_free = free;
+	return false;
 }
 
-/* Looks in the first bucket, then in its neighbour. Sets bucket, slot_index, slot_word. */
+/* Where the flow is in the neighbour of its first bucket, or -1. Not static, as flow_insert(). */
+__noinline int flow_find_next(__u64 hash)
+{
+	struct flow_bucket *bucket = flow_bucket_at(flow_hash_bucket(hash, knob_flow_buckets) ^ 1);
+	__u32 first = flow_hash_slot(hash);
+
+	for (__u32 i = 0; bucket && i < FLOW_SLOTS; i++) {
+		if (SLOT_TAG(flow_probe(bucket, first, i)) == flow_hash_tag(hash))
+			return first ^ i;
+	}
+	return -1;
+}
+
+/* Sets bucket, slot_index and slot_word; false if that slot's tag is not (or no longer) `tag`. */
+static __always_inline bool flow_take_slot(struct pkt *pkt, struct flow_bucket *bucket, __u32 index,
+					   __u32 tag)
+{
+	__u64 word = READ_WORD(bucket->slot[index % FLOW_SLOTS]);
+
+	if (SLOT_TAG(word) != tag)
+		return false;
+	pkt->bucket = bucket;
+	pkt->slot_index = index;
+	pkt->slot_word = word;
+	return true;
+}
+
+/*
+ * Looks in the first bucket, then in its neighbour. Sets bucket, slot_index and slot_word: where
+ * the flow is (true), or the free slot that it may take (false); no bucket: there is none.
+ */
 static __always_inline bool flow_find(struct pkt *pkt)
 {
 	__u32 index = flow_hash_bucket(pkt->hash, knob_flow_buckets);
+	struct flow_bucket *bucket = flow_bucket_at(index);
+	__u32 free, place;
 
-#pragma unroll
-	for (__u32 i = 0; i < 2; i++) {
-		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
-		enum flow_found found;
-
-		if (!bucket)
-			return false;
+	if (!bucket)
+		return false;
+	if (flow_bucket_find(pkt, bucket, &free)) {
 		pkt->bucket = bucket;
-		found = flow_bucket_find(pkt, bucket);
-		if (found != FLOW_MAYBE_NEXT)
-			return found == FLOW_HERE;
+		return true;
 	}
-	return false;
+	if (free) {
+		place = flow_hash_slot(pkt->hash) ^ flow_lowest_bit[free % (1u << FLOW_SLOTS)];
+		/* A slot that was never used says that this bucket was never full. */
+		if (flow_take_slot(pkt, bucket, place, 0) && pkt->slot_word == FLOW_SLOT_NEVER)
+			return false;
+	}
+	place = flow_find_next(pkt->hash);
+	bucket = flow_bucket_at(index ^ 1);
+	return place < FLOW_SLOTS && bucket &&
+	       flow_take_slot(pkt, bucket, place, flow_hash_tag(pkt->hash));
 }
 
 /* Whether the member's VIP is the packet's; another answer means two flows share a tag. */
@@ -130,10 +176,8 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
 	pkt->is_recordable = true;
-	if (!flow_find(pkt)) {
-		pkt->bucket = NULL;
+	if (!flow_find(pkt))
 		return false;
-	}
 	id = SLOT_MEMBER(pkt->slot_word);
 	member = bpf_map_lookup_elem(&members, &id);
 	if (!member)

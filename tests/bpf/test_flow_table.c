@@ -265,7 +265,7 @@ static bool is_expired_after(struct bed *bed, enum flow_state state, uint32_t ag
 	struct packet p = {.src = "198.51.100.7", .dst = "192.0.2.10", .sport = 3, .dport = 80};
 	struct home home = home_of(bed, &p);
 
-	fill(bed, home, "-TTTTTTT--------");
+	fill(bed, home, "xTTTTTTT--------");
 	*slot_at(bed, home, 5) = bed_slot_word(bed, FIRST_TAG, 0, state, ago);
 	bed_real_of(bed, &p);
 	return SLOT_WORD_AGE(*slot_at(bed, home, 5)) == FLOW_AGE_OLD;
