@@ -15,6 +15,9 @@
 
 #define NEXT (-1)
 
+/* A word that others write: read once, and not twice. */
+#define READ_WORD(x) (*(volatile typeof(x) *)&(x))
+
 #define PKT_MAX_OFFSET 1023 /* of any header: tags, IPv4 options, extension headers */
 
 #define TCP_FIN 0x01
@@ -28,8 +31,7 @@ struct pkt {
 	struct flow_tuple tuple;
 	__u32 l3_offset; /* length of the Ethernet header with its tags */
 	__u32 l3_len; /* of the IP packet: header and payload */
-	__u32 l4_offset; /* from the start of the frame; of a later fragment: its data */
-	__u32 fragment_offset; /* of the header (IPv4, IPv6 Fragment) that makes it one; or 0 */
+	__u32 l4_offset; /* from the start of the frame */
 	__u32 payload_len; /* behind the TCP or UDP header */
 	__u8 tos; /* DSCP and ECN */
 	__u8 tcp_flags;

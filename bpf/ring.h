@@ -9,8 +9,7 @@
 #include "maps.h"
 #include "pkt.h"
 #include "stats.h"
-
-#define READ_WORD(x) (*(volatile typeof(x) *)&(x))
+#include "vip.h"
 
 static __always_inline struct member *ring_member(__u64 word, __u32 slot, __u32 *ret_id)
 {
@@ -64,18 +63,17 @@ __noinline long ring_second_pick(__u64 hash, __u64 word, __u32 vip_id)
 }
 
 /* Sets pkt->member and pkt->member_id. */
-static __always_inline int ring_pick(struct pkt *pkt, __u32 vip_id)
+static __always_inline int ring_pick(struct pkt *pkt, const struct vip *vip)
 {
-	struct vip_state *state = bpf_map_lookup_elem(&vip_state, &vip_id);
-	__u64 word = state ? READ_WORD(state->ring) : 0;
+	__u64 word = READ_WORD(vip->state->ring);
 
 	if (!word) {
 		count(drop_no_real);
 		return XDP_DROP;
 	}
 	pkt->member = ring_try(pkt->hash, word, 0, &pkt->member_id);
-	if (ring_state(pkt->member, vip_id) != MEMBER_UP) {
-		pkt->member_id = ring_second_pick(pkt->hash, word, vip_id);
+	if (ring_state(pkt->member, vip->id) != MEMBER_UP) {
+		pkt->member_id = ring_second_pick(pkt->hash, word, vip->id);
 		pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
 	}
 	if (pkt->member)

@@ -69,8 +69,30 @@ static __noinline int vip_no_port(const struct pkt *pkt)
 	}
 }
 
-/* Sets *ret_vip_id. */
-static __always_inline int vip_find(const struct pkt *pkt, __u32 *ret_vip_id)
+struct vip {
+	__u32 id;
+	const struct vip_state *state;
+};
+
+/* Whether `id` is the packet's VIP; then sets *ret_vip. */
+static __always_inline bool vip_is(const struct pkt *pkt, __u32 id, struct vip *ret_vip)
+{
+	const struct flow_tuple *t = &pkt->tuple;
+	const struct vip_state *state = bpf_map_lookup_elem(&vip_state, &id);
+
+	if (!state || state->service != t->service || state->address.w[3] != t->dst.w[3])
+		return false;
+	if (t->family == FAMILY_V6 &&
+	    (state->address.w[0] != t->dst.w[0] || state->address.w[1] != t->dst.w[1] ||
+	     state->address.w[2] != t->dst.w[2]))
+		return false;
+	ret_vip->id = id;
+	ret_vip->state = state;
+	return true;
+}
+
+/* The VIPs that vip_index has no room for. The id, or -1. */
+static __noinline __u32 vip_find_hashed(const struct pkt *pkt)
 {
 	struct vip_key key = {
 		.address = pkt->tuple.dst,
@@ -80,8 +102,20 @@ static __always_inline int vip_find(const struct pkt *pkt, __u32 *ret_vip_id)
 	};
 	__u32 *id = bpf_map_lookup_elem(&vips, &key);
 
-	if (!id)
-		return vip_no_port(pkt);
-	*ret_vip_id = *id;
-	return NEXT;
+	return id ? *id : -1;
+}
+
+/* Sets *ret_vip. */
+static __always_inline int vip_find(const struct pkt *pkt, struct vip *ret_vip)
+{
+	__u32 place = vip_index_place(&pkt->tuple.dst, pkt->tuple.service,
+				      pkt->tuple.family == FAMILY_V6);
+	struct vip_index *index = bpf_map_lookup_elem(&vip_index, &place);
+
+	if (index && (vip_is(pkt, READ_WORD(index->id[0]) - 1, ret_vip) ||
+		      vip_is(pkt, READ_WORD(index->id[1]) - 1, ret_vip)))
+		return NEXT;
+	if (vip_is(pkt, vip_find_hashed(pkt), ret_vip))
+		return NEXT;
+	return vip_no_port(pkt);
 }

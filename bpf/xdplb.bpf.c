@@ -12,11 +12,11 @@
 
 static __always_inline int pick(struct pkt *pkt)
 {
-	__u32 vip_id = 0;
-	int verdict = vip_find(pkt, &vip_id);
+	struct vip vip = {};
+	int verdict = vip_find(pkt, &vip);
 
 	if (verdict == NEXT)
-		verdict = ring_pick(pkt, vip_id);
+		verdict = ring_pick(pkt, &vip);
 	if (verdict == NEXT)
 		flow_record(pkt);
 	return verdict;

@@ -162,7 +162,8 @@ struct member_stats {
 
 /* ---- VIPs and rings ---------------------------------------------------------------------- */
 
-/* Map "vips": (address, port, protocol) to VIP id. Written by the daemon. */
+/* Map "vips": (address, port, protocol) to VIP id, for those that vip_index has no room for.
+ * Written by the daemon. */
 struct vip_key {
 	struct ip_addr address;
 	__be16 port;
@@ -195,9 +196,35 @@ struct vip_filter {
 
 _Static_assert(sizeof(struct vip_filter) == 4096, "one page");
 
-/* Map "vip_state": what changes under traffic, by VIP id. */
+/*
+ * Map "vip_index": ids of VIPs, each plus one (0: none), two at every place that vip_index_place()
+ * of hash.h may give: where a packet looks first. vip_state says whether it is the packet's VIP; if
+ * neither is, "vips" is asked, which has all of them. Written by the daemon.
+ */
+#define VIP_INDEX_PLACES 8192u
+
+struct vip_index {
+	__u32 id[2]; /* live: one aligned store each, after vip_state has the VIP's key */
+};
+
+_Static_assert(sizeof(struct vip_index) == 8, "array elements have a stride of 8 bytes");
+
+/*
+ * Map "vip_state": by VIP id. The first line is what a pick reads. An id's key stays as it is until
+ * the id is used again, a grace period after its VIP is gone.
+ */
 struct vip_state {
 	__u64 ring; /* live: RING_WORD of the half in use; 0: no real can take a new flow */
+	struct ip_addr address;
+	union {
+		struct {
+			__be16 port;
+			__u8 protocol;
+			__u8 family;
+		};
+		__u32 service; /* the three in one comparison, as in struct member */
+	};
+	__u32 pad1[9];
 	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
 	__u32 members; /* daemon only: length of the member list of the half in use */
 	__u32 pad0;
@@ -206,9 +233,11 @@ struct vip_state {
 	__u64 freed_packets;
 	__u64 freed_bytes;
 	__u64 freed_new_flows;
+	__u64 pad2;
 };
 
-_Static_assert(sizeof(struct vip_state) == XDPLB_CACHE_LINE, "one VIP, one line");
+_Static_assert(sizeof(struct vip_state) == 2 * XDPLB_CACHE_LINE, "one VIP, two lines");
+_Static_assert(__builtin_offsetof(struct vip_state, half) == XDPLB_CACHE_LINE, "the daemon's line");
 
 /*
  * Map "rings": 64-byte blocks. A half is an extent of blocks: first the ring, 32 slots a block,
@@ -236,22 +265,15 @@ _Static_assert(sizeof(union ring_block) == XDPLB_CACHE_LINE, "one block, one lin
 
 /* ---- Ways out ---------------------------------------------------------------------------- */
 
-#define OUT_TAGS 2
-
-/*
- * Map "out_interfaces": by the row in a next hop word. Written by the daemon. A VLAN device has a
- * row of its own that names the interface below it and the tags that it stands for.
- */
+/* Map "out_interfaces": by the row in a next hop word. Written by the daemon. */
 struct out_interface {
 	__u8 mac[6]; /* source address of what leaves here */
 	__u16 mtu; /* largest IP packet; 65535 where the interface takes more */
-	__u32 ifindex; /* that frames are sent through; 0: row not in use */
-	__u32 device; /* daemon only: what the routes name; the same, or a VLAN device above it */
-	__be32 tag[OUT_TAGS]; /* as on the wire: type, priority and id; the outer first; 0: none */
-	__u32 pad[2];
+	__u32 ifindex; /* 0: row not in use */
+	__u32 pad;
 };
 
-_Static_assert(sizeof(struct out_interface) == 32, "a row is in one line");
+_Static_assert(sizeof(struct out_interface) == 16, "two rows never share a word");
 
 /* ---- Process-wide ------------------------------------------------------------------------ */
 

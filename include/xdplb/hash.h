@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "abi.h"
 
 #define FLOW_HASH_WORDS 10
@@ -74,6 +76,24 @@ static inline __attribute__((always_inline)) __u32 vip_filter_bit(const struct i
 }
 
 _Static_assert(VIP_FILTER_BITS == 1u << (32 - 17), "as many bits as vip_filter_bit() gives");
+
+/*
+ * Where vip_index has the VIP of an address and a service (port, protocol and family as struct
+ * flow_tuple has them in one word). Not keyed: only the daemon puts anything there.
+ */
+static inline __attribute__((always_inline)) __u32 vip_index_place(const struct ip_addr *address,
+								   __u32 service, bool is_v6)
+{
+	__u32 h = address->w[3] ^ service * 0x85ebca6bu;
+
+	if (is_v6)
+		h ^= address->w[0] * 0xc2b2ae35u + address->w[1] * 0x27d4eb2fu +
+		     address->w[2] * 0x165667b1u;
+	h = (h ^ (h >> 16)) * 0x9e3779b1u;
+	return h >> 19;
+}
+
+_Static_assert(VIP_INDEX_PLACES == 1u << (32 - 19), "as many places as vip_index_place() gives");
 
 /* Maps 32 random bits to 0 ... n-1 without a division. */
 static inline __attribute__((always_inline)) __u32 hash_reduce(__u32 h, __u32 n)

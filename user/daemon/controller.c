@@ -133,7 +133,6 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 {
 	struct real_run *run = find_run(controller, vip, real, err);
 	char text[ADDR_TEXT_MAX];
-	enum admin_state was;
 	int r;
 
 	if (!run)
@@ -141,11 +140,10 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	r = runtime_set(controller->runtime, vip, real, admin, err);
 	if (r)
 		return r;
-	was = run->admin;
+	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
+		 addr_format(real, text), admin_state_name(run->admin));
 	run->admin = admin;
 	runs_apply(run);
-	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
-		 addr_format(real, text), admin_state_name(was));
 	controller_build_rings(controller);
 	return 0;
 }

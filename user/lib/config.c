@@ -125,7 +125,7 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 	bytes += (uint64_t)sizing_flow_buckets(capacity->flows) * sizeof(struct flow_bucket);
 	bytes += (uint64_t)capacity->members * sizeof(struct member);
 	bytes += (uint64_t)capacity->members * sizeof(struct member_stats) * n_cpus;
-	bytes += sizeof(struct vip_filter);
+	bytes += sizeof(struct vip_filter) + VIP_INDEX_PLACES * sizeof(struct vip_index);
 	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + vip_hash + addr_hash);
 	bytes += (uint64_t)sizing_ring_blocks(capacity->ring_slots) * sizeof(union ring_block);
 	bytes += XDPLB_MAX_INTERFACES * sizeof(struct out_interface);

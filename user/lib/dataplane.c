@@ -226,8 +226,9 @@ static int map_all(struct dataplane *d, struct err *err)
 	const struct bpf_map *maps[DATAPLANE_MAPPED] = {
 		d->skel->maps.members,	  d->skel->maps.vip_state,	d->skel->maps.rings,
 		d->skel->maps.flows,	  d->skel->maps.out_interfaces, d->skel->maps.control,
-		d->skel->maps.vip_filter,
+		d->skel->maps.vip_filter, d->skel->maps.vip_index,
 	};
+	int r;
 
 	for (int i = 0; i < DATAPLANE_MAPPED; i++) {
 		d->mapped[i] = map_memory(maps[i], &d->mapped_len[i]);
@@ -245,7 +246,9 @@ static int map_all(struct dataplane *d, struct err *err)
 		.user = d,
 	};
 	d->filter = d->mapped[6];
-	return dataplane_filter_init(d, err);
+	d->index = d->mapped[7];
+	r = dataplane_filter_init(d, err);
+	return r ? r : dataplane_index_init(d, err);
 }
 
 int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,

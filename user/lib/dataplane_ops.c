@@ -11,15 +11,24 @@
 static int vip_set(void *user, const struct vip_key *key, uint32_t vip_id)
 {
 	struct dataplane *d = user;
+	int r;
 
-	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.vips), key, &vip_id, BPF_ANY);
+	dataplane_index_set_key(d, key, vip_id);
+	r = bpf_map_update_elem(bpf_map__fd(d->skel->maps.vips), key, &vip_id, BPF_ANY);
+	if (!r)
+		dataplane_index_add(d, key, vip_id);
+	return r;
 }
 
 static int vip_del(void *user, const struct vip_key *key)
 {
 	struct dataplane *d = user;
+	int fd = bpf_map__fd(d->skel->maps.vips);
+	uint32_t id;
 
-	return bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vips), key);
+	if (!bpf_map_lookup_elem(fd, key, &id))
+		dataplane_index_remove(d, key, id);
+	return bpf_map_delete_elem(fd, key);
 }
 
 static int vip_addr_set(void *user, const struct vip_addr_key *key, const struct vip_addr *value)
