@@ -4,8 +4,9 @@
 
 #include "lib/flow_table.h"
 
-#define SHIFT 4
-#define NOW   300u /* ticks */
+#define SHIFT	4
+#define NOW	300u /* ticks */
+#define BUCKETS 70 /* no multiple of what the scan takes at once */
 
 enum { UP = 1, SHORT = 2, GONE = 3, REMOVED = 4 };
 
@@ -25,7 +26,7 @@ static int set_up(void **state)
 	static struct table t;
 	struct member *m;
 
-	t.fake = fake_new(8, 4, 16, 4);
+	t.fake = fake_new(8, 4, 16, BUCKETS);
 	assert_int_equal(flow_scan_init(&t.scan, 8), 0);
 	m = t.fake->dp.members;
 	m[UP].state = MEMBER_UP;
@@ -77,11 +78,11 @@ static void test_live_flows_are_counted_by_what_they_are(void **state)
 		uint64_t word = word_of(UP, rows[i].state, NOW - 20);
 
 		assert_int_equal(scan_one(t, word, NOW), word);
-		assert_int_equal(t->scan.active[UP], rows[i].active);
+		assert_int_equal(t->scan.members[UP].active, rows[i].active);
 		assert_int_equal(t->scan.total_active, rows[i].active);
 		assert_int_equal(t->scan.total_unproven, rows[i].unproven);
 		assert_int_equal(t->scan.total_closing, rows[i].closing);
-		assert_int_equal(t->scan.named[UP], 1);
+		assert_int_equal(t->scan.members[UP].named, 1);
 	}
 }
 
@@ -92,7 +93,7 @@ static void test_an_expired_flow_is_marked_old_and_counted_as_named_only(void **
 
 	assert_int_equal(scan_one(t, word, NOW), word | FLOW_AGE_OLD);
 	assert_int_equal(t->scan.total_active, 0);
-	assert_int_equal(t->scan.named[UP], 1);
+	assert_int_equal(t->scan.members[UP].named, 1);
 	word |= FLOW_AGE_OLD;
 	assert_int_equal(scan_one(t, word, FLOW_AGE_OLD), word); /* whatever the clock says */
 	assert_int_equal(t->scan.total_active, 0);
@@ -142,7 +143,7 @@ static void test_flows_of_a_freed_member_are_cleared_at_once(void **state)
 	struct table *t = *state;
 
 	assert_int_equal(scan_one(t, word_of(GONE, FLOW_TCP, NOW), NOW), FLOW_SLOT_FREED);
-	assert_int_equal(t->scan.named[GONE], 0);
+	assert_int_equal(t->scan.members[GONE].named, 0);
 	assert_int_equal(t->scan.total_active, 0);
 }
 
@@ -152,9 +153,9 @@ static void test_flows_of_a_removed_member_finish_and_are_cleared_when_idle(void
 	uint64_t word = word_of(REMOVED, FLOW_TCP, NOW - 20);
 
 	assert_int_equal(scan_one(t, word, NOW), word);
-	assert_int_equal(t->scan.active[REMOVED], 1);
+	assert_int_equal(t->scan.members[REMOVED].active, 1);
 	assert_int_equal(scan_one(t, word - 1, NOW), FLOW_SLOT_FREED);
-	assert_int_equal(t->scan.named[REMOVED], 0);
+	assert_int_equal(t->scan.members[REMOVED].named, 0);
 }
 
 static void test_slots_without_a_flow_stay_as_they_are(void **state)
@@ -171,15 +172,50 @@ static void test_slices_add_up_and_stay_within_their_buckets(void **state)
 {
 	struct table *t = *state;
 
-	for (int b = 0; b < 4; b++) {
+	for (int b = 0; b < BUCKETS; b++) {
 		for (int k = 0; k < FLOW_SLOTS; k++)
 			t->fake->dp.flows[b].slot[k] = word_of(UP, FLOW_TCP, NOW);
 	}
 	flow_scan_reset(&t->scan);
 	flow_scan_range(&t->scan, &t->fake->dp, 0, 1, NOW << SHIFT);
 	assert_int_equal(t->scan.total_active, FLOW_SLOTS);
+	flow_scan_range(&t->scan, &t->fake->dp, 1, BUCKETS, NOW << SHIFT);
+	assert_int_equal(t->scan.members[UP].active, BUCKETS * FLOW_SLOTS);
+	assert_int_equal(t->scan.members[UP].named, BUCKETS * FLOW_SLOTS);
+	assert_int_equal(t->scan.total_active, BUCKETS * FLOW_SLOTS);
+}
+
+/* An id may be given away between two slices: what it is now decides what is cleared. */
+static void test_flows_of_a_member_added_in_mid_pass_are_not_cleared(void **state)
+{
+	struct table *t = *state;
+	uint64_t word = word_of(GONE, FLOW_TCP, NOW);
+	__u64 *slot = &t->fake->dp.flows[3].slot[0];
+
+	*slot = word;
+	flow_scan_reset(&t->scan);
+	flow_scan_range(&t->scan, &t->fake->dp, 0, 1, NOW << SHIFT);
+	t->fake->dp.members[GONE] = t->fake->dp.members[UP];
 	flow_scan_range(&t->scan, &t->fake->dp, 1, 4, NOW << SHIFT);
-	assert_int_equal(t->scan.active[UP], 4 * FLOW_SLOTS);
+	assert_int_equal(*slot, word);
+	assert_int_equal(t->scan.members[GONE].active, 1);
+}
+
+static void test_flows_of_a_member_freed_in_mid_pass_are_named_until_the_next(void **state)
+{
+	struct table *t = *state;
+	__u64 *slot = &t->fake->dp.flows[3].slot[0];
+
+	*slot = word_of(UP, FLOW_TCP, NOW);
+	flow_scan_reset(&t->scan);
+	flow_scan_range(&t->scan, &t->fake->dp, 0, 1, NOW << SHIFT);
+	t->fake->dp.members[UP].state = MEMBER_FREE;
+	flow_scan_range(&t->scan, &t->fake->dp, 1, 4, NOW << SHIFT);
+	assert_int_equal(t->scan.members[UP].named, 1);
+	flow_scan_reset(&t->scan);
+	flow_scan_range(&t->scan, &t->fake->dp, 0, 4, NOW << SHIFT);
+	assert_int_equal(t->scan.members[UP].named, 0);
+	assert_int_equal(*slot, FLOW_SLOT_FREED);
 }
 
 static void test_restamping_makes_flows_young_in_the_new_clock_but_not_the_old_ones(void **state)
@@ -213,6 +249,8 @@ int main(void)
 		TEST(test_flows_of_a_removed_member_finish_and_are_cleared_when_idle),
 		TEST(test_slots_without_a_flow_stay_as_they_are),
 		TEST(test_slices_add_up_and_stay_within_their_buckets),
+		TEST(test_flows_of_a_member_added_in_mid_pass_are_not_cleared),
+		TEST(test_flows_of_a_member_freed_in_mid_pass_are_named_until_the_next),
 		TEST(test_restamping_makes_flows_young_in_the_new_clock_but_not_the_old_ones),
 	};
 

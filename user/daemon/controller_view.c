@@ -66,7 +66,7 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->admin = run->admin;
 	if (m) {
 		real->member_id = m->id;
-		real->active_flows = view->c->scanner.done.active[m->id];
+		real->active_flows = view->c->scanner.done.members[m->id].active;
 		add_member_counters(view, m->id, &sum);
 	}
 	real->packets = sum.packets;
@@ -94,7 +94,7 @@ static void view_removed(struct view *view, struct snapshot_vip *vip,
 		if (!(m->state & MEMBER_NOTE_REMOVED))
 			continue;
 		add_member_counters(view, m->id, &sum);
-		add_to_vip(vip, &sum, view->c->scanner.done.active[m->id]);
+		add_to_vip(vip, &sum, view->c->scanner.done.members[m->id].active);
 	}
 }
 

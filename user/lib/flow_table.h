@@ -6,15 +6,23 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "dp.h"
 
+struct flow_scan_member {
+	uint32_t active; /* flows proven, not closing, not expired */
+	uint32_t named; /* slots of any state that still name it */
+	/* The member's, when the pass began; [FLOW_NONE], which no flow has: it was in use then. */
+	uint8_t timeout_ticks[FLOW_STATES];
+};
+
 struct flow_scan {
 	uint32_t n_members;
-	uint32_t *active; /* per member: proven, not closing, not expired */
-	uint32_t *named; /* per member: slots of any state that still name it */
+	struct flow_scan_member *members; /* by id */
+	bool is_begun; /* timeout_ticks are there */
 	uint64_t total_active;
 	uint64_t total_unproven;
 	uint64_t total_closing;
@@ -25,8 +33,8 @@ void flow_scan_free(struct flow_scan *scan);
 void flow_scan_reset(struct flow_scan *scan);
 
 /*
- * Takes buckets first ... end-1 into the counts. Expired slots are marked FLOW_AGE_OLD; those of
- * freed or removed members are cleared.
+ * Takes buckets first ... end-1 into the counts; the first call after a reset begins a pass.
+ * Expired slots are marked FLOW_AGE_OLD; those of freed or removed members are cleared.
  */
 void flow_scan_range(struct flow_scan *scan, const struct dp *dp, uint32_t first, uint32_t end,
 		     uint64_t jiffies);

@@ -78,7 +78,7 @@ static void retire_members(struct applied *applied, struct applied_vip *vip,
 		struct applied_member *m = &vip->members[i];
 
 		if (!(m->state & MEMBER_NOTE_REMOVED) ||
-		    !step(applied->dp, &m->retirement, is_fresh, scan->named[m->id]) ||
+		    !step(applied->dp, &m->retirement, is_fresh, scan->members[m->id].named) ||
 		    !free_member(applied, m->id, &applied->dp->vip_state[vip->id]))
 			vip->members[kept++] = *m;
 	}
@@ -92,7 +92,7 @@ static void retire_orphans(struct applied *applied, const struct flow_scan *scan
 	while (i < applied->n_orphans) {
 		struct orphan *o = &applied->orphans[i];
 
-		if (!step(applied->dp, &o->retirement, true, scan->named[o->id]) ||
+		if (!step(applied->dp, &o->retirement, true, scan->members[o->id].named) ||
 		    !free_member(applied, o->id, NULL)) {
 			i++;
 			continue;
