@@ -21,7 +21,7 @@ __noinline __u32 csum_frame(struct xdp_md *ctx, __u32 offset, __u32 len)
 	__u32 piece[CSUM_PIECE / 4];
 	__u32 end = offset + len;
 	__u32 sum = 0;
-	__u64 rest;
+	__u64 rest_less_one;
 
 	for (__u32 i = 0; i < CSUM_MAX_SIZE / CSUM_PIECE && offset + CSUM_PIECE <= end; i++) {
 		if (bpf_xdp_load_bytes(ctx, offset, piece, sizeof(piece)))
@@ -29,14 +29,12 @@ __noinline __u32 csum_frame(struct xdp_md *ctx, __u32 offset, __u32 len)
 		sum = bpf_csum_diff(NULL, 0, piece, sizeof(piece), sum);
 		offset += CSUM_PIECE;
 	}
-	rest = end - offset;
 	__builtin_memset(piece, 0, sizeof(piece));
-	/* Linux 6.1 wants both bounds on the register that it is called with. */
-	barrier_var(rest);
-	if (rest > sizeof(piece))
-		return sum;
-	barrier_var(rest);
-	if (!rest || bpf_xdp_load_bytes(ctx, offset, piece, rest))
+	/* For Linux 6.1 "not 0" is no bound. One less has one: and none left is then too many. */
+	rest_less_one = end - offset - 1;
+	barrier_var(rest_less_one);
+	if (rest_less_one >= sizeof(piece) ||
+	    bpf_xdp_load_bytes(ctx, offset, piece, rest_less_one + 1))
 		return sum;
 	return bpf_csum_diff(NULL, 0, piece, sizeof(piece), sum);
 }

@@ -12,11 +12,14 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include "extension.h"
 #include "pkt.h"
 #include "stats.h"
 #include "vip.h"
+#include "vlan.h"
 
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
+#define IPV4_OFFSET   0x1fff
 #define NDP_FIRST     133 /* ICMPv6 router solicitation ... redirect (RFC 4861) */
 #define NDP_LAST      137
 
@@ -53,7 +56,7 @@ static __always_inline int parse_udp(struct pkt *pkt, __u32 l4_len)
 /* ICMPv6 for a VIP: a router that checks whether an on-link VIP is still there must be answered. */
 static __noinline int parse_icmpv6(const struct pkt *pkt)
 {
-	__u8 *type = pkt_at(pkt, pkt->l3_offset + sizeof(struct ipv6hdr), 1);
+	__u8 *type = pkt_at(pkt, pkt->l4_offset, 1);
 
 	if (type && *type >= NDP_FIRST && *type <= NDP_LAST && vip_find_address(pkt)) {
 		count(pass_neighbour_discovery);
@@ -62,16 +65,43 @@ static __noinline int parse_icmpv6(const struct pkt *pkt)
 	return vip_refuse(pkt, counter_index(drop_protocol));
 }
 
-static __always_inline int parse_ports(struct pkt *pkt, __u32 l3_header_len)
+static __always_inline int parse_l4(struct pkt *pkt)
 {
-	__u32 l4_len = pkt->l3_len - l3_header_len;
+	__u32 l4_len = pkt->l3_offset + pkt->l3_len - pkt->l4_offset;
 
-	pkt->l4_offset = pkt->l3_offset + l3_header_len;
 	if (pkt->tuple.protocol == IPPROTO_TCP)
 		return parse_tcp(pkt, l4_len);
 	if (pkt->tuple.protocol == IPPROTO_UDP)
 		return parse_udp(pkt, l4_len);
+	if (pkt->tuple.protocol == IPPROTO_ICMPV6 && pkt->tuple.family == FAMILY_V6)
+		return parse_icmpv6(pkt);
 	return vip_refuse(pkt, counter_index(drop_protocol));
+}
+
+/*
+ * Between the IP header and what it says comes next there may be more headers; what is for no VIP
+ * is not searched for them. Moves l4_offset and tuple.protocol behind them.
+ */
+static __noinline int parse_extensions(struct pkt *pkt)
+{
+	struct extensions x = {
+		.offset = pkt->l4_offset,
+		.end = pkt->l3_offset + pkt->l3_len,
+		.protocol = pkt->tuple.protocol,
+		.is_ipv6 = pkt->tuple.family == FAMILY_V6,
+	};
+	int counter;
+
+	if (vip_filter_pass(pkt) != NEXT)
+		return XDP_PASS;
+	counter = extension_skip(pkt->ctx, &x);
+	if (counter != NEXT)
+		return vip_refuse(pkt, counter);
+	pkt->l4_offset = x.offset;
+	pkt->tuple.protocol = x.protocol;
+	if (x.fragment)
+		pkt->fragment_offset = x.fragment;
+	return NEXT;
 }
 
 static __always_inline void parse_map_ipv4(struct ip_addr *ret_addr, __be32 addr)
@@ -102,26 +132,13 @@ static __always_inline int parse_ipv4(struct pkt *pkt)
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
 	if (pkt->l3_len < header_len || !pkt_has_bytes(pkt, pkt->l3_offset + pkt->l3_len))
 		return vip_refuse(pkt, counter_index(drop_bad_length));
+	pkt->l4_offset = pkt->l3_offset + header_len;
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-		return vip_refuse(pkt, counter_index(drop_fragment));
-	return parse_ports(pkt, header_len);
-}
-
-static __noinline int parse_ipv6_other(const struct pkt *pkt)
-{
-	switch (pkt->tuple.protocol) {
-	case IPPROTO_ICMPV6:
-		return parse_icmpv6(pkt);
-	case IPPROTO_FRAGMENT:
-		return vip_refuse(pkt, counter_index(drop_fragment));
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_AH:
-		return vip_refuse(pkt, counter_index(drop_extension));
-	default:
-		return vip_refuse(pkt, counter_index(drop_protocol));
-	}
+		pkt->fragment_offset = pkt->l3_offset;
+	/* A later fragment has data there, whatever the protocol. */
+	if (pkt->tuple.protocol == IPPROTO_AH && !(ip->frag_off & bpf_htons(IPV4_OFFSET)))
+		return parse_extensions(pkt);
+	return NEXT;
 }
 
 static __always_inline int parse_ipv6(struct pkt *pkt)
@@ -142,24 +159,58 @@ static __always_inline int parse_ipv6(struct pkt *pkt)
 	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (!pkt_has_bytes(pkt, pkt->l3_offset + pkt->l3_len))
 		return vip_refuse(pkt, counter_index(drop_bad_length));
+	pkt->l4_offset = pkt->l3_offset + sizeof(*ip);
 	if (pkt->tuple.protocol != IPPROTO_TCP && pkt->tuple.protocol != IPPROTO_UDP)
-		return parse_ipv6_other(pkt);
-	return parse_ports(pkt, sizeof(*ip));
+		return parse_extensions(pkt);
+	return NEXT;
 }
 
-static __always_inline int parse(struct pkt *pkt)
+/* The Ethernet header with its tags; sets *ret_protocol. */
+static __always_inline int parse_l2(struct pkt *pkt, __be16 *ret_protocol)
 {
 	struct ethhdr *eth = pkt_at(pkt, 0, sizeof(*eth));
+	__u32 behind;
 
 	if (!eth) {
 		count(pass_truncated);
 		return XDP_PASS;
 	}
 	pkt->l3_offset = sizeof(*eth);
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
+	*ret_protocol = eth->h_proto;
+	if (!vlan_is_tag(eth->h_proto))
+		return NEXT;
+	behind = vlan_skip(pkt->ctx);
+	if (!behind) {
+		count(pass_truncated);
+		return XDP_PASS;
+	}
+	pkt->l3_offset = behind & 0xffff;
+	*ret_protocol = behind >> 16;
+	return NEXT;
+}
+
+static __always_inline int parse_l3(struct pkt *pkt)
+{
+	__be16 protocol = 0;
+	int verdict = parse_l2(pkt, &protocol);
+
+	if (verdict != NEXT)
+		return verdict;
+	if (protocol == bpf_htons(ETH_P_IP))
 		return parse_ipv4(pkt);
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+	if (protocol == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(pkt);
 	count(pass_not_ip);
 	return XDP_PASS;
+}
+
+static __always_inline int parse(struct pkt *pkt)
+{
+	int verdict = parse_l3(pkt);
+
+	if (verdict == NEXT && pkt->fragment_offset)
+		verdict = vip_refuse(pkt, counter_index(drop_fragment));
+	if (verdict == NEXT)
+		verdict = parse_l4(pkt);
+	return verdict;
 }

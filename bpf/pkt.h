@@ -31,7 +31,8 @@ struct pkt {
 	struct flow_tuple tuple;
 	__u32 l3_offset; /* length of the Ethernet header with its tags */
 	__u32 l3_len; /* of the IP packet: header and payload */
-	__u32 l4_offset; /* from the start of the frame */
+	__u32 l4_offset; /* from the start of the frame; of a later fragment: its data */
+	__u32 fragment_offset; /* of the header (IPv4, IPv6 Fragment) that makes it one; or 0 */
 	__u32 payload_len; /* behind the TCP or UDP header */
 	__u8 tos; /* DSCP and ECN */
 	__u8 tcp_flags;

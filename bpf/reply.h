@@ -51,6 +51,15 @@ struct reply_pseudo_header {
 	__be32 protocol;
 };
 
+/*
+ * The longest there is: an answer has the tags of its question. Behind a shorter one comes the IP
+ * header, which is written afterwards.
+ */
+struct reply_ethernet {
+	struct ethhdr eth;
+	__be16 tags[2 * OUT_TAGS];
+};
+
 static __always_inline __u32 reply_ip_header_len(const struct pkt *pkt)
 {
 	return pkt->tuple.family == FAMILY_V4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -147,13 +156,13 @@ static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __
 static __noinline bool reply_frame(const struct pkt *pkt, __u32 grow, __u8 protocol, __u32 l4_len)
 {
 	__u32 frame_len = pkt->l3_offset + reply_ip_header_len(pkt) + l4_len;
-	struct ethhdr was, eth;
+	struct reply_ethernet was, eth;
 
 	if (bpf_xdp_load_bytes(pkt->ctx, 0, &was, sizeof(was)))
 		return false;
-	__builtin_memcpy(eth.h_dest, was.h_source, sizeof(eth.h_dest));
-	__builtin_memcpy(eth.h_source, was.h_dest, sizeof(eth.h_source));
-	eth.h_proto = was.h_proto;
+	eth = was;
+	__builtin_memcpy(eth.eth.h_dest, was.eth.h_source, sizeof(eth.eth.h_dest));
+	__builtin_memcpy(eth.eth.h_source, was.eth.h_dest, sizeof(eth.eth.h_source));
 	if (grow && bpf_xdp_adjust_head(pkt->ctx, -(int)grow))
 		return false;
 	if (bpf_xdp_adjust_tail(pkt->ctx, (int)(frame_len - bpf_xdp_get_buff_len(pkt->ctx))) ||

@@ -9,6 +9,7 @@
 #include "pkt.h"
 #include "ring.h"
 #include "stats.h"
+#include "vlan.h"
 
 struct tx {
 	__u64 next_hop;
@@ -41,8 +42,13 @@ static __always_inline void tx_write_ethernet(const struct tx *tx, struct ethhdr
 	eth->h_proto = protocol;
 }
 
+/* What leaves has an Ethernet header without tags up to here. */
 static __always_inline int tx_send(const struct pkt *pkt, const struct tx *tx)
 {
+	if (tx->out->tag[0] && !vlan_push(pkt->ctx, tx->out->tag[0], tx->out->tag[1])) {
+		count(drop_no_headroom);
+		return XDP_DROP;
+	}
 	count_forwarded(pkt);
 	if (tx->out->ifindex == pkt->ctx->ingress_ifindex)
 		return XDP_TX;

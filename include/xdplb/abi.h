@@ -265,15 +265,22 @@ _Static_assert(sizeof(union ring_block) == XDPLB_CACHE_LINE, "one block, one lin
 
 /* ---- Ways out ---------------------------------------------------------------------------- */
 
-/* Map "out_interfaces": by the row in a next hop word. Written by the daemon. */
+#define OUT_TAGS 2
+
+/*
+ * Map "out_interfaces": by the row in a next hop word. Written by the daemon. A VLAN device has a
+ * row of its own that names the interface below it and the tags that it stands for.
+ */
 struct out_interface {
 	__u8 mac[6]; /* source address of what leaves here */
 	__u16 mtu; /* largest IP packet; 65535 where the interface takes more */
-	__u32 ifindex; /* 0: row not in use */
-	__u32 pad;
+	__u32 ifindex; /* that frames are sent through; 0: row not in use */
+	__u32 device; /* daemon only: what the routes name; the same, or a VLAN device above it */
+	__be32 tag[OUT_TAGS]; /* as on the wire: type, priority and id; the outer first; 0: none */
+	__u32 pad[2];
 };
 
-_Static_assert(sizeof(struct out_interface) == 16, "two rows never share a word");
+_Static_assert(sizeof(struct out_interface) == 32, "a row is in one line");
 
 /* ---- Process-wide ------------------------------------------------------------------------ */
 

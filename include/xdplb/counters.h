@@ -11,8 +11,8 @@
 
 /* The host's network stack gets the packet untouched. */
 #define XDPLB_PASS_COUNTERS(X)                                                                     \
-	X(pass_not_ip, "neither IPv4 nor IPv6 (ARP, LLDP, VLAN tags, ...)")                        \
-	X(pass_truncated, "too short for an Ethernet and an IP header")                            \
+	X(pass_not_ip, "neither IPv4 nor IPv6 (ARP, LLDP, ...), or over two VLAN tags")            \
+	X(pass_truncated, "too short for an Ethernet header with its tags and an IP header")       \
 	X(pass_no_vip, "destination is no VIP address")                                            \
 	X(pass_neighbour_discovery, "ICMPv6 neighbour discovery for a VIP address")                \
 	X(pass_no_port, "VIP address, port not served, on_no_port: pass")
@@ -29,7 +29,7 @@
 	X(drop_bad_length, "IP length is shorter than its headers or longer than the frame")       \
 	X(drop_truncated, "transport header lies beyond the end of the packet")                    \
 	X(drop_fragment, "IP fragment")                                                            \
-	X(drop_extension, "IPv6 extension header")                                                 \
+	X(drop_extension, "IPv6 extension headers: too many, out of place, or a source route")     \
 	X(drop_protocol, "neither TCP nor UDP")                                                    \
 	X(drop_no_port, "port not served, on_no_port: drop, or nothing to answer to")              \
 	X(drop_reply_limit, "port not served, reply rate exceeded")                                \

@@ -179,6 +179,22 @@ int balancer_apply(struct balancer *balancer, const struct ip_addr *down, struct
 	return r;
 }
 
+int balancer_set_health(struct balancer *balancer, uint32_t real, enum health_verdict health,
+			struct err *err)
+{
+	struct real_input input = {.admin = ADMIN_ENABLED, .health = health};
+	int r = 0;
+
+	for (size_t v = 0; !r && v < balancer->config->n_vips; v++) {
+		const struct vip_spec *vip = &balancer->config->vips[v];
+		struct desired_member want = effective_member(&vip->reals[real], input);
+		struct vip_key key = vip_key_of(vip);
+
+		r = apply_member(balancer->applied, &key, &want, real);
+	}
+	return r ? err_errno(err, -r, "health") : 0;
+}
+
 int balancer_build_rings(struct balancer *balancer, struct err *err)
 {
 	for (;;) {

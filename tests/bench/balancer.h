@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lib/applied.h"
+#include "lib/snapshot.h"
 #include "lib/config.h"
 #include "lib/dataplane.h"
 #include "lib/err.h"
@@ -52,6 +53,10 @@ int balancer_load(const struct balancer_options *options, struct balancer **ret_
 		  struct err *err);
 /* `down` is taken for down in every VIP; NULL: all are up. */
 int balancer_apply(struct balancer *balancer, const struct ip_addr *down, struct err *err);
+/* As the daemon at a verdict, for a real in all VIPs; the words are in force, rings are not built.
+ */
+int balancer_set_health(struct balancer *balancer, uint32_t real, enum health_verdict health,
+			struct err *err);
 int balancer_build_rings(struct balancer *balancer, struct err *err);
 
 struct ip_addr balancer_vip(const struct balancer_options *options, uint32_t vip);

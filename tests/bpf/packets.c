@@ -140,6 +140,24 @@ void frame_build(const struct packet *p, struct frame *ret_frame)
 	ret_frame->len = FRAME_ETH_LEN + ret_frame->l3_len + p->padding;
 }
 
+void frame_insert(struct frame *frame, size_t at, const void *bytes, size_t len)
+{
+	memmove(frame->bytes + at + len, frame->bytes + at, frame->len - at);
+	memcpy(frame->bytes + at, bytes, len);
+	frame->len += len;
+	frame->l4 += len;
+}
+
+void frame_tag(struct frame *frame, const struct frame_tags *tags)
+{
+	uint8_t bytes[4];
+
+	for (size_t i = 0; i < FRAME_MAX_TAGS && tags->tag[i]; i++) {
+		put32(bytes, tags->tag[i]);
+		frame_insert(frame, FRAME_ETH_LEN - 2 + 4 * i, bytes, sizeof(bytes));
+	}
+}
+
 struct flow_tuple packet_tuple(const struct packet *p)
 {
 	struct flow_tuple t = {

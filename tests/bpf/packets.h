@@ -50,6 +50,18 @@ extern const uint8_t frame_local_mac[6]; /* where they are sent to */
 /* Writes the whole frame, checksums valid. */
 void frame_build(const struct packet *packet, struct frame *ret_frame);
 
+/* Puts bytes into the frame; what they do to lengths that are written in it is the caller's. */
+void frame_insert(struct frame *frame, size_t at, const void *bytes, size_t len);
+
+/* VLAN tags as a frame begins: type in the upper half, priority and id in the lower. */
+#define FRAME_MAX_TAGS 3
+struct frame_tags {
+	uint32_t tag[FRAME_MAX_TAGS]; /* outermost first; 0: none */
+};
+
+/* Tags an untagged frame. */
+void frame_tag(struct frame *frame, const struct frame_tags *tags);
+
 /* The packet's five-tuple as the flow hash sees it. */
 struct flow_tuple packet_tuple(const struct packet *packet);
 

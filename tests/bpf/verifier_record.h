@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 162580, 840},
+	{"xdplb", 57996, 968},
 	{"read_clock", 5, 0},
 	{"receiver", 1397, 112},
 };

@@ -48,6 +48,27 @@ static void test_a_state_is_in_force_before_any_ring(void **state)
 	lab_free(lab);
 }
 
+static void test_a_verdict_is_one_word_at_once_and_a_ring_later(void **state)
+{
+	struct lab *lab = lab_one_vip();
+	struct vip_key key = vip_key_of(&lab->vips[0]);
+	struct desired_member want = {.real = lab_addr(2), .state = MEMBER_DOWN};
+	uint64_t word;
+
+	lab_settle(lab);
+	fake_grace_pass(lab->fake);
+	word = word_of(lab, 0);
+	assert_int_equal(apply_member(lab->applied, &key, &want, 7), 0);
+	assert_int_equal(lab->fake->dp.members[lab_member(lab, 0, 2)->id].state, MEMBER_DOWN);
+	assert_int_equal(word_of(lab, 0), word);
+	assert_int_equal(apply_next_ring(lab->applied, &lab->err), RINGS_MORE);
+	assert_int_not_equal(word_of(lab, 0), word);
+	assert_int_equal(apply_next_ring(lab->applied, &lab->err), RINGS_DONE);
+	want.real = lab_addr(99);
+	assert_int_equal(apply_member(lab->applied, &key, &want, 0), -ENOENT);
+	lab_free(lab);
+}
+
 static void test_rings_name_the_reals_that_are_up_and_no_others(void **state)
 {
 	struct lab *lab = lab_one_vip();
@@ -343,6 +364,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_members_are_written_as_the_packet_path_reads_them),
 		cmocka_unit_test(test_a_state_is_in_force_before_any_ring),
+		cmocka_unit_test(test_a_verdict_is_one_word_at_once_and_a_ring_later),
 		cmocka_unit_test(test_rings_name_the_reals_that_are_up_and_no_others),
 		cmocka_unit_test(test_a_vip_is_published_after_its_ring_port_before_address),
 		cmocka_unit_test(test_a_vip_without_reals_is_published_with_no_ring),

@@ -133,6 +133,7 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 {
 	struct real_run *run = find_run(controller, vip, real, err);
 	char text[ADDR_TEXT_MAX];
+	enum admin_state was;
 	int r;
 
 	if (!run)
@@ -140,10 +141,11 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	r = runtime_set(controller->runtime, vip, real, admin, err);
 	if (r)
 		return r;
-	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
-		 addr_format(real, text), admin_state_name(run->admin));
+	was = run->admin;
 	run->admin = admin;
 	runs_apply(run);
+	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
+		 addr_format(real, text), admin_state_name(was));
 	controller_build_rings(controller);
 	return 0;
 }

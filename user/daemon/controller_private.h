@@ -19,6 +19,7 @@ struct real_run {
 	char *vip; /* the VIP's name, for the log */
 	struct vip_key key; /* the VIP's */
 	struct real_spec spec; /* in the running configuration */
+	size_t position; /* of spec among the VIP's reals there */
 	enum admin_state admin;
 	enum health_verdict health;
 	uint64_t health_since_ms;

@@ -185,6 +185,7 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	int r = 0;
 
 	run->spec = *real;
+	run->position = real - vip->reals;
 	if (!same_probe)
 		r = start_probe(run, vip, err);
 	if (!r && !run->is_watched) {
@@ -228,25 +229,26 @@ void runs_apply(struct real_run *run)
 	struct desired_member want = effective_member(&run->spec, input);
 
 	/* Not applied: an earlier plan failed half-way, and said so. */
-	if (apply_member(run->controller->applied, &run->key, &want))
+	if (apply_member(run->controller->applied, &run->key, &want, run->position))
 		log_warning("real changed but is not in the data plane vip=%s", run->vip);
 	controller_start_rings(run->controller);
 }
 
-/* The one place where a real's health changes. */
+/* The one place where a real's health changes. Packets first, the log afterwards. */
 void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
 			 const char *reason)
 {
 	struct real_run *run = user;
+	enum health_verdict was = run->health;
+	uint64_t since = run->health_since_ms;
 	uint64_t now = controller_now_ms();
 	char address[ADDR_TEXT_MAX];
 
-	addr_format(&run->spec.address, address);
-	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
-		 health_verdict_name(verdict), run->vip, address, reason,
-		 health_verdict_name(run->health),
-		 (unsigned long long)(now - run->health_since_ms));
 	run->health = verdict;
 	run->health_since_ms = now;
 	runs_apply(run);
+	addr_format(&run->spec.address, address);
+	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
+		 health_verdict_name(verdict), run->vip, address, reason, health_verdict_name(was),
+		 (unsigned long long)(now - since));
 }

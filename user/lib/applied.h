@@ -60,7 +60,7 @@ struct applied_vip {
 	uint64_t fingerprint; /* of the ring in use; 0: not known */
 	uint64_t wanted_fingerprint; /* 0: nobody has said yet (adopted) */
 	bool is_published; /* in "vips" */
-	bool is_changed; /* by a step of the plan that is being applied */
+	bool is_changed; /* wanted_fingerprint has to be taken anew, before it is next used */
 };
 
 #define NO_POLICY UINT32_MAX

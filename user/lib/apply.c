@@ -187,15 +187,15 @@ static void set_planned_member(struct applied *applied, const struct plan_step *
 }
 
 int apply_member(struct applied *applied, const struct vip_key *key,
-		 const struct desired_member *want)
+		 const struct desired_member *want, size_t hint)
 {
 	struct applied_vip *vip = applied_find(applied, key);
-	struct applied_member *m = vip ? applied_find_member(vip, &want->real, 0) : NULL;
+	struct applied_member *m = vip ? applied_find_member(vip, &want->real, hint) : NULL;
 
 	if (!m)
 		return -ENOENT;
 	set_member(applied, m, want);
-	vip->wanted_fingerprint = applied_fingerprint(applied, vip);
+	vip->is_changed = true;
 	return 0;
 }
 
@@ -303,8 +303,8 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 	return -EINVAL;
 }
 
-/* A published VIP's address where it says something else, and the rings that are wanted now. */
-static int finish_vips(struct applied *applied)
+/* The addresses of published VIPs where they say something else. */
+static int publish_policies(struct applied *applied)
 {
 	int r = 0;
 
@@ -313,9 +313,6 @@ static int finish_vips(struct applied *applied)
 		int failed = vip->is_published ? apply_publish_policy(applied, vip) : 0;
 
 		r = r ? r : failed;
-		if (vip->is_changed)
-			vip->wanted_fingerprint = applied_fingerprint(applied, vip);
-		vip->is_changed = false;
 	}
 	return r;
 }
@@ -341,7 +338,7 @@ int apply_plan(struct applied *applied, const struct plan *plan, struct err *err
 
 	for (size_t i = 0; i < plan->n_steps && !r; i++)
 		r = apply_step(applied, plan, &plan->steps[i]);
-	failed = finish_vips(applied);
+	failed = publish_policies(applied);
 	r = r ? r : failed;
 	return r ? err_errno(err, -r, "apply") : 0;
 }

@@ -15,10 +15,11 @@ int apply_plan(struct applied *applied, const struct plan *plan, struct err *err
 
 /*
  * One real changed state or weight (a probe, the operator): its word is in force at once, its VIP's
- * ring is out of date from now on. -ENOENT: the VIP is not applied or has no such real.
+ * ring is out of date from now on. Nothing else is done here: one real may be in many VIPs. `hint`:
+ * its likely position among the VIP's members. -ENOENT: the VIP is not applied or has no such real.
  */
 int apply_member(struct applied *applied, const struct vip_key *key,
-		 const struct desired_member *want);
+		 const struct desired_member *want, size_t hint);
 
 /* Ticks of every member after the clock changed; in the order of `vips`, found by key. */
 void apply_timeouts(struct applied *applied, const struct desired *desired,

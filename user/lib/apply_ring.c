@@ -12,6 +12,14 @@
 #include "maglev.h"
 #include "sizing.h"
 
+void apply_want_ring(struct applied *applied, struct applied_vip *vip)
+{
+	if (!vip->is_changed)
+		return;
+	vip->wanted_fingerprint = applied_fingerprint(applied, vip);
+	vip->is_changed = false;
+}
+
 static bool ring_is_stale(const struct applied_vip *vip)
 {
 	/* Adopted and not planned yet: nobody has said what is wanted. */
@@ -141,9 +149,11 @@ enum ring_progress apply_next_ring(struct applied *applied, struct err *err)
 	apply_release_pending(applied);
 	for (size_t i = 0; i < applied->n_vips; i++) {
 		struct applied_vip *vip = applied->vips[i];
-		bool is_stale = ring_is_stale(vip);
+		bool is_stale;
 		int r = 0;
 
+		apply_want_ring(applied, vip);
+		is_stale = ring_is_stale(vip);
 		if (!is_stale && is_public(vip))
 			continue;
 		if (is_stale && !may_build(applied, vip)) {

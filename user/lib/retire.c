@@ -71,9 +71,11 @@ static bool free_member(struct applied *applied, uint32_t id, struct vip_state *
 static void retire_members(struct applied *applied, struct applied_vip *vip,
 			   const struct flow_scan *scan)
 {
-	bool is_fresh = vip->wanted_fingerprint && vip->fingerprint == vip->wanted_fingerprint;
 	size_t kept = 0;
+	bool is_fresh;
 
+	apply_want_ring(applied, vip);
+	is_fresh = vip->wanted_fingerprint && vip->fingerprint == vip->wanted_fingerprint;
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct applied_member *m = &vip->members[i];
 
