@@ -6,6 +6,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 V ?= 0
 SANITIZE ?=
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?=
 
 ifeq ($(V),1)
 Q :=
@@ -57,6 +59,7 @@ BPFTEST_BPF_SRC := $(wildcard tests/bpf/*.bpf.c)
 BPFTEST_LIB_SRC := $(filter-out $(BPFTEST_SRC) $(BPFTEST_BPF_SRC),$(wildcard tests/bpf/*.c))
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tests/bench/bench_*.c))
 BENCH_BPF_SRC := $(wildcard tests/bench/*.bpf.c)
+FUZZ_SRC := $(filter-out tests/fuzz/host_%,$(wildcard tests/fuzz/*.c))
 BENCH_LIB_SRC := $(filter-out $(BENCH_SRC) $(BENCH_BPF_SRC),$(wildcard tests/bench/*.c))
 
 obj = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -75,7 +78,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-plot docs install clean help unit-tests \
-	bpf-tests benches
+	bpf-tests benches fuzz fuzz-corpus fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
 
@@ -93,7 +96,7 @@ demo: ## the main job end to end in network namespaces (root)
 
 test: ## every test: unit, packet tables, end to end (root)
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches
+	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches fuzzers
 	$(Q)tests/run.sh $(OUT)
 
 vmtest: ## packet tables and kernel tunnels on Debian's kernels, in virtual machines (root)
@@ -109,6 +112,12 @@ lint: ## formatting, static analysis, dependency direction
 
 proofs: all bpf-tests ## the flow table and the rings under load, long (root)
 	$(Q)tests/proofs.sh $(OUT)
+
+fuzz: fuzzers ## mutated packets through packet path and model, FUZZ_SECONDS=60 FUZZ_SEED= (root)
+	$(Q)tests/fuzz/run.sh $(OUT) $(FUZZ_SECONDS) $(FUZZ_SEED)
+
+fuzz-corpus: fuzzers ## make tests/fuzz/corpus anew: what is still of interest, and what is missing (root)
+	$(Q)XDPLB_BUILD=$(OUT) /usr/bin/python3 tests/fuzz/fuzz.py corpus --seconds $(FUZZ_SECONDS)
 
 bench: benches ## ns per packet, case by case, beside the goals (root)
 	$(Q)tests/bench/run.sh $(OUT)
@@ -129,6 +138,7 @@ docs: all ## regenerate the generated parts of docs/
 unit-tests: $(UNIT_TESTS)
 bpf-tests: $(BPF_TESTS)
 benches: $(BENCHES)
+fuzzers: $(OUT)/tests/fuzz/server
 
 install: all ## install the programs (PREFIX=, DESTDIR=)
 	install -D -m 0755 $(OUT)/xdplbd $(DESTDIR)$(PREFIX)/sbin/xdplbd
@@ -227,5 +237,9 @@ $(OUT)/libbench.a: $(call obj,$(BENCH_LIB_SRC))
 $(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libbench.a $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
+
+$(OUT)/tests/fuzz/server: $(call obj,$(FUZZ_SRC)) $(OUT)/libdaemon.a $(LIB)
+	@mkdir -p $(@D)
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Every test: unit (cmocka), packet tables (cmocka), end to end (pytest). `make test` builds first.
+# Every test: unit (cmocka), packet tables (cmocka), corpus (pytest), end to end (pytest). `make test` builds first.
 #
 #   tests/run.sh [OUT] [PYTEST-ARGS...]     e.g. tests/run.sh build -k drain
-#   SUITES="unit bpf" tests/run.sh          only these of unit, bpf and net
+#   SUITES="unit bpf" tests/run.sh          only these of unit, bpf, fuzz and net
 #   PROOFS=no tests/run.sh                  without tests/bpf/test_proof_*, which want fast CPUs
 #
 # Prints a line a suite, failures in full, skips with their reason, and as its last line
@@ -136,30 +136,32 @@ print(total - bad - skipped, bad, skipped)
 END
 }
 
+# DIRECTORY: runs its tests.
 run_pytest() {
 	local parallel=() rc ok=0 bad=0 skip=0
-	compgen -G 'tests/net/test_*.py' >/dev/null || return
+	compgen -G "tests/$1/test_*.py" >/dev/null || return
 	if /usr/bin/python3 -c 'import xdist' 2>/dev/null; then
 		parallel=(-n 2 --dist loadfile)
 	fi
-	echo "net (pytest):"
+	rm -f "$tmp/junit.xml"
+	echo "$1 (pytest):"
 	bounded "$LIMIT_S" /usr/bin/python3 -m pytest -q -rs --tb=short -p no:cacheprovider \
-		"${parallel[@]}" --junitxml="$tmp/junit.xml" tests/net "${pytest_args[@]}"
+		"${parallel[@]}" --junitxml="$tmp/junit.xml" "tests/$1" "${pytest_args[@]}"
 	rc=$?
 	if [[ -s $tmp/junit.xml ]]; then
 		read -r ok bad skip < <(junit_counts "$tmp/junit.xml")
 	fi
 	# 0: all passed, 1: some failed, 5: none selected. Any other end is a failure of its own.
 	if [[ ! -s $tmp/junit.xml || ! $rc =~ ^[015]$ || ($rc -eq 1 && $bad -eq 0) ]]; then
-		echo "net: pytest ended with status $rc"
+		echo "$1: pytest ended with status $rc"
 		bad=$((bad + 1))
 	fi
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
-for suite in ${SUITES:-unit bpf net}; do
+for suite in ${SUITES:-unit bpf fuzz net}; do
 	case $suite in
-	net) run_pytest ;;
+	fuzz | net) run_pytest "$suite" ;;
 	*) run_cmocka "$suite" ;;
 	esac
 done

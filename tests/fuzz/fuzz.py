@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+Mutated packets through the packet path and the model until they differ or the time is up.
+
+    fuzz.py run [--seconds N] [--seed N]     exit status 1 at the first difference
+    fuzz.py corpus [--seconds N]             make tests/fuzz/corpus anew
+
+A round has a seed of its own, printed with a difference: `fuzz.py run --seed N --rounds 1` repeats
+it exactly.
+"""
+
+import argparse
+import glob
+import os
+import random as random_module
+import sys
+import time
+
+import corpus
+import packets
+import scenarios
+from judge import Difference, Judge
+from program import NO_REPLY, Program
+
+BATCH = 256
+ROUND_BATCHES = 60  # batches on one loaded program
+SHAKE_EVERY = 4  # batches between two changes of its state
+
+
+def batches(random, pool):
+    """Packets of one round: at first some seeds' truncations and lies, then mutations."""
+    planned = [frame for seed in random.sample(pool, 6) for frame in packets.systematic(seed)]
+    random.shuffle(planned)
+    for _ in range(ROUND_BATCHES):
+        batch = planned[:BATCH // 4]
+        del planned[:BATCH // 4]
+        while len(batch) < BATCH:
+            batch.append(packets.mutated(random, random.choice(pool)))
+        yield [(frame, NO_REPLY if random.random() < 0.02 else 0) for frame in batch]
+
+
+def fuzz_round(seed, deadline, look=None):
+    """One configuration. Returns the number of packets; shows each to look()."""
+    random = random_module.Random(seed)
+    name = random.choice(sorted(scenarios.CONFIGS))
+    spec = scenarios.CONFIGS[name]
+    pool = packets.seeds(random)
+    for one in pool:
+        one.others = pool
+    with Program(spec) as program:
+        judge = Judge(spec, program)
+        judge.command(scenarios.start(spec))
+        is_stale = False
+        for n, batch in enumerate(batches(random, pool)):
+            if n % SHAKE_EVERY == SHAKE_EVERY - 1:
+                commands = scenarios.shake(spec, random, judge.model.table)
+                judge.command(commands)
+                is_stale = "rings" not in commands
+            outcomes = judge.run(batch)
+            for outcome, (_, flags) in zip(outcomes, batch) if look else ():
+                look(judge, name, is_stale, outcome, flags)
+            if time.monotonic() > deadline:
+                break
+        return judge.packets
+
+
+def run(args):
+    started = time.monotonic()
+    deadline = started + args.seconds
+    total, seed = 0, args.seed
+    while time.monotonic() < deadline and (not args.rounds or seed < args.seed + args.rounds):
+        try:
+            total += fuzz_round(seed, deadline)
+        except Difference as difference:
+            print(difference)
+            print(f"  to repeat: make fuzz FUZZ_SEED={seed} (found after "
+                  f"{time.monotonic() - started:.1f} s)")
+            return 1
+        seed += 1
+    seconds = time.monotonic() - started
+    print(f"fuzz: {total} packets in {seconds:.0f} s, {total / seconds:.0f} a second, seeds "
+          f"{args.seed} to {seed - 1}: model and packet path agree")
+    return 0
+
+
+def make_corpus(args):
+    """Writes the corpus anew: what is there and still interesting stays, what is missing is added."""
+    collector = corpus.Collector()
+    for path in sorted(glob.glob(os.path.join(corpus.DIRECTORY, "*.txt"))):
+        collector.add(corpus.Case.read(path))
+    deadline = time.monotonic() + args.seconds
+    seed = args.seed
+    while time.monotonic() < deadline:
+        fuzz_round(seed, deadline, collector.look)
+        seed += 1
+    collector.write()
+    collector.bench.close()
+    print(f"corpus: {len(collector.cases)} packets for {len(collector.seen)} ways")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run", help="fuzz until the time is up")
+    one.add_argument("--seconds", type=float, default=60)
+    one.add_argument("--seed", type=int, default=random_module.randrange(1 << 30))
+    one.add_argument("--rounds", type=int, default=0)
+    one = commands.add_parser("corpus", help="make the corpus anew")
+    one.add_argument("--seconds", type=float, default=60)
+    one.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    return {"run": run, "corpus": make_corpus}[args.command](args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+An independent model of the packet path: given configuration, state and a frame it says verdict,
+counters, real, exact output bytes and the flow's next state. Written from the RFCs,
+docs/packet-path.md, docs/configuration.md and include/xdplb/{abi,hash}.h, never from bpf/: where the
+two differ, one of them (or the document) is wrong.
+
+A packet goes through STAGES in their order; a stage returns None, for the next one, or an Outcome.
+
+Left to the packet path and only checked for being allowed (the documents leave it open): which of
+several equally good slots a newcomer takes, and the bits that carry flow entropy (equal for all
+packets of a flow). Time is not modelled: the timeouts are hours, expired slots are planted.
+"""
+
+from collections import namedtuple
+
+import flows
+import replies
+import wire
+from outcome import DRAIN, DROP, PASS, REDIRECT, TX, UP, Outcome, Packet
+from wire import TCP, UDP, ICMP6
+
+SECOND_PICKS = 8  # RING_SECOND_PICKS of abi.h
+
+Member = namedtuple("Member", "id vip real")  # vip: a Vip; real: address as on the wire
+Way = namedtuple("Way", "row ifindex mtu tags")
+
+HOP_BY_HOP, ROUTING, FRAGMENT, AH, DESTINATION = 0, 43, 44, 51, 60
+EXTENSIONS = {HOP_BY_HOP, ROUTING, FRAGMENT, AH, DESTINATION}  # RFC 8200 section 4, RFC 4302
+MAX_TAGS, MAX_HEADERS, MAX_HEADER_BYTES = 2, 8, 256
+
+LOOPBACK = 1  # where the packets come in
+GATEWAY_MAC = bytes.fromhex("029988776655")
+LOCAL_MAC = bytes.fromhex("0211223344")  # and the row
+
+
+class Vip:
+    """A VIP of the configuration and its ring in use."""
+
+    def __init__(self, index, spec, defaults):
+        self.index = index
+        self.address = wire.address(spec["address"])
+        self.family = 4 if len(self.address) == 4 else 6
+        self.port = spec["port"].to_bytes(2, "big")
+        self.protocol = {"tcp": TCP, "udp": UDP}[spec["protocol"]]
+        self.on_no_port = spec.get("on_no_port", defaults.get("on_no_port", "reply"))
+        self.encap = spec.get("encap", defaults.get("encap", "ipip"))
+        self.reals = [wire.address(real["address"]) for real in spec.get("reals", [])]
+        self.ring = []
+        self.states = [UP] * len(self.reals)
+
+
+class Model:
+    def __init__(self, config, dump):
+        defaults = config.get("defaults", {})
+        self.vips = [Vip(i, spec, defaults) for i, spec in enumerate(config["vips"])]
+        self.services = {(v.family, v.address, v.port, v.protocol): v for v in self.vips}
+        self.addresses = {(v.family, v.address): v for v in self.vips}
+        self.sources = {4: config["encap"].get("source4"), 6: config["encap"].get("source6")}
+        for family, text in self.sources.items():
+            self.sources[family] = self.source(text) if text else None
+        self.gue_port = config["encap"].get("gue_port", 6080)
+        self.gue_checksum6 = config["encap"].get("gue_checksum6", "zero")
+        self.hash = wire.FlowHash(bytes.fromhex(dump["key"]))
+        self.table = flows.Table(dump["buckets"])
+        self.next_hops = {}  # real to row
+        self.ways = {}  # row to Way
+        self.entropy = {}  # of flows seen
+        self.replies_allowed = True
+        self.load(dump)
+
+    @staticmethod
+    def source(text):
+        """Outer source: its fixed bits, and the mask of those that carry entropy."""
+        base, _, bits = text.partition("/")
+        base = wire.address(base)
+        free = len(base) * 8 - (int(bits) if bits else len(base) * 8)
+        return int.from_bytes(base, "big"), (1 << free) - 1, len(base)
+
+    def load(self, dump):
+        """Takes over ids and rings, which are the daemon's to choose."""
+        self.members = {}
+        for vip, members in zip(self.vips, dump["members"]):
+            for m in members:
+                self.members[m["id"]] = Member(m["id"], vip, wire.address(m["real"]))
+        for vip, ring in zip(self.vips, dump["rings"]):
+            vip.ring = [self.members[i] for i in ring]
+
+    def state_of(self, member):
+        return member.vip.states[member.vip.reals.index(member.real)]
+
+    def run(self, frame):
+        p = Packet(frame)
+        for stage in self.STAGES:
+            outcome = stage(self, p)
+            if outcome:
+                outcome.counters += p.counters
+                outcome.slot, outcome.packet = p.slot, p
+                outcome.stats = outcome.stats if outcome.member is not None else (0, 0, 0)
+                return outcome
+        raise AssertionError("no stage decided")
+
+    # ---- What it is, and for whom ----------------------------------------------------------
+
+    def ethernet(self, p):
+        at = 12
+        while p.frame[at:at + 2] in wire.VLAN and at < 12 + 4 * MAX_TAGS:
+            at += 4
+        kind = p.frame[at:at + 2]
+        if len(kind) < 2:
+            return Outcome(PASS, ["pass_truncated"])
+        if kind not in (wire.ETH_IP4, wire.ETH_IP6):
+            return Outcome(PASS, ["pass_not_ip"])
+        p.l3 = at + 2
+        p.family = 4 if kind == wire.ETH_IP4 else 6
+        if len(p.frame) < p.l3 + (20 if p.family == 4 else 40):
+            return Outcome(PASS, ["pass_truncated"])
+        return None
+
+    def destination(self, p):
+        ip = p.frame[p.l3:]
+        p.src, p.dst = (ip[12:16], ip[16:20]) if p.family == 4 else (ip[8:24], ip[24:40])
+        if (p.family, p.dst) not in self.addresses:
+            return Outcome(PASS, ["pass_no_vip"])
+        return None
+
+    def network(self, p):
+        """IP header, its length, and what stands between it and the transport header."""
+        ip = p.frame[p.l3:]
+        if ip[0] >> 4 != p.family:
+            return Outcome(DROP, ["drop_bad_header"])
+        if p.family == 4:
+            header = (ip[0] & 15) * 4
+            if header < 20:
+                return Outcome(DROP, ["drop_bad_header"])
+            p.tos, p.l3_len = ip[1], int.from_bytes(ip[2:4], "big")
+            p.protocol, p.l4 = ip[9], p.l3 + header
+        else:
+            header = 40
+            p.tos = int.from_bytes(ip[0:2], "big") >> 4 & 0xFF
+            p.l3_len = 40 + int.from_bytes(ip[4:6], "big")
+            p.protocol, p.l4 = ip[6], p.l3 + 40
+        if p.l3_len < header or p.l3_len > len(ip):
+            return Outcome(DROP, ["drop_bad_length"])
+        if p.family == 4 and int.from_bytes(ip[6:8], "big") & 0x3FFF:
+            return Outcome(DROP, ["drop_fragment"])
+        return None
+
+    def headers_between(self, p):
+        """Extension headers, and the Authentication Header of both families."""
+        kinds = EXTENSIONS if p.family == 6 else {AH}
+        start, end, count, is_fragment = p.l4, p.l3 + p.l3_len, 0, False
+        while p.protocol in kinds:
+            count += 1
+            if count > MAX_HEADERS:
+                return Outcome(DROP, ["drop_extension"])
+            head = p.frame[p.l4:min(p.l4 + 8, end)]
+            if len(head) < 8:
+                return Outcome(DROP, ["drop_bad_length"])
+            if p.protocol == HOP_BY_HOP and count > 1:
+                return Outcome(DROP, ["drop_extension"])
+            size = {FRAGMENT: 8, AH: 4 * (head[1] + 2)}.get(p.protocol, 8 * (head[1] + 1))
+            if p.protocol == AH and size < 12:
+                return Outcome(DROP, ["drop_bad_header"])
+            if p.protocol == ROUTING and head[3]:  # the VIP is not the last stop
+                return Outcome(DROP, ["drop_extension"])
+            if p.l4 + size > end:
+                return Outcome(DROP, ["drop_bad_length"])
+            if p.l4 + size - start > MAX_HEADER_BYTES:
+                return Outcome(DROP, ["drop_extension"])
+            if p.protocol == FRAGMENT and is_fragment:
+                return Outcome(DROP, ["drop_extension"])
+            if p.protocol == FRAGMENT and int.from_bytes(head[2:4], "big") & 0xFFF9:
+                if int.from_bytes(head[2:4], "big") & 0xFFF8:  # a later fragment
+                    return Outcome(DROP, ["drop_fragment"])
+                is_fragment = True
+            p.protocol = head[0]
+            p.l4 += size
+        return Outcome(DROP, ["drop_fragment"]) if is_fragment else None
+
+    def upper_layer(self, p):
+        """Other protocols than TCP and UDP."""
+        if p.protocol in (TCP, UDP):
+            return None
+        if (p.family == 6 and p.protocol == ICMP6 and p.l4 < p.l3 + p.l3_len and
+                133 <= p.frame[p.l4] <= 137):
+            return Outcome(PASS, ["pass_neighbour_discovery"])
+        return Outcome(DROP, ["drop_protocol"])
+
+    def transport(self, p):
+        end = p.l3 + p.l3_len
+        if end - p.l4 < (20 if p.protocol == TCP else 8):
+            return Outcome(DROP, ["drop_truncated"])
+        p.sport, p.dport = p.frame[p.l4:p.l4 + 2], p.frame[p.l4 + 2:p.l4 + 4]
+        if p.protocol == TCP:
+            offset = (p.frame[p.l4 + 12] >> 4) * 4
+            if offset < 20 or offset > end - p.l4:
+                return Outcome(DROP, ["drop_truncated"])
+            p.flags = p.frame[p.l4 + 13]
+            p.payload = end - p.l4 - offset
+        else:
+            p.payload = end - p.l4 - 8
+        return None
+
+    # ---- Which real ------------------------------------------------------------------------
+
+    def known_flow(self, p):
+        p.hash = self.hash.of(p.family, p.src, p.dst, p.protocol, p.sport, p.dport)
+        flows.follow(self, p)
+
+    def service(self, p):
+        if p.member:
+            return None
+        vip = self.services.get((p.family, p.dst, p.dport, p.protocol))
+        if not vip:
+            return replies.refuse(self, p)
+        p.member = self.pick(vip, p.hash)
+        if not p.member:
+            return Outcome(DROP, ["drop_no_real"])
+        flows.record(self, p)
+        return None
+
+    def pick(self, vip, h):
+        draining = None
+        if not vip.ring:
+            return None
+        for attempt in range(1 + SECOND_PICKS):
+            member = vip.ring[wire.hash_ring(h, len(vip.ring), attempt)]
+            state = self.state_of(member)
+            if state == UP:
+                return member
+            if state == DRAIN and not draining:
+                draining = member
+        return draining
+
+    # ---- The way out -----------------------------------------------------------------------
+
+    def way_out(self, p):
+        way = self.ways.get(self.next_hops.get(p.member.real, 0))
+        if not way:
+            return Outcome(DROP, ["drop_no_next_hop"])
+        outer = (20 if len(p.member.real) == 4 else 40) + (8 if p.member.vip.encap == "gue" else 0)
+        if p.l3_len + outer > way.mtu:
+            return Outcome(DROP, ["drop_too_big"])
+        outcome = Outcome(TX if way.ifindex == LOOPBACK else REDIRECT, [])
+        outcome.member = p.member
+        outcome.stats = (1, p.l3_len, int(p.is_new))
+        self.encapsulate(p, way, outcome)
+        return outcome
+
+    def encapsulate(self, p, way, outcome):
+        """
+        The outer header of docs/packet-path.md. Its entropy is not specified, but that all packets
+        of a flow have the same: outcome.entropy is a function that takes it from the frame that the
+        packet path made, and makes the frame with it.
+        """
+        real = p.member.real
+        family = 4 if len(real) == 4 else 6
+        is_gue = p.member.vip.encap == "gue"
+        base, mask, size = self.sources[family]
+        inner = p.frame[p.l3:]
+        protocol = UDP if is_gue else wire.IPIP if p.family == 4 else wire.IPV6
+        flow = (p.family, p.src, p.dst, p.protocol, p.sport, p.dport, family, is_gue)
+        ethernet = GATEWAY_MAC + LOCAL_MAC + bytes([way.row]) + way.tags
+        length = p.l3_len + (8 if is_gue else 0)
+
+        def finish(seen):
+            """seen: the frame that the packet path made; b"" if that is too short to be one."""
+            at = len(ethernet) + 2
+            if family == 4:
+                found = (int.from_bytes(seen[at + 12:at + 16], "big") & mask, 0)
+            else:
+                found = (int.from_bytes(seen[at + 8:at + 24], "big") & mask & (1 << 64) - 1,
+                         int.from_bytes(seen[at:at + 4], "big") & 0xFFFFF)
+            at += 20 if family == 4 else 40
+            found += (int.from_bytes(seen[at:at + 2], "big") | 0xC000,)
+            entropy, label, port = self.entropy.setdefault(flow, found)
+            source = (base | entropy).to_bytes(size, "big")
+            if family == 4:
+                head = wire.ETH_IP4 + wire.ip4_header(source, real, protocol, length, tos=p.tos)
+            else:
+                head = wire.ETH_IP6 + wire.ip6_header(source, real, protocol, length, tos=p.tos,
+                                                      label=label)
+            if is_gue:
+                covered = inner[:p.l3_len] if family == 6 and self.gue_checksum6 != "zero" else None
+                head += wire.udp_header(source, real, port, self.gue_port, p.l3_len, covered)
+            return ethernet + head + inner
+
+        outcome.entropy = finish
+
+    STAGES = [ethernet, destination, network, headers_between, upper_layer, transport, known_flow,
+              service, way_out]

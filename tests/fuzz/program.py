@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The packet path itself: batches of packets through the server (server.c)."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+
+OUT_UNCHANGED = 0xFFFF
+NO_REPLY = 1  # flag of a packet: the rate limit of replies is used up
+
+
+class Ran:
+    """What the packet path did with one packet."""
+
+    __slots__ = ("verdict", "out", "counters", "slots")
+
+    def __init__(self, verdict, out, counters, slots):
+        self.verdict, self.out, self.counters, self.slots = verdict, out, counters, slots
+
+
+class Program:
+    def __init__(self, config, build=None):
+        build = build or os.environ.get("XDPLB_BUILD", "build")
+        self.server = subprocess.Popen([os.path.join(build, "tests/fuzz/server")],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self.dump = json.loads(self.ask(b"C", json.dumps(config).encode()))
+        except Exception:
+            self.close()
+            raise
+        self.counters = self.dump["counters"][:-1]
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.stdout.close()
+        self.server.wait()
+        name = os.environ.get("XDPLB_RUN", "xdplb-fuzz")  # a server that died leaves its maps
+        shutil.rmtree(f"/sys/fs/bpf/{name}-fuzz-{self.server.pid}", ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, kind, payload):
+        self.server.stdin.write(kind + struct.pack("<I", len(payload)) + payload)
+        self.server.stdin.flush()
+
+    def receive(self):
+        head = self.server.stdout.read(4)
+        if len(head) < 4:
+            raise RuntimeError("the fuzz server ended; its last words are above")
+        (length,) = struct.unpack("<I", head)
+        return self.server.stdout.read(length)
+
+    def ask(self, kind, payload):
+        self.send(kind, payload)
+        return self.receive()
+
+    def command(self, lines):
+        """Commands of bed.h; returns the state of afterwards."""
+        self.dump = json.loads(self.ask(b"C", "\n".join(lines).encode()))
+        return self.dump
+
+    def send_batch(self, packets):
+        """packets: pairs of a frame and its flags."""
+        self.send(b"P", b"".join(struct.pack("<HB", len(frame), flags) + frame
+                                 for frame, flags in packets))
+
+    def receive_batch(self, packets):
+        """A list of Ran, the members' (id, packets, bytes, new flows), jiffies before and after."""
+        data = self.receive()
+        before, at = int.from_bytes(data[:8], "little"), 8
+        ran = []
+        for frame, _ in packets:
+            verdict, length = struct.unpack_from("<BH", data, at)
+            at += 3
+            out = frame
+            if length != OUT_UNCHANGED:
+                out = data[at:at + length]
+                at += length
+            n = data[at]
+            counters = [(self.counters[data[i]], data[i + 1])
+                        for i in range(at + 1, at + 1 + 2 * n, 2)]
+            at += 1 + 2 * n
+            n = data[at]
+            slots = [struct.unpack_from("<IQ", data, i) for i in range(at + 1, at + 1 + 12 * n, 12)]
+            at += 1 + 12 * n
+            ran.append(Ran(verdict, out, counters, slots))
+        members = []
+        while True:
+            (member,) = struct.unpack_from("<I", data, at)
+            at += 4
+            if member == 0xFFFFFFFF:
+                break
+            members.append((member, *struct.unpack_from("<3Q", data, at)))
+            at += 24
+        after = int.from_bytes(data[at:at + 8], "little")
+        return ran, members, (before, after)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+What the balancer itself answers: RST (RFC 9293 section 3.10.7.1) and port unreachable (RFC 792, RFC
+1122 section 3.2.2, RFC 4443 section 3.1).
+"""
+
+import struct
+
+import wire
+from wire import ACK, FIN, RST, SYN, TCP, UDP
+
+import outcome as m
+
+
+def refuse(model, p):
+    """VIP address, port that nobody serves: on_no_port."""
+    policy = model.addresses[p.family, p.dst].on_no_port
+    if policy == "pass":
+        return m.Outcome(m.PASS, ["pass_no_port"])
+    if policy == "drop" or not is_answerable(p):
+        return m.Outcome(m.DROP, ["drop_no_port"])
+    if not model.replies_allowed:
+        return m.Outcome(m.DROP, ["drop_reply_limit"])
+    if p.protocol == TCP:
+        return m.Outcome(m.TX, ["reply_reset"], reply(p, TCP, reset(p)))
+    protocol = wire.ICMP if p.family == 4 else wire.ICMP6
+    return m.Outcome(m.TX, ["reply_unreachable"], reply(p, protocol, unreachable(p)))
+
+
+MAX_QUOTED_HEADER = 60  # IP header with options or extension headers: docs/packet-path.md, "Answers"
+
+
+def is_answerable(p):
+    if p.protocol == UDP and p.l4 - p.l3 > MAX_QUOTED_HEADER:
+        return False
+    if p.protocol == TCP and p.flags & RST:
+        return False
+    if p.frame[0] & 1:  # link-layer multicast or broadcast
+        return False
+    if p.family == 4:
+        return p.src[0] not in (0, 127) and p.src[0] < 224
+    return p.src[0] != 0xFF and p.src != bytes(16) and p.src != bytes(15) + b"\x01"
+
+
+def reply(p, protocol, message):
+    """Back to the sender: addresses swapped, at every layer."""
+    ethernet = p.frame[6:12] + p.frame[0:6] + p.frame[12:p.l3]
+    if p.family == 4:
+        return ethernet + wire.ip4_header(p.dst, p.src, protocol, len(message)) + message
+    return ethernet + wire.ip6_header(p.dst, p.src, protocol, len(message)) + message
+
+
+def reset(p):
+    seq, ack = struct.unpack_from(">II", p.frame, p.l4 + 4)
+    if p.flags & ACK:
+        numbers = (ack, 0, RST)
+    else:
+        length = p.payload + bool(p.flags & SYN) + bool(p.flags & FIN)
+        numbers = (0, seq + length & wire.M32, RST | ACK)
+    segment = p.dport + p.sport + struct.pack(">IIBBHHH", numbers[0], numbers[1], 5 << 4,
+                                               numbers[2], 0, 0, 0)
+    total = wire.checksum(segment, wire.pseudo_sum(p.dst, p.src, TCP, 20))
+    return segment[:16] + struct.pack(">H", total) + segment[18:]
+
+
+def unreachable(p):
+    """
+    Quotes the IP header and 8 bytes: RFC 792's amount, less than RFC 1812 section 4.3.2.3 and RFC
+    4443 section 2.4 (c) want (docs/packet-path.md, "Answers").
+    """
+    quote = p.frame[p.l3:p.l4 + 8]
+    if p.family == 4:
+        message = struct.pack(">BBHI", 3, 3, 0, 0) + quote
+        return message[:2] + struct.pack(">H", wire.checksum(message)) + message[4:]
+    message = struct.pack(">BBHI", 1, 4, 0, 0) + quote
+    start = wire.pseudo_sum(p.dst, p.src, wire.ICMP6, len(message))
+    return message[:2] + struct.pack(">H", wire.checksum(message, start)) + message[4:]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Configurations and states of the balancer that packets are tried in."""
+
+REALS4 = ["10.1.0.1", "10.1.0.2", "10.1.0.3"]
+REALS6 = ["fd00:2::1", "fd00:2::2"]
+# Rows of the ways out: loopback, where packets come in, another interface, VLAN devices.
+NARROW, WIDE, TAGGED, QINQ = 1, 2, 3, 4
+WAYS = [f"out {NARROW} 1 1500", f"out {WIDE} 4242 2000", f"out {TAGGED} 1 1500 81000064",
+        f"out {QINQ} 4242 1500 88a80064 810000c8"]
+
+# Hours, so that nothing expires during a round; all equal, so that an age means the same in each state.
+TIMEOUTS = {"tcp": "1h", "tcp_closing": "1h", "tcp_unproven": "1h", "udp": "1h"}
+
+
+def vip(name, address, port, protocol, reals, **more):
+    return {"name": name, "address": address, "port": port, "protocol": protocol,
+            "reals": [{"address": real} for real in reals], **more}
+
+
+def config(source4, source6, **encap):
+    both = REALS4 + REALS6
+    return {
+        "interfaces": [{"name": "lo", "attach": "exclusive", "mode": "native"}],
+        "encap": {"source4": source4, "source6": source6, **encap},
+        "capacity": {"flows": 1000, "members": 128, "vips": 32, "ring_slots": 65536},
+        "defaults": {"ring": 251, "timeouts": TIMEOUTS, "health": {"type": "none"}},
+        "vips": [
+            vip("web4", "192.0.2.10", 80, "tcp", both),
+            vip("dns4", "192.0.2.10", 53, "udp", both),
+            vip("one4", "192.0.2.11", 443, "tcp", REALS4[:1], on_no_port="drop"),
+            vip("pass4", "192.0.2.12", 443, "udp", REALS6[:1], on_no_port="pass"),
+            vip("none4", "192.0.2.13", 80, "tcp", []),
+            vip("web6", "2001:db8::10", 80, "tcp", both),
+            vip("dns6", "2001:db8::10", 53, "udp", both),
+            vip("one6", "2001:db8::11", 443, "tcp", REALS4[:1], on_no_port="drop"),
+            vip("pass6", "2001:db8::12", 443, "udp", REALS6[:1], on_no_port="pass"),
+            vip("none6", "2001:db8::13", 80, "tcp", []),
+            vip("gue4", "192.0.2.14", 80, "tcp", both, encap="gue"),
+            vip("gue6", "2001:db8::14", 53, "udp", both, encap="gue"),
+        ],
+    }
+
+
+CONFIGS = {
+    "computed": config("10.255.0.1", "fd00:1::1", gue_port=5555, gue_checksum6="computed"),
+    "prefix": config("10.255.0.0/16", "fd00:1::/64"),
+    "plain": config("10.255.0.1", "fd00:1::1"),
+}
+
+
+def start(spec):
+    """Commands that make every real reachable: half of them through each way out."""
+    reals = REALS4 + REALS6
+    hops = [f"hop {real} {WIDE if i % 2 else NARROW}" for i, real in enumerate(reals)]
+    states = [f"real {v} {r} u" for v, one in enumerate(spec["vips"])
+              for r in range(len(one["reals"]))]
+    return WAYS + hops + states + ["forget", "apply", "rings"]
+
+
+def shake(spec, random, table):
+    """Commands for another state: reals, next hops, widths, expired and planted slots."""
+    commands = []
+    for v, one in enumerate(spec["vips"]):
+        for r in range(len(one["reals"])):
+            if random.random() < 0.3:
+                commands.append(f"real {v} {r} {random.choice('uuuudrx')}")
+    commands.append("apply")
+    if random.random() < 0.5:  # else second picks, by a ring out of date
+        commands.append("rings")
+    for real in REALS4 + REALS6:
+        if random.random() < 0.3:
+            commands.append(f"hop {real} {random.choice((0, NARROW, NARROW, WIDE, TAGGED, QINQ))}")
+    if random.random() < 0.3:
+        commands.append(f"out {NARROW} 1 {random.choice((1280, 1400, 1500, 2000, 65535))}")
+    if random.random() < 0.1:
+        commands.append("forget")
+    else:
+        commands += shake_table(random, table)
+    return commands
+
+
+def shake_table(random, table):
+    """Some flows expire, some are freed, some are another VIP's; some buckets are filled."""
+    commands = []
+    now = next((word & 511 for word in table.words if word & 511 not in (0, 1, 511)), None)
+    for pair in random.sample(range(table.buckets // 2), table.buckets // 12) if now else ():
+        states = random.choice(((3,), (7,), (3, 7), (1, 2, 3, 4, 5, 6, 7)))
+        for index in range(pair * 16, pair * 16 + 16):
+            if not table.words[index] >> 9 & 7:
+                word = random.getrandbits(32) << 32 | random.randrange(56) << 12
+                commands.append(f"slot {index} {word | random.choice(states) << 9 | now:x}")
+    for index, word in enumerate(table.words):
+        if not word >> 9 & 7 or random.random() > 0.1:
+            continue
+        choice = random.random()
+        if choice < 0.4:
+            word |= 511
+        elif choice < 0.6:
+            word = 1
+        elif choice < 0.8:
+            word = word & ~(0xFFFFF << 12) | random.randrange(56) << 12
+        else:
+            states = range(1, 6) if word >> 9 & 7 < 6 else (6, 7)
+            word = word & ~(7 << 9) | random.choice(states) << 9
+        commands.append(f"slot {index} {word:x}")
+    return commands

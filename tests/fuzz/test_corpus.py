@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Every packet of the corpus (corpus.py) and some mutated ones: model and packet path agree."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+import corpus
+import fuzz
+
+HERE = Path(__file__).parent
+FILES = sorted((HERE / "corpus").glob("*.txt"))
+COUNTERS = re.findall(r"^\tX\((\w+),", (HERE / "../../include/xdplb/counters.h").read_text(), re.M)
+
+# What one packet at a time cannot bring about: two CPUs, a frame without headroom,
+# encapsulations that the configuration does not let in.
+OUT_OF_REACH = {"flow_lost_race", "drop_no_headroom", "drop_encap"}
+
+
+@pytest.fixture(scope="module")
+def bench():
+    made = corpus.Bench()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_packet_of_the_corpus_goes_the_way_that_its_file_says(bench, path):
+    case = corpus.Case.read(path)
+    assert corpus.expectation(bench.run(case)) == case.expect
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTERS if name not in OUT_OF_REACH])
+def test_the_corpus_has_a_packet_for_every_counter(name):
+    expected = {word for path in FILES for word in corpus.Case.read(path).expect.split()}
+    assert name in expected
+
+
+def test_model_and_packet_path_agree_about_mutated_packets():
+    assert fuzz.fuzz_round(seed=1, deadline=time.monotonic() + 10) > 1000
