@@ -7,6 +7,8 @@
 
 #include "abi.h"
 
+#define RECEIVER_GUE_PORT 6080 /* unless said otherwise */
+
 #define RECEIVER_MAX_VIPS   4096
 #define RECEIVER_MAX_LOCALS 64 /* addresses of the interface */
 #define RECEIVER_MAX_FROM   1024 /* prefixes of balancers */
@@ -39,16 +41,18 @@ _Static_assert(sizeof(struct receiver_prefix) == 24, "no padding in a trie key")
 	X(decapsulated, "tunnel packet for a VIP, outer header removed")                           \
 	X(pass_not_ip, "neither IPv4 nor IPv6 (ARP, LLDP, VLAN tags, ...)")                        \
 	X(pass_truncated, "too short for an Ethernet and an IP header")                            \
-	X(pass_not_tunnel, "carries no IP packet (or behind an IPv6 extension header)")            \
+	X(pass_not_tunnel, "neither IP in IP nor for the GUE port, or an IPv6 extension header")   \
 	X(pass_not_local, "outer destination is no address of the interface")                      \
 	X(pass_fragment, "outer IPv4 packet is a fragment")                                        \
+	X(pass_gue_variant, "for the GUE port, but no IP header behind the UDP header")            \
 	X(pass_not_vip, "inner destination is no VIP of this real")
 
 /* Dropped; each only for tunnel packets whose outer destination is an address of the interface. */
 #define RECEIVER_DROP_COUNTERS(X)                                                                  \
 	X(drop_not_a_balancer, "outer source is in no --from prefix")                              \
 	X(drop_outer_header, "outer IP version or header length is impossible")                    \
-	X(drop_outer_length, "outer IP length is below its header's or beyond the frame")          \
+	X(drop_outer_length, "outer IP or UDP length is below its header's or beyond the frame")   \
+	X(drop_gue_checksum, "UDP checksum of the GUE packet is wrong")                            \
 	X(drop_inner_truncated, "inner IP header lies beyond the end of the packet")               \
 	X(drop_inner_header, "inner IP version or header length is impossible")                    \
 	X(drop_inner_length, "inner IP length is below its header's or beyond the outer packet")   \

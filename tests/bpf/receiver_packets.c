@@ -80,20 +80,53 @@ static size_t put_ethernet(int family, uint8_t *frame)
 	return 14;
 }
 
+static size_t put_udp(const struct receiver_frame *f, size_t payload, uint8_t *at)
+{
+	put16(at, 0xc123);
+	put16(at + 2, f->gue_port);
+	put16(at + 4, 8 + payload);
+	put16(at + 6, 0);
+	return 8;
+}
+
+/* Over the pseudo header and all behind the outer IP header, which are `len` bytes at `ip`. */
+static uint16_t udp_checksum(const struct receiver_frame *f, const uint8_t *ip, size_t len)
+{
+	size_t addresses = f->outer == 4 ? 8 : 32, header = f->outer == 4 ? 20 : 40;
+	uint8_t bytes[2 * RECEIVER_FRAME_MAX] = {};
+
+	header += 4 * (f->outer == 4 ? f->outer_options : 0);
+	memcpy(bytes, ip + (f->outer == 4 ? 12 : 8), addresses);
+	put16(bytes + addresses, IPPROTO_UDP);
+	put16(bytes + addresses + 2, len - header);
+	memcpy(bytes + addresses + 4, ip + header, len - header);
+	return checksum(bytes, addresses + 4 + len - header + len % 2);
+}
+
+size_t receiver_frame_outer_len(const struct receiver_frame *f)
+{
+	return (f->outer == 4 ? 20 + 4 * f->outer_options : 40) + (f->gue_port ? 8 : 0);
+}
+
 size_t receiver_frame_tunnelled(const struct receiver_frame *f, uint8_t *frame)
 {
 	uint8_t inner[RECEIVER_FRAME_MAX];
 	size_t inner_len = put_inner(f, f->inner_tos, inner);
-	uint8_t protocol = f->inner == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-	size_t len = put_ethernet(f->outer, frame);
+	uint8_t protocol = f->gue_port ? IPPROTO_UDP : f->inner == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	size_t payload = inner_len + (f->gue_port ? 8 : 0);
+	size_t eth_len = put_ethernet(f->outer, frame), len = eth_len;
 
 	if (f->outer == 4)
 		len += put_v4(frame + len, f->outer_src, f->outer_dst, f->outer_tos,
-			      f->outer_options, protocol, inner_len);
+			      f->outer_options, protocol, payload);
 	else
 		len += put_v6(frame + len, f->outer_src, f->outer_dst, f->outer_tos, protocol,
-			      inner_len);
+			      payload);
+	if (f->gue_port)
+		len += put_udp(f, inner_len, frame + len);
 	memcpy(frame + len, inner, inner_len);
+	if (f->gue_has_checksum)
+		put16(frame + len - 2, udp_checksum(f, frame + eth_len, len + inner_len - eth_len));
 	memset(frame + len + inner_len, 0xee, f->padding);
 	return len + inner_len + f->padding;
 }

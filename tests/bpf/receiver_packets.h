@@ -2,6 +2,7 @@
 /* Frames as a balancer sends them and as a real's stack should see them. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,9 +21,12 @@ struct receiver_frame {
 	uint8_t outer_options;
 	uint8_t inner_options;
 	uint8_t padding; /* bytes behind the outer packet */
+	uint16_t gue_port; /* 0: IP in IP */
+	bool gue_has_checksum;
 };
 
 /* Writes the frame with its tunnel header; returns its length. */
+size_t receiver_frame_outer_len(const struct receiver_frame *f); /* behind the Ethernet header */
 size_t receiver_frame_tunnelled(const struct receiver_frame *f, uint8_t *frame);
 
 /* Writes the frame without it, the inner packet having `inner_tos`; returns its length. */

@@ -14,6 +14,7 @@
 
 #include "receiver.skel.h"
 #include "verifier_record.h"
+#include "xdplb/receiver_abi.h"
 #include "xdplb.skel.h"
 
 #define LOG_BYTES    (1u << 20)
@@ -118,6 +119,8 @@ static void the_receiver_loads_far_from_the_verifiers_limits(void **state)
 
 	assert_non_null(skel);
 	log = log_of(skel->progs.receiver);
+	skel->rodata->knob_has_from = true;
+	skel->rodata->knob_gue_port = htons(RECEIVER_GUE_PORT);
 	assert_int_equal(receiver_bpf__load(skel), 0);
 	check(skel->progs.receiver, log);
 	receiver_bpf__destroy(skel);

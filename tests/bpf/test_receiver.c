@@ -1,182 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The receiver's program, packet by packet (BPF_PROG_TEST_RUN, repeat 1): verdict, packet out and
- * the one counter that must rise. Two instances are loaded: without and with a list of balancers.
+ * The receiver: verdict, packet out and the one counter that must rise. GUE: test_receiver_gue.c.
  */
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "receiver_bed.h"
 
-#include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <linux/bpf.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/addr.h"
-#include "receiver.skel.h"
-#include "receiver_packets.h"
-#include "xdplb/receiver_abi.h"
-
-#define VIP4	  "192.0.2.10"
-#define VIP6	  "2001:db8:f::10"
-#define REAL4	  "10.0.1.2"
-#define REAL6	  "2001:db8:1::2"
-#define BALANCER4 "10.0.9.1"
-#define BALANCER6 "2001:db8:9::1"
-#define ETH_LEN	  14
-
 #define ECN_ROWS 4
-
-static const char *const counter_names[] = {
-#define X(name, text) #name,
-	RECEIVER_COUNTERS(X)
-#undef X
-};
-
-struct instances {
-	struct receiver_bpf *open; /* any source */
-	struct receiver_bpf *listed; /* BALANCER4/24 and BALANCER6/64 */
-};
-
-/* What one run gave. */
-struct result {
-	uint32_t verdict;
-	uint8_t out[RECEIVER_FRAME_MAX];
-	size_t out_len;
-	struct receiver_stats rise;
-};
-
-static void add_addr(const struct bpf_map *map, const char *text)
-{
-	struct receiver_addr key = {};
-	__u32 one = 1;
-
-	assert_int_equal(addr_parse(text, &key.address), 0);
-	key.family = addr_family(&key.address);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &one, BPF_ANY), 0);
-}
-
-static void add_prefix(const struct bpf_map *map, const char *text, unsigned int bits)
-{
-	struct receiver_prefix key = {};
-	__u32 one = 1;
-
-	assert_int_equal(addr_parse(text, &key.address), 0);
-	key.family = addr_family(&key.address);
-	key.prefix_len = RECEIVER_PREFIX_BITS(key.family, bits);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &one, BPF_ANY), 0);
-}
-
-static struct receiver_bpf *load(bool has_from)
-{
-	struct receiver_bpf *skel = receiver_bpf__open();
-
-	assert_non_null(skel);
-	skel->rodata->knob_has_from = has_from;
-	assert_int_equal(receiver_bpf__load(skel), 0);
-	add_addr(skel->maps.vips, VIP4);
-	add_addr(skel->maps.vips, VIP6);
-	add_addr(skel->maps.locals, REAL4);
-	add_addr(skel->maps.locals, REAL6);
-	if (has_from) {
-		add_prefix(skel->maps.from, BALANCER4, 24);
-		add_prefix(skel->maps.from, BALANCER6, 64);
-	}
-	return skel;
-}
-
-static int setup(void **state)
-{
-	struct instances *i = calloc(1, sizeof(*i));
-
-	assert_non_null(i);
-	i->open = load(false);
-	i->listed = load(true);
-	*state = i;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct instances *i = *state;
-
-	receiver_bpf__destroy(i->open);
-	receiver_bpf__destroy(i->listed);
-	free(i);
-	return 0;
-}
-
-static struct receiver_stats read_stats(struct receiver_bpf *skel)
-{
-	int n_cpus = libbpf_num_possible_cpus();
-	struct receiver_stats *rows = calloc((size_t)n_cpus, sizeof(*rows));
-	struct receiver_stats sum = {};
-	__u32 row = 0;
-
-	assert_non_null(rows);
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(skel->maps.receiver_stats), &row, rows),
-			 0);
-	for (int cpu = 0; cpu < n_cpus; cpu++)
-		for (size_t i = 0; i < RECEIVER_STATS; i++)
-			((__u64 *)&sum)[i] += ((__u64 *)&rows[cpu])[i];
-	free(rows);
-	return sum;
-}
-
-static void run(struct receiver_bpf *skel, uint8_t *in, size_t len, struct result *ret_result)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = (uint32_t)len,
-		    .data_out = ret_result->out, .data_size_out = sizeof(ret_result->out),
-		    .repeat = 1);
-	struct receiver_stats before = read_stats(skel);
-
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.receiver), &opts), 0);
-	ret_result->verdict = opts.retval;
-	ret_result->out_len = opts.data_size_out;
-	ret_result->rise = read_stats(skel);
-	for (size_t i = 0; i < RECEIVER_STATS; i++)
-		((__u64 *)&ret_result->rise)[i] -= ((__u64 *)&before)[i];
-}
-
-/* Exactly one counter rose, by one, and it is this one. */
-static void check_counter(const char *what, const struct result *r, enum receiver_counter counter)
-{
-	for (size_t i = 0; i < RECEIVER_STATS; i++) {
-		__u64 rise = ((const __u64 *)&r->rise)[i];
-
-		if (rise != (i == counter))
-			fail_msg("%s: %s rose by %llu, expected %s to rise by 1", what,
-				 counter_names[i], (unsigned long long)rise,
-				 counter_names[counter]);
-	}
-}
-
-static void check_frame(const char *what, const struct result *r, const uint8_t *frame, size_t len)
-{
-	if (r->out_len != len)
-		fail_msg("%s: frame of %zu bytes, expected %zu", what, r->out_len, len);
-	for (size_t i = 0; i < len; i++)
-		if (r->out[i] != frame[i])
-			fail_msg("%s: byte %zu is %02x, expected %02x", what, i, r->out[i],
-				 frame[i]);
-}
-
-static struct receiver_frame frame_of(int outer, int inner)
-{
-	return (struct receiver_frame){
-		.outer = outer,
-		.inner = inner,
-		.outer_src = outer == 4 ? BALANCER4 : BALANCER6,
-		.outer_dst = outer == 4 ? REAL4 : REAL6,
-		.inner_dst = inner == 4 ? VIP4 : VIP6,
-	};
-}
 
 /* ---- Decapsulation ------------------------------------------------------------------------ */
 
@@ -201,15 +32,15 @@ static const struct decap_case decap_cases[] = {
 
 static void tunnel_packets_for_a_vip_lose_their_outer_header(void **state)
 {
-	struct instances *instances = *state;
+	struct receiver_bed *instances = *state;
 	uint8_t in[RECEIVER_FRAME_MAX], expected[RECEIVER_FRAME_MAX];
-	struct result r;
+	struct receiver_run r;
 
 	for (size_t i = 0; i < sizeof(decap_cases) / sizeof(decap_cases[0]); i++) {
 		for (int combination = 0; combination < 8; combination++) {
 			const struct decap_case *c = &decap_cases[i];
-			struct receiver_frame f = frame_of(combination & 1 ? 6 : 4,
-							   combination & 2 ? 6 : 4);
+			struct receiver_frame f = receiver_frame_of(combination & 1 ? 6 : 4,
+								    combination & 2 ? 6 : 4);
 			char what[128];
 
 			f.outer_options = c->outer_options;
@@ -219,12 +50,12 @@ static void tunnel_packets_for_a_vip_lose_their_outer_header(void **state)
 			f.padding = c->padding;
 			snprintf(what, sizeof(what), "IPv%d in IPv%d, %s%s", f.inner, f.outer,
 				 c->what, combination & 4 ? ", listed balancer" : "");
-			run(combination & 4 ? instances->listed : instances->open, in,
-			    receiver_frame_tunnelled(&f, in), &r);
-			check_counter(what, &r, RECEIVER_decapsulated);
+			receiver_bed_run(combination & 4 ? instances->listed : instances->open, in,
+					 receiver_frame_tunnelled(&f, in), &r);
+			receiver_check_counter(what, &r, RECEIVER_decapsulated);
 			assert_int_equal(r.verdict, XDP_PASS);
-			check_frame(what, &r, expected,
-				    receiver_frame_plain(&f, c->inner_tos, expected));
+			receiver_check_frame(what, &r, expected,
+					     receiver_frame_plain(&f, c->inner_tos, expected));
 		}
 	}
 }
@@ -249,32 +80,32 @@ static void check_ecn(struct receiver_bpf *skel, struct receiver_frame *f, uint8
 {
 	uint8_t in[RECEIVER_FRAME_MAX], expected[RECEIVER_FRAME_MAX];
 	uint8_t want = ecn_table[f->inner_tos & 3][f->outer_tos & 3];
-	struct result r;
+	struct receiver_run r;
 	char what[128];
 
 	snprintf(what, sizeof(what), "IPv%d in IPv%d, ECN inner %u outer %u, DSCP %u", f->inner,
 		 f->outer, f->inner_tos & 3, f->outer_tos & 3, dscp);
-	run(skel, in, receiver_frame_tunnelled(f, in), &r);
+	receiver_bed_run(skel, in, receiver_frame_tunnelled(f, in), &r);
 	if (want == DROP) {
-		check_counter(what, &r, RECEIVER_drop_ecn);
+		receiver_check_counter(what, &r, RECEIVER_drop_ecn);
 		assert_int_equal(r.verdict, XDP_DROP);
 		return;
 	}
-	check_counter(what, &r, RECEIVER_decapsulated);
+	receiver_check_counter(what, &r, RECEIVER_decapsulated);
 	/* Built anew with the merged bits, so the IPv4 checksum is compared with a full sum. */
-	check_frame(what, &r, expected,
-		    receiver_frame_plain(f, (uint8_t)(dscp << 2 | want), expected));
+	receiver_check_frame(what, &r, expected,
+			     receiver_frame_plain(f, (uint8_t)(dscp << 2 | want), expected));
 }
 
 static void ecn_follows_rfc_6040(void **state)
 {
-	struct instances *instances = *state;
+	struct receiver_bed *instances = *state;
 
 	for (int combination = 0; combination < 4; combination++)
 		for (unsigned int ecn = 0; ecn < ECN_ROWS * ECN_ROWS; ecn++)
 			for (unsigned int dscp = 0; dscp < 64; dscp += 21) {
-				struct receiver_frame f = frame_of(combination & 1 ? 6 : 4,
-								   combination & 2 ? 6 : 4);
+				struct receiver_frame f = receiver_frame_of(
+					combination & 1 ? 6 : 4, combination & 2 ? 6 : 4);
 
 				f.inner_tos = (uint8_t)(dscp << 2 | ecn / ECN_ROWS);
 				f.outer_tos = (uint8_t)((63 - dscp) << 2 | ecn % ECN_ROWS);
@@ -376,13 +207,13 @@ static const struct refuse_case refuse_cases[] = {
 
 static void what_is_not_ours_passes_and_what_is_broken_drops(void **state)
 {
-	struct instances *instances = *state;
+	struct receiver_bed *instances = *state;
 	uint8_t in[RECEIVER_FRAME_MAX];
-	struct result r;
+	struct receiver_run r;
 
 	for (size_t i = 0; i < sizeof(refuse_cases) / sizeof(refuse_cases[0]); i++) {
 		const struct refuse_case *c = &refuse_cases[i];
-		struct receiver_frame f = frame_of(c->outer, c->inner);
+		struct receiver_frame f = receiver_frame_of(c->outer, c->inner);
 		size_t len;
 
 		f.outer_src = c->outer_src ? c->outer_src : f.outer_src;
@@ -392,11 +223,11 @@ static void what_is_not_ours_passes_and_what_is_broken_drops(void **state)
 		for (size_t j = 0; j < 2; j++)
 			if (c->patch[j].at)
 				in[c->patch[j].at] = c->patch[j].value;
-		run(c->is_listed ? instances->listed : instances->open, in, len, &r);
-		check_counter(c->what, &r, c->counter);
+		receiver_bed_run(c->is_listed ? instances->listed : instances->open, in, len, &r);
+		receiver_check_counter(c->what, &r, c->counter);
 		assert_int_equal(r.verdict,
 				 c->counter < RECEIVER_drop_not_a_balancer ? XDP_PASS : XDP_DROP);
-		check_frame(c->what, &r, in, len);
+		receiver_check_frame(c->what, &r, in, len);
 	}
 }
 
@@ -414,24 +245,24 @@ static enum receiver_counter truncated_as(const struct receiver_frame *f, size_t
 /* The kernel's test run takes no frame shorter than an Ethernet header. */
 static void a_frame_cut_at_any_length_is_counted_and_not_decapsulated(void **state)
 {
-	struct instances *instances = *state;
+	struct receiver_bed *instances = *state;
 
 	for (int combination = 0; combination < 4; combination++) {
-		struct receiver_frame f = frame_of(combination & 1 ? 6 : 4,
-						   combination & 2 ? 6 : 4);
+		struct receiver_frame f = receiver_frame_of(combination & 1 ? 6 : 4,
+							    combination & 2 ? 6 : 4);
 		uint8_t in[RECEIVER_FRAME_MAX];
 		size_t whole = receiver_frame_tunnelled(&f, in);
 
 		for (size_t len = ETH_LEN; len <= whole; len++) {
 			uint8_t cut[RECEIVER_FRAME_MAX];
-			struct result r;
+			struct receiver_run r;
 			char what[64];
 
 			memcpy(cut, in, len);
 			snprintf(what, sizeof(what), "IPv%d in IPv%d, %zu bytes", f.inner, f.outer,
 				 len);
-			run(instances->open, cut, len, &r);
-			check_counter(what, &r, truncated_as(&f, len, whole));
+			receiver_bed_run(instances->open, cut, len, &r);
+			receiver_check_counter(what, &r, truncated_as(&f, len, whole));
 		}
 	}
 }
@@ -439,17 +270,17 @@ static void a_frame_cut_at_any_length_is_counted_and_not_decapsulated(void **sta
 /* The outer length is right, the inner packet is cut. */
 static void an_inner_packet_cut_at_any_length_is_dropped(void **state)
 {
-	struct instances *instances = *state;
+	struct receiver_bed *instances = *state;
 
 	for (int combination = 0; combination < 4; combination++) {
-		struct receiver_frame f = frame_of(combination & 1 ? 6 : 4,
-						   combination & 2 ? 6 : 4);
+		struct receiver_frame f = receiver_frame_of(combination & 1 ? 6 : 4,
+							    combination & 2 ? 6 : 4);
 		size_t header = f.inner == 4 ? 20 : 40, payload = header + RECEIVER_PAYLOAD;
 
 		for (size_t len = 0; len < payload; len++) {
 			uint8_t in[RECEIVER_FRAME_MAX];
 			size_t outer = f.outer == 4 ? 20 : 40;
-			struct result r;
+			struct receiver_run r;
 			char what[64];
 
 			receiver_frame_tunnelled(&f, in);
@@ -457,10 +288,10 @@ static void an_inner_packet_cut_at_any_length_is_dropped(void **state)
 				(uint8_t)(f.outer == 4 ? outer + len : len);
 			snprintf(what, sizeof(what), "IPv%d in IPv%d, inner of %zu bytes", f.inner,
 				 f.outer, len);
-			run(instances->open, in, ETH_LEN + outer + len, &r);
-			check_counter(what, &r,
-				      len < header ? RECEIVER_drop_inner_truncated
-						   : RECEIVER_drop_inner_length);
+			receiver_bed_run(instances->open, in, ETH_LEN + outer + len, &r);
+			receiver_check_counter(what, &r,
+					       len < header ? RECEIVER_drop_inner_truncated
+							    : RECEIVER_drop_inner_length);
 			assert_int_equal(r.verdict, XDP_DROP);
 		}
 	}
@@ -476,5 +307,6 @@ int main(void)
 		cmocka_unit_test(an_inner_packet_cut_at_any_length_is_dropped),
 	};
 
-	return cmocka_run_group_tests_name("receiver", tests, setup, teardown);
+	return cmocka_run_group_tests_name("receiver", tests, receiver_bed_setup,
+					   receiver_bed_teardown);
 }

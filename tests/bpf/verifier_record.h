@@ -18,5 +18,5 @@ struct verifier_record {
 static const struct verifier_record verifier_records[] = {
 	{"xdplb", 57996, 968},
 	{"read_clock", 5, 0},
-	{"receiver", 1397, 112},
+	{"receiver", 16980, 256},
 };

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Fixtures of the end-to-end tests: labs that are always torn down, and a time limit per test."""
 
-import itertools
-import os
 import signal
 
 import pytest
 
-from lab import Lab
+from lab import Lab, new_name
+from receiver_lab import Real
 
 TEST_LIMIT_S = 60
-
-RUN = os.environ.get("XDPLB_RUN", f"xl{os.getpid():x}")
-_number = itertools.count(1)
 
 
 def pytest_configure(config):
@@ -55,12 +51,6 @@ def pytest_runtest_teardown(item):
     yield from _limited(item)
 
 
-def new_name():
-    """A name for something outside of this process, unique to this run and worker."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "w")
-    return f"{RUN}-{worker}-{next(_number)}"
-
-
 def _make_labs():
     labs = []
 
@@ -97,3 +87,22 @@ def serving_lab(make_lab):
     made = make_lab()
     made.start_reals()
     return made
+
+
+@pytest.fixture
+def make_real():
+    """A function that makes a single real on a wire (receiver_lab)."""
+    reals = []
+
+    def make(**options):
+        reals.append(Real(**options))
+        return reals[-1]
+
+    yield make
+    for made in reals:
+        made.down()
+
+
+@pytest.fixture
+def real(make_real):
+    return make_real()

@@ -6,6 +6,7 @@ Everything a Lab starts or makes ends with Lab.down(); its names carry the run's
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import pathlib
@@ -47,6 +48,16 @@ http {{
     }}
 }}
 """
+
+
+RUN = os.environ.get("XDPLB_RUN", f"xl{os.getpid():x}")
+_number = itertools.count(1)
+
+
+def new_name():
+    """A name for something outside of this process, unique to this run and worker."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "w")
+    return f"{RUN}-{worker}-{next(_number)}"
 
 
 def wait_for(predicate, deadline, what):
@@ -243,6 +254,12 @@ class Lab:
         self.run(host, [BUILD / "xdplb-receiver", "down", "--interface", "eth0",
                         *self._receiver_dirs(host)])
         self._receivers.remove(host)
+
+    def receiver_status(self, host):
+        """What `xdplb-receiver status -j` says of a real; everything must be in force."""
+        done = self.run(host, [BUILD / "xdplb-receiver", "status", "-j", "--interface", "eth0",
+                               *self._receiver_dirs(host)])
+        return json.loads(done.stdout)["interfaces"][0]
 
     def _receiver_dirs(self, host):
         return ["--bpffs", self.bpffs / f"receiver-{host}",

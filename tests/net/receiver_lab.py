@@ -18,8 +18,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from conftest import new_name
-from lab import BUILD, inside, wait_for
+from lab import BUILD, inside, new_name, wait_for
 
 VIP4, VIP6 = "192.0.2.10", "2001:db8:f::10"
 REAL4, REAL6 = "10.0.1.2", "2001:db8:1::2"
@@ -150,13 +149,18 @@ class Real:
             subprocess.run(["ip", "netns", "del", f"{self.name}-{host}"], check=False)
 
 
-def tunnel(outer, inner, payload, source=None):
-    """A frame from the balancer: a client's packet to the VIP in a tunnel to the real."""
+def tunnel(outer, inner, payload, source=None, udp=None):
+    """A frame from the balancer: a client's packet to the VIP in a tunnel to the real.
+
+    With udp, a UDP header, it is GUE."""
     inside = (IP(src=CLIENT4, dst=VIP4) if inner == 4 else IPv6(src=CLIENT6, dst=VIP6)) / payload
+    protocol = 17 if udp else 4 if inner == 4 else 41
     if outer == 4:
-        header = IP(src=source or BALANCER4, dst=REAL4, proto=4 if inner == 4 else 41)
+        header = IP(src=source or BALANCER4, dst=REAL4, proto=protocol)
     else:
-        header = IPv6(src=source or BALANCER6, dst=REAL6, nh=4 if inner == 4 else 41)
+        header = IPv6(src=source or BALANCER6, dst=REAL6, nh=protocol)
+    if udp:
+        header /= udp
     return bytes(Ether(src=GATEWAY_MAC, dst=REAL_MAC) / header / inside)
 
 
@@ -174,9 +178,9 @@ def await_frame(wire, matches, deadline=2):
     return None
 
 
-def answer_to_syn(wire, outer, inner, deadline=2, source=None):
+def answer_to_syn(wire, outer, inner, deadline=2, source=None, udp=None):
     """Sends a SYN through the tunnel; returns the SYN-ACK."""
     syn = TCP(sport=4321, dport=PORT, flags="S", seq=100, options=[("MSS", 1460)])
-    wire.send(tunnel(outer, inner, syn, source))
+    wire.send(tunnel(outer, inner, syn, source, udp))
     return await_frame(wire, lambda f: TCP in f and f[TCP].flags == "SA" and f[TCP].ack == 101,
                        deadline)

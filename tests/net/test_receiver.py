@@ -11,31 +11,13 @@ from scapy.layers.l2 import ARP, Ether
 
 from lab import BUILD
 from receiver_lab import (BALANCER4, BALANCER6, CLIENT4, CLIENT6, GATEWAY4, GATEWAY6, GATEWAY_MAC,
-                          PORT, REAL4, REAL6, REAL_MAC, VIP4, VIP6, Real, answer_to_syn,
-                          await_frame, tunnel)
+                          PORT, REAL4, REAL6, REAL_MAC, VIP4, VIP6, answer_to_syn, await_frame,
+                          tunnel)
 
 LATER4 = "192.0.2.11"
 QUIET_S = 0.3  # how long nothing must come where nothing should
 
 COMBINATIONS = [(outer, inner) for outer in (4, 6) for inner in (4, 6)]
-
-
-@pytest.fixture
-def make_real():
-    reals = []
-
-    def make(**options):
-        reals.append(Real(**options))
-        return reals[-1]
-
-    yield make
-    for made in reals:
-        made.down()
-
-
-@pytest.fixture
-def real(make_real):
-    return make_real()
 
 
 # ---- Traffic ---------------------------------------------------------------------------------
@@ -49,8 +31,8 @@ def test_a_syn_in_a_tunnel_is_answered_by_the_vip_straight_to_the_client(real, o
     answer = answer_to_syn(real.wire(), outer, inner)
     assert answer is not None
     assert (answer[layer].src, answer[layer].dst) == (vip, client)
-    # Room for the larger tunnel header beside 1500 bytes: 40, and the inner headers.
-    assert dict(answer[TCP].options)["MSS"] == (1420 if inner == 4 else 1400)
+    # Room for the larger tunnel header beside 1500 bytes: 48, and the inner headers.
+    assert dict(answer[TCP].options)["MSS"] == (1412 if inner == 4 else 1392)
     assert real.counter("decapsulated") == 1
 
 
@@ -202,7 +184,7 @@ def test_down_restores_everything(real, args):
     before = real.host_state()
     real.up(*args)
     up = real.host_state()
-    assert up != before and ("advmss 1420" in up) == ("--no-advmss" not in args)
+    assert up != before and ("advmss 1412" in up) == ("--no-advmss" not in args)
     assert up.count("initcwnd 20") == before.count("initcwnd 20")
     real.up(vips=[LATER4])
     done = real.receiver("down")
@@ -282,7 +264,7 @@ def test_down_works_when_the_interface_is_gone(real):
     (f"ip addr del {VIP4}/32 dev lo", f"ip address add {VIP4}/32 dev lo"),
     ("sysctl -qw net.ipv4.conf.all.arp_ignore=0", "sysctl -w net.ipv4.conf.all.arp_ignore=1"),
     ("sysctl -qw net.ipv4.conf.all.rp_filter=1", "rp_filter=2"),
-    (f"ip route replace default via {GATEWAY4} metric 50", "advmss 1420"),
+    (f"ip route replace default via {GATEWAY4} metric 50", "advmss 1412"),
 ])
 def test_status_names_what_is_missing_and_up_mends_it(real, damage, named):
     real.up()
@@ -395,6 +377,9 @@ def test_without_root_up_says_so(real):
     (["up", "--interface", "v0", "--vip", VIP4, "--from", "10.0.9.1/24"], "10.0.9.1/24"),
     (["up", "--interface", "v0", "--vip", VIP4, "--from", "10.0.9.0/33"], "10.0.9.0/33"),
     (["up", "--interface", "v0", "--vip", VIP4, "--mode", "offload"], "offload"),
+    (["up", "--interface", "v0", "--vip", VIP4, "--gue-port", "0"], "from 1 to 65535 or off"),
+    (["up", "--interface", "v0", "--vip", VIP4, "--gue-port", "65536"], "65536"),
+    (["up", "--interface", "v0", "--vip", VIP4, "--gue-port", "80x"], "80x"),
     (["up", "--interface", "v0", "--vip"], "--vip"),
     (["down", "--interface", "v0", "--vip", VIP4], "--vip"),
     (["status", "--what"], "--what"),

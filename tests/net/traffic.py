@@ -36,12 +36,12 @@ def vip(reals, name="web", address=VIP4, port=80, protocol="tcp", **keys):
             "reals": [real if isinstance(real, dict) else {"address": real} for real in reals]}
 
 
-def config(*vips, health=None, capacity=None, interfaces=("eth0",), **defaults):
+def config(*vips, health=None, capacity=None, interfaces=("eth0",), gue=None, **defaults):
     """The text of a configuration file."""
     return yaml.dump({
         "interfaces": [{"name": name} for name in interfaces],
         "bpffs": "{bpffs}",
-        "encap": {"source4": "10.1.0.10", "source6": "fd00:1::10"},
+        "encap": {"source4": "10.1.0.10", "source6": "fd00:1::10", **(gue or {})},
         "capacity": capacity or CAPACITY,
         "defaults": {"health": health or STEADY, **defaults},
         "vips": list(vips),

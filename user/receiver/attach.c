@@ -2,6 +2,7 @@
 /* Program, maps and pins of the receiver: see attach.h. */
 #include "attach.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -266,6 +267,7 @@ static int load(const struct receiver_state *want, struct receiver_bpf **ret_ske
 		return -EINVAL;
 	}
 	skel->rodata->knob_has_from = want->n_from > 0;
+	skel->rodata->knob_gue_port = htons(want->gue_port);
 	bpf_object__for_each_map(map, skel->obj) if (!r) r = set_map_pin(map, want->pins);
 	if (!r)
 		r = receiver_bpf__load(skel);

@@ -109,6 +109,8 @@ static json_t *status_of(const struct receiver_state *state)
 	json_object_set_new(out, "interface", json_string(state->interface));
 	json_object_set_new(out, "mode",
 			    json_string(state->mode == ATTACH_GENERIC ? "generic" : "native"));
+	json_object_set_new(out, "gue_port",
+			    state->gue_port ? json_integer(state->gue_port) : json_null());
 	add_program(state, out, missing);
 	add_changes(state, out, missing);
 	for (size_t i = 0; i < state->n_from; i++)
@@ -152,6 +154,11 @@ static void print_status(const json_t *status)
 		       json_string_value(json_object_get(status, "mode")));
 	else
 		printf("%-10s NOT attached\n", "program");
+	if (json_is_integer(json_object_get(status, "gue_port")))
+		printf("%-10s UDP port %lld\n", "GUE",
+		       (long long)json_integer_value(json_object_get(status, "gue_port")));
+	else
+		printf("%-10s off\n", "GUE");
 	print_vips(json_object_get(status, "vips"));
 	print_list("from", json_object_get(status, "from"), "any source");
 	print_list("addresses", json_object_get(status, "local_addresses"), "none");

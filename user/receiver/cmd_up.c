@@ -63,6 +63,14 @@ static void print_from(const struct receiver_state *want)
 	printf("%s\n", want->n_from ? " only" : " any source (--from restricts them)");
 }
 
+static void print_gue(const struct receiver_state *want)
+{
+	if (want->gue_port)
+		printf("# decapsulate GUE on UDP port %u\n", want->gue_port);
+	else
+		printf("# no longer decapsulate GUE\n");
+}
+
 /* Says how program and maps differ from those of the last up; false: they do not. */
 static bool print_program(const struct receiver_state *before, const struct receiver_state *want,
 			  const struct attach_status *status)
@@ -88,6 +96,10 @@ static bool print_program(const struct receiver_state *before, const struct rece
 		       want->locals, want->n_locals);
 	n += print_new("decapsulate for VIP", want->vips, want->n_vips, before->vips,
 		       before->n_vips);
+	if (want->gue_port != before->gue_port) {
+		print_gue(want);
+		n++;
+	}
 	if (!is_ours || !same_from(before, want)) {
 		print_from(want);
 		n++;

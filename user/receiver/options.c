@@ -39,11 +39,15 @@ static const char help_up[] =
 	"be\n"
 	"run again: it changes only what differs. VIPs are added to those there are, --from "
 	"replaces\n"
-	"the list there is. If a step fails, the steps before it are undone.\n"
+	"the list there is. If a step fails, the steps before it are undone. Takes off IP-in-IP "
+	"and "
+	"GUE\n"
+	"headers; for L2 DSR, which has none, it prepares the rest.\n"
 	"\n"
 	"  --interface IF          where the balancers' packets arrive\n"
 	"  --vip ADDR              IPv4 or IPv6; may be given many times\n"
 	"  --from ADDR|PREFIX      accept tunnel packets for a VIP from these sources only\n"
+	"  --gue-port PORT|off     UDP port on which GUE packets arrive (6080)\n"
 	"  --mode native|generic   how to attach (native); generic works on every driver, slower\n"
 	"  --no-advmss             leave the default routes as they are\n"
 	"  --dry-run               print what would be done; needs no root\n"
@@ -225,12 +229,28 @@ static int set_mode(struct options *o, const char *text, struct err *err)
 	return 0;
 }
 
+static int set_gue_port(struct options *o, const char *text, struct err *err)
+{
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	if (!strcmp(text, "off"))
+		port = 0;
+	else if (text[0] < '1' || text[0] > '9' || *end || port > UINT16_MAX)
+		return err_set(err, EINVAL, "--gue-port: a port from 1 to 65535 or off, not %s",
+			       text);
+	o->gue_port = (uint16_t)port;
+	o->has_gue_port = true;
+	return 0;
+}
+
 /* ---- Options ------------------------------------------------------------------------------ */
 
 enum option_id {
 	OPT_INTERFACE = 256,
 	OPT_VIP,
 	OPT_FROM,
+	OPT_GUE_PORT,
 	OPT_MODE,
 	OPT_NO_ADVMSS,
 	OPT_DRY_RUN,
@@ -242,6 +262,7 @@ static const struct option long_options[] = {
 	{"interface", required_argument, NULL, OPT_INTERFACE},
 	{"vip", required_argument, NULL, OPT_VIP},
 	{"from", required_argument, NULL, OPT_FROM},
+	{"gue-port", required_argument, NULL, OPT_GUE_PORT},
 	{"mode", required_argument, NULL, OPT_MODE},
 	{"no-advmss", no_argument, NULL, OPT_NO_ADVMSS},
 	{"dry-run", no_argument, NULL, OPT_DRY_RUN},
@@ -258,6 +279,7 @@ static unsigned int option_commands(int opt)
 	switch (opt) {
 	case OPT_VIP:
 	case OPT_FROM:
+	case OPT_GUE_PORT:
 	case OPT_MODE:
 	case OPT_NO_ADVMSS:
 		return 1u << COMMAND_UP;
@@ -279,6 +301,8 @@ static int take_option(struct options *o, int opt, const char *value, struct err
 		return add_vip(o, value, err);
 	case OPT_FROM:
 		return add_from(o, value, err);
+	case OPT_GUE_PORT:
+		return set_gue_port(o, value, err);
 	case OPT_MODE:
 		return set_mode(o, value, err);
 	case OPT_NO_ADVMSS:

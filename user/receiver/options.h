@@ -40,6 +40,8 @@ struct options {
 	size_t n_from;
 	bool has_mode;
 	enum attach_mode mode;
+	bool has_gue_port;
+	uint16_t gue_port; /* 0: off */
 	bool is_dry_run;
 	bool is_json;
 	bool no_advmss;

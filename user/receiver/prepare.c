@@ -14,7 +14,8 @@
 /* The larger outer header is IPv6's; a link that has room for it beside 1500 bytes needs nothing.
  */
 #define OUTER_HEADER 40
-#define ROOMY_MTU    1540
+#define UDP_HEADER   8
+#define CLIENT_MTU   1500
 #define TCP_HEADER   20
 #define IPV4_HEADER  20
 #define IPV6_HEADER  40
@@ -39,6 +40,14 @@ static int take_from(const struct options *options, struct receiver_state *state
 	return 0;
 }
 
+/* As given, else as before, else the usual one. */
+static uint16_t wanted_gue_port(const struct options *options, const struct receiver_state *state)
+{
+	if (options->has_gue_port)
+		return options->gue_port;
+	return state->n_vips ? state->gue_port : RECEIVER_GUE_PORT;
+}
+
 static int take_options(const struct options *options, struct receiver_state *state)
 {
 	int r = 0;
@@ -50,6 +59,7 @@ static int take_options(const struct options *options, struct receiver_state *st
 		return -ENOMEM;
 	if (options->has_mode)
 		state->mode = options->mode;
+	state->gue_port = wanted_gue_port(options, state);
 	state->program = attach_program();
 	for (size_t i = 0; i < options->n_vips && !r; i++)
 		r = state_add_vip(state, &options->vips[i]);
@@ -158,10 +168,20 @@ static void forget_routes(struct receiver_state *state, const struct route_list 
 	state->n_changes = kept;
 }
 
+static uint32_t outer_len(const struct receiver_state *state)
+{
+	return OUTER_HEADER + (state->gue_port ? UDP_HEADER : 0);
+}
+
+static uint32_t roomy_mtu(const struct receiver_state *state)
+{
+	return CLIENT_MTU + outer_len(state);
+}
+
 static int want_route(struct receiver_state *state, const struct route *route, uint32_t mtu,
 		      FILE *notes, struct err *err)
 {
-	uint32_t headers = OUTER_HEADER + TCP_HEADER +
+	uint32_t headers = outer_len(state) + TCP_HEADER +
 			   (route->id.family == FAMILY_V4 ? IPV4_HEADER : IPV6_HEADER);
 	struct change c = {.kind = CHANGE_ADVMSS, .route = route->id, .value = mtu - headers};
 
@@ -173,7 +193,7 @@ static int want_route(struct receiver_state *state, const struct route *route, u
 		fprintf(notes,
 			"# %s comes from router advertisements and is left as it is: let "
 			"the router advertise an MTU of %u, or use an MTU of %u\n",
-			route->text, mtu - OUTER_HEADER, ROOMY_MTU);
+			route->text, mtu - outer_len(state), roomy_mtu(state));
 		return 0;
 	}
 	snprintf(c.route_text, sizeof(c.route_text), "%s", route->text);
@@ -192,12 +212,12 @@ static int want_routes(struct receiver_state *state, FILE *notes, struct err *er
 	if (r)
 		return r;
 	forget_routes(state, &routes);
-	for (size_t i = 0; i < routes.n && !r && mtu < ROOMY_MTU; i++) {
+	for (size_t i = 0; i < routes.n && !r && mtu < roomy_mtu(state); i++) {
 		n_of[routes.items[i].id.family == FAMILY_V6]++;
 		if (has_vip_of(state, (enum xdplb_family)routes.items[i].id.family))
 			r = want_route(state, &routes.items[i], mtu, notes, err);
 	}
-	for (size_t i = 0; i < 2 && !r && mtu < ROOMY_MTU; i++)
+	for (size_t i = 0; i < 2 && !r && mtu < roomy_mtu(state); i++)
 		if (!n_of[i] && has_vip_of(state, i ? FAMILY_V6 : FAMILY_V4))
 			fprintf(notes,
 				"# no IPv%d default route to set advmss on: run up again "

@@ -117,12 +117,12 @@ static json_t *state_to_json(const struct receiver_state *s)
 	for (size_t i = 0; i < s->n_changes; i++)
 		json_array_append_new(changes, change_to_json(&s->changes[i]));
 	snprintf(program, sizeof(program), "%016" PRIx64, s->program);
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "version", STATE_VERSION,
-			 "interface", s->interface, "mode",
-			 s->mode == ATTACH_GENERIC ? "generic" : "native", "program", program,
-			 "pins", s->pins, "vips", addresses_to_json(s->vips, s->n_vips), "from",
-			 from, "locals", addresses_to_json(s->locals, s->n_locals), "changes",
-			 changes);
+	return json_pack("{s:i, s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "version",
+			 STATE_VERSION, "interface", s->interface, "mode",
+			 s->mode == ATTACH_GENERIC ? "generic" : "native", "gue_port",
+			 (int)s->gue_port, "program", program, "pins", s->pins, "vips",
+			 addresses_to_json(s->vips, s->n_vips), "from", from, "locals",
+			 addresses_to_json(s->locals, s->n_locals), "changes", changes);
 }
 
 static int addresses_from_json(const json_t *array, struct ip_addr **ret_addrs, size_t *ret_n)
@@ -180,13 +180,15 @@ static int state_from_json(json_t *json, struct receiver_state *s)
 {
 	const json_t *vips, *from, *locals, *changes;
 	const char *interface, *mode, *program, *pins;
-	int version, r;
+	int version, gue_port = 0, r; /* the first version's files have no port: no GUE */
 
-	if (json_unpack(json, "{s:i, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "version", &version,
-			"interface", &interface, "mode", &mode, "program", &program, "pins", &pins,
-			"vips", &vips, "from", &from, "locals", &locals, "changes", &changes) ||
+	if (json_unpack(json, "{s:i, s:s, s:s, s?i, s:s, s:s, s:o, s:o, s:o, s:o}", "version",
+			&version, "interface", &interface, "mode", &mode, "gue_port", &gue_port,
+			"program", &program, "pins", &pins, "vips", &vips, "from", &from, "locals",
+			&locals, "changes", &changes) ||
 	    version != STATE_VERSION || strlen(interface) >= IF_NAMESIZE)
 		return -EINVAL;
+	s->gue_port = (uint16_t)gue_port;
 	snprintf(s->interface, sizeof(s->interface), "%s", interface);
 	s->mode = strcmp(mode, "generic") ? ATTACH_NATIVE : ATTACH_GENERIC;
 	s->program = strtoull(program, NULL, 16);

@@ -17,6 +17,7 @@
 struct receiver_state {
 	char interface[IF_NAMESIZE];
 	enum attach_mode mode;
+	uint16_t gue_port; /* 0: no GUE */
 	uint64_t program; /* attach_program() of the one attached */
 	char *pins; /* directory of program link and maps */
 	struct ip_addr *vips;
