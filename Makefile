@@ -138,7 +138,7 @@ docs: all ## regenerate the generated parts of docs/
 unit-tests: $(UNIT_TESTS)
 bpf-tests: $(BPF_TESTS)
 benches: $(BENCHES)
-fuzzers: $(OUT)/tests/fuzz/server
+fuzzers: $(OUT)/tests/fuzz/server $(OUT)/tests/fuzz/host_parse
 
 install: all ## install the programs (PREFIX=, DESTDIR=)
 	install -D -m 0755 $(OUT)/xdplbd $(DESTDIR)$(PREFIX)/sbin/xdplbd
@@ -241,5 +241,12 @@ $(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libbench.a $(LIB)
 $(OUT)/tests/fuzz/server: $(call obj,$(FUZZ_SRC)) $(OUT)/libdaemon.a $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
+
+# The packet path itself, for the host; libbpf's header of helpers gives way to tests/fuzz/host.
+$(OUT)/tests/fuzz/host_parse: tests/fuzz/host_parse.c
+	@mkdir -p $(@D)
+	$(call msg,FUZZ,$@)$(CLANG) -O1 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
+		-Wno-sign-compare -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
+		-fno-sanitize-recover=all -Itests/fuzz/host -Ibpf -Iinclude -Iuser -MMD -MP -MF $@.d $< -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -5,6 +5,7 @@ Mutated packets through the packet path and the model until they differ or the t
 
     fuzz.py run [--seconds N] [--seed N]     exit status 1 at the first difference
     fuzz.py corpus [--seconds N]             make tests/fuzz/corpus anew
+    fuzz.py snapshots DIRECTORY              what host_parse.c is started with
 
 A round has a seed of its own, printed with a difference: `fuzz.py run --seed N --rounds 1` repeats
 it exactly.
@@ -100,6 +101,30 @@ def make_corpus(args):
     return 0
 
 
+def write_snapshot(name, spec, directory):
+    """A configuration's maps, as NAME.maps."""
+    with Program(spec) as program:
+        Judge(spec, program).command(scenarios.start(spec))
+        with open(os.path.join(directory, f"{name}.maps"), "wb") as file:
+            file.write(program.snapshot())
+
+
+def write_packets(directory):
+    """The packets of the corpus, as seeds/FILE."""
+    os.makedirs(os.path.join(directory, "seeds"), exist_ok=True)
+    for path in glob.glob(os.path.join(corpus.DIRECTORY, "*.txt")):
+        with open(os.path.join(directory, "seeds", os.path.basename(path)), "wb") as file:
+            file.write(corpus.Case.read(path).packet)
+
+
+def snapshots(args):
+    """What the host build starts with."""
+    write_packets(args.directory)
+    for name, spec in scenarios.CONFIGS.items():
+        write_snapshot(name, spec, args.directory)
+    return 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -110,8 +135,10 @@ def main():
     one = commands.add_parser("corpus", help="make the corpus anew")
     one.add_argument("--seconds", type=float, default=60)
     one.add_argument("--seed", type=int, default=1)
+    one = commands.add_parser("snapshots", help="maps and packets for the host build")
+    one.add_argument("directory")
     args = parser.parse_args()
-    return {"run": run, "corpus": make_corpus}[args.command](args)
+    return {"run": run, "corpus": make_corpus, "snapshots": snapshots}[args.command](args)
 
 
 if __name__ == "__main__":

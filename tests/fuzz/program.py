@@ -65,6 +65,10 @@ class Program:
         self.dump = json.loads(self.ask(b"C", "\n".join(lines).encode()))
         return self.dump
 
+    def snapshot(self):
+        """The maps as they are, for the host build of the packet path."""
+        return self.ask(b"M", b"")
+
     def send_batch(self, packets):
         """packets: pairs of a frame and its flags."""
         self.send(b"P", b"".join(struct.pack("<HB", len(frame), flags) + frame

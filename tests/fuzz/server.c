@@ -6,6 +6,7 @@
  *
  *   'C' configuration, commands (bed.h), a line each     the bed's state as JSON
  *   (the first request: YAML text)
+ *   'M' nothing                                          its maps (snapshot.h)
  *   'P' packets: u16 length, u8 flags, bytes             of each packet: struct outcome below
  *
  * What goes wrong here, and not in a packet, is said on stderr and ends the server.
@@ -19,6 +20,7 @@
 #include <bpf/bpf.h>
 
 #include "bed.h"
+#include "snapshot.h"
 
 #define OUT_MAX	      4096
 #define OUT_UNCHANGED 0xffff
@@ -243,6 +245,14 @@ static void configure(struct server *s, char *text, size_t len)
 	bed_dump(s->bed, s->out);
 }
 
+static void put_snapshot(struct server *s)
+{
+	struct err err = {};
+
+	if (snapshot_write(s->bed, s->out, &err))
+		die("snapshot", err.text);
+}
+
 static int serve_one(struct server *s)
 {
 	uint8_t header[5];
@@ -262,6 +272,8 @@ static int serve_one(struct server *s)
 		die("answer", strerror(errno));
 	if (header[0] == 'P' && s->bed)
 		run_packets(s, (const uint8_t *)request, (const uint8_t *)request + len);
+	else if (header[0] == 'M' && s->bed)
+		put_snapshot(s);
 	else if (header[0] == 'C')
 		configure(s, request, len);
 	else

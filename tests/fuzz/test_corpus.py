@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Every packet of the corpus (corpus.py) and some mutated ones: model and packet path agree."""
 
+import os
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 import corpus
 import fuzz
+import scenarios
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "corpus").glob("*.txt"))
@@ -36,6 +39,18 @@ def test_a_packet_of_the_corpus_goes_the_way_that_its_file_says(bench, path):
 def test_the_corpus_has_a_packet_for_every_counter(name):
     expected = {word for path in FILES for word in corpus.Case.read(path).expect.split()}
     assert name in expected
+
+
+def test_the_host_build_stays_inside_the_frame_for_every_packet_of_the_corpus(tmp_path):
+    build = Path(os.environ.get("XDPLB_BUILD", "build")).absolute()
+    for name, spec in scenarios.CONFIGS.items():
+        fuzz.write_snapshot(name, spec, tmp_path)
+    fuzz.write_packets(tmp_path)
+    for maps in tmp_path.glob("*.maps"):
+        ran = subprocess.run([build / "tests/fuzz/host_parse", *(tmp_path / "seeds").iterdir()],
+                             env={**os.environ, "HOST_MAPS": str(maps)}, capture_output=True,
+                             text=True, check=False, cwd=tmp_path)
+        assert ran.returncode == 0, ran.stderr
 
 
 def test_model_and_packet_path_agree_about_mutated_packets():
