@@ -35,41 +35,35 @@ static __always_inline __u32 encap_entropy(const struct pkt *pkt)
 static __always_inline void encap_write_ipv4(const struct pkt *pkt, struct iphdr *outer,
 					     __u8 protocol, __u32 payload_len, __u32 sum)
 {
+	__u64 *words = (__u64 *)outer; /* the widest stores there are */
 	__be16 tot_len = bpf_htons(sizeof(*outer) + payload_len);
 	__be16 tos = bpf_htons(pkt->tos);
-	__be32 entropy = 0;
+	__be32 saddr = knob_source4;
+	__be16 check;
 
 	if (knob_source4_entropy)
-		entropy = encap_entropy(pkt) & knob_source4_entropy;
-	outer->version = 4;
-	outer->ihl = 5;
-	outer->tos = pkt->tos;
-	outer->tot_len = tot_len;
-	outer->id = 0;
-	outer->frag_off = bpf_htons(IPV4_DF);
-	outer->ttl = OUTER_TTL;
-	outer->protocol = protocol;
-	outer->saddr = knob_source4 | entropy;
+		saddr |= encap_entropy(pkt) & knob_source4_entropy;
+	check = ~csum_fold(sum + tos + tot_len + (saddr & 0xffff) + (saddr >> 16));
+	words[0] = 0x45 | tos | (__u32)tot_len << 16 | (__u64)bpf_htons(IPV4_DF) << 48;
+	words[1] = OUTER_TTL | protocol << 8 | (__u32)check << 16 | (__u64)saddr << 32;
 	outer->daddr = pkt->member->real.w[3];
-	outer->check =
-		~csum_fold(sum + tos + tot_len + (outer->saddr & 0xffff) + (outer->saddr >> 16));
 }
 
 static __always_inline void encap_write_ipv6(const struct pkt *pkt, struct ipv6hdr *outer,
 					     __u8 protocol, __u32 payload_len)
 {
 	__u32 entropy = encap_entropy(pkt);
-	__be32 *words = (__be32 *)outer;
+	const __u64 *real = (const __u64 *)&pkt->member->real;
+	__u64 *words = (__u64 *)outer;
 
-	words[0] = bpf_htonl(6u << 28 | (__u32)pkt->tos << 20 | entropy >> 12);
-	outer->payload_len = bpf_htons(payload_len);
-	outer->nexthdr = protocol;
-	outer->hop_limit = OUTER_TTL;
-	words[2] = knob_source6.w[0];
-	words[3] = knob_source6.w[1];
-	words[4] = knob_source6.w[2] | (entropy & knob_source6_entropy.w[2]);
-	words[5] = knob_source6.w[3] | (entropy & knob_source6_entropy.w[3]);
-	__builtin_memcpy(&outer->daddr, &pkt->member->real, sizeof(outer->daddr));
+	words[0] = bpf_htonl(6u << 28 | (__u32)pkt->tos << 20 | entropy >> 12) |
+		   (__u64)bpf_htons(payload_len) << 32 | (__u64)protocol << 48 |
+		   (__u64)OUTER_TTL << 56;
+	words[1] = knob_source6.w[0] | (__u64)knob_source6.w[1] << 32;
+	words[2] = (knob_source6.w[2] | (entropy & knob_source6_entropy.w[2])) |
+		   (__u64)(knob_source6.w[3] | (entropy & knob_source6_entropy.w[3])) << 32;
+	words[3] = real[0];
+	words[4] = real[1];
 }
 
 static __always_inline int encap_check_mtu(const struct pkt *pkt, const struct tx *tx,

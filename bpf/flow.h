@@ -98,6 +98,19 @@ static __always_inline bool flow_take_slot(struct pkt *pkt, struct flow_bucket *
 	return true;
 }
 
+/* The flow's word in this bucket; FLOW_SLOT_NEVER: it is not here. */
+static __always_inline __u64 flow_bucket_word(const struct flow_bucket *bucket, __u64 hash)
+{
+#pragma unroll
+	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
+		__u64 word = flow_probe(bucket, flow_hash_slot(hash), i);
+
+		if (SLOT_TAG(word) == flow_hash_tag(hash))
+			return word;
+	}
+	return FLOW_SLOT_NEVER;
+}
+
 /*
  * Looks in the first bucket, then in its neighbour. Sets bucket, slot_index and slot_word: where
  * the flow is (true), or the free slot that it may take (false); no bucket: there is none.

@@ -18,14 +18,22 @@ static __always_inline __u32 slot_now(__u32 state)
 	return (bpf_jiffies64() >> knob_clock.tick_shift[state & FLOW_STATE_MASK]) & FLOW_AGE_MASK;
 }
 
-static __always_inline __u64 slot_word(__u64 hash, __u32 member_id, __u32 state)
+#define SLOT_STAMP_MASK (FLOW_STATE_MASK << FLOW_STATE_SHIFT | FLOW_AGE_MASK)
+
+/* State and age of a slot that is written now. */
+static __always_inline __u32 slot_stamp(__u32 state)
 {
 	__u32 age = slot_now(state);
 
 	if (age == FLOW_AGE_OLD)
 		age--; /* reserved: stamp one tick early */
+	return state << FLOW_STATE_SHIFT | age;
+}
+
+static __always_inline __u64 slot_word(__u64 hash, __u32 member_id, __u32 state)
+{
 	return (__u64)flow_hash_tag(hash) << FLOW_TAG_SHIFT |
-	       (__u64)member_id << FLOW_MEMBER_SHIFT | state << FLOW_STATE_SHIFT | age;
+	       (__u64)member_id << FLOW_MEMBER_SHIFT | slot_stamp(state);
 }
 
 static __always_inline bool slot_is_older(__u64 word, __u32 timeout_ticks)

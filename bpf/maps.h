@@ -61,14 +61,6 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct vip_filter);
-} vip_filter SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
 	__type(value, struct vip_state);
 } vip_state SEC(".maps");
 
@@ -79,14 +71,6 @@ struct {
 	__type(key, __u32);
 	__type(value, union ring_block);
 } rings SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, XDPLB_MAX_INTERFACES);
-	__type(key, __u32);
-	__type(value, struct out_interface);
-} out_interfaces SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -109,3 +93,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct reply_limit);
 } reply_limit SEC(".maps");
+
+/*
+ * Small ones of fixed size as variables: the program has their address, where a map costs a lookup
+ * of a dozen instructions. Each is a map of its own all the same, pinned under its name.
+ */
+struct vip_filter vip_filter SEC(".data.vip_filter");
+struct out_interface out_interfaces[XDPLB_MAX_INTERFACES] SEC(".data.out_interfaces");

@@ -29,16 +29,15 @@
 #define ICMP6_UNREACHABLE      1
 #define ICMP6_PORT_UNREACHABLE 4
 
-/* Both protocols' unreachable message: RFC 792, RFC 4443 section 3.1. */
+/* Both protocols' unreachable message up to its quote: RFC 792, RFC 4443 section 3.1. */
 struct reply_unreachable {
 	__u8 type;
 	__u8 code;
 	__be16 check;
 	__be32 unused;
-	__u8 quote[REPLY_MAX_IP_HEADER + REPLY_QUOTED_L4];
 };
 
-#define REPLY_ICMP_HEADER __builtin_offsetof(struct reply_unreachable, quote)
+#define REPLY_ICMP_HEADER sizeof(struct reply_unreachable)
 
 /*
  * One for both families: the words of a mapped address that IPv4 has not add up to 0xffff, which
@@ -196,6 +195,25 @@ static __noinline bool reply_with_reset(const struct pkt *pkt)
 				    sizeof(rst));
 }
 
+/*
+ * Adds the quote to *sum. A function of its own, so that the room for it is not on the stack below
+ * the others'.
+ */
+static __noinline bool reply_add_quote(const struct pkt *pkt, __u64 len, __u32 *sum)
+{
+	__be32 quote[(REPLY_MAX_IP_HEADER + REPLY_QUOTED_L4) / 4] = {};
+
+	/* Linux 6.1 wants both bounds on the register that it is called with. */
+	barrier_var(len);
+	if (len > sizeof(quote))
+		return false;
+	barrier_var(len);
+	if (len < REPLY_QUOTED_L4 || bpf_xdp_load_bytes(pkt->ctx, pkt->l3_offset, quote, len))
+		return false;
+	*sum = bpf_csum_diff(NULL, 0, quote, sizeof(quote), *sum);
+	return true;
+}
+
 /* The quote is already in its place behind the headers that go in front of it. */
 static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 {
@@ -208,16 +226,10 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 	};
 	__u32 sum = 0;
 
-	/* Linux 6.1 wants both bounds on the register that it is called with. */
-	barrier_var(quote_len);
-	if (quote_len > sizeof(message.quote))
-		return false;
-	barrier_var(quote_len);
-	if (quote_len < REPLY_QUOTED_L4 ||
-	    bpf_xdp_load_bytes(pkt->ctx, pkt->l3_offset, message.quote, quote_len))
-		return false;
 	if (!is_v4)
 		sum = reply_pseudo_sum(pkt, protocol, REPLY_ICMP_HEADER + quote_len);
+	if (!reply_add_quote(pkt, quote_len, &sum))
+		return false;
 	message.check =
 		~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), sum));
 	if (!reply_frame(pkt, reply_ip_header_len(pkt) + REPLY_ICMP_HEADER, protocol,
@@ -228,7 +240,7 @@ static __noinline bool reply_with_unreachable(const struct pkt *pkt)
 }
 
 /* What must not, or cannot, be answered is dropped. */
-static __noinline int reply_no_port(const struct pkt *pkt)
+static __always_inline int reply_no_port(const struct pkt *pkt)
 {
 	bool is_tcp = pkt->tuple.protocol == IPPROTO_TCP;
 

@@ -20,7 +20,8 @@ static __always_inline void count_at(__u32 index)
 
 static __always_inline void count_forwarded(const struct pkt *pkt)
 {
-	struct member_stats *s = bpf_map_lookup_elem(&member_stats, &pkt->member_id);
+	__u32 id = pkt->member_id; /* of its own, so that the packet need not be in memory */
+	struct member_stats *s = bpf_map_lookup_elem(&member_stats, &id);
 
 	if (!s)
 		return;

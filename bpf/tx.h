@@ -20,9 +20,9 @@ static __always_inline int tx_find(const struct pkt *pkt, struct tx *ret_tx)
 {
 	__u64 next_hop = READ_WORD(pkt->member->next_hop);
 	__u32 row = next_hop >> NEXT_HOP_ROW_SHIFT;
-	struct out_interface *out = bpf_map_lookup_elem(&out_interfaces, &row);
+	struct out_interface *out = &out_interfaces[row % XDPLB_MAX_INTERFACES];
 
-	if (!next_hop || !out || !out->ifindex) {
+	if (!next_hop || !out->ifindex) {
 		count(drop_no_next_hop);
 		return XDP_DROP;
 	}
@@ -34,11 +34,10 @@ static __always_inline int tx_find(const struct pkt *pkt, struct tx *ret_tx)
 static __always_inline void tx_write_ethernet(const struct tx *tx, struct ethhdr *eth,
 					      __be16 protocol)
 {
-	__u64 mac = tx->next_hop;
+	__u64 source = *(const __u64 *)tx->out; /* mac, and two bytes that are shifted out */
 
-	*(__u32 *)eth->h_dest = (__u32)mac;
-	*(__u16 *)(eth->h_dest + 4) = (__u16)(mac >> 32);
-	__builtin_memcpy(eth->h_source, tx->out->mac, sizeof(eth->h_source));
+	((__u64 *)eth)[0] = source << 48 | (tx->next_hop & NEXT_HOP_MAC_MASK);
+	((__u32 *)eth)[2] = source >> 16;
 	eth->h_proto = protocol;
 }
 

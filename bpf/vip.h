@@ -28,10 +28,8 @@ static __always_inline struct vip_addr *vip_find_address(const struct pkt *pkt)
 static __always_inline int vip_filter_pass(const struct pkt *pkt)
 {
 	__u32 bit = vip_filter_bit(&pkt->tuple.dst);
-	__u32 row = 0;
-	struct vip_filter *filter = bpf_map_lookup_elem(&vip_filter, &row);
 
-	if (!filter || filter->word[bit / 64 % (VIP_FILTER_BITS / 64)] >> (bit % 64) & 1)
+	if (READ_WORD(vip_filter.word[bit / 64]) >> (bit % 64) & 1)
 		return NEXT;
 	count(pass_no_vip);
 	return XDP_PASS;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A packet's way through the balancer. A known flow goes parse, vip_filter, flow, tx, encap; an
- * unknown one finds its VIP, picks from the ring and is recorded in between. One stage a header.
+ * A packet's way through the balancer. The express lane forwards nearly all; for the others a known
+ * flow goes parse, vip_filter, flow, forward; an unknown one finds its VIP, picks from the ring and
+ * is recorded in between. One stage a header.
  */
-#include "encap.h"
+#include "express.h"
 #include "flow.h"
+#include "forward.h"
 #include "parse.h"
 #include "ring.h"
-#include "tx.h"
 #include "vip.h"
 
 static __always_inline int pick(struct pkt *pkt)
@@ -22,24 +23,25 @@ static __always_inline int pick(struct pkt *pkt)
 	return verdict;
 }
 
-SEC("xdp.frags")
-int xdplb(struct xdp_md *ctx)
+/* Any packet. Not static: the verifier goes through it once, and the lane keeps its registers. */
+__noinline int balance(struct xdp_md *ctx)
 {
 	struct pkt pkt = {.ctx = ctx};
-	struct tx tx = {};
 	int verdict = parse(&pkt);
 
 	if (verdict == NEXT)
 		verdict = vip_filter_pass(&pkt);
 	if (verdict == NEXT && !flow_lookup(&pkt))
 		verdict = pick(&pkt);
-	if (verdict == NEXT)
-		verdict = tx_find(&pkt, &tx);
-	if (verdict == NEXT)
-		verdict = encap(&pkt, &tx);
-	if (verdict == NEXT)
-		verdict = tx_send(&pkt, &tx);
-	return verdict;
+	return verdict == NEXT ? forward(&pkt) : verdict;
+}
+
+SEC("xdp.frags")
+int xdplb(struct xdp_md *ctx)
+{
+	int verdict = express(ctx);
+
+	return verdict == NEXT ? balance(ctx) : verdict;
 }
 
 /* The kernel's jiffies, for the daemon: user space cannot read the clock that stamps flows. */

@@ -3,9 +3,10 @@
 # Every test: unit (cmocka), packet tables (cmocka), corpus (pytest), end to end (pytest). `make test` builds first.
 #
 #   tests/run.sh [OUT] [PYTEST-ARGS...]     e.g. tests/run.sh build -k drain
-#   SUITES="unit bpf" tests/run.sh          only these of unit, bpf, fuzz and net
+#   SUITES="unit bpf" tests/run.sh          only these of unit, bpf, general, fuzz and net
 #   PROOFS=no tests/run.sh                  without tests/bpf/test_proof_*, which want fast CPUs
 #
+# "general" is "bpf" with the express lane off: both ways of a packet pass the same tables.
 # Prints a line a suite, failures in full, skips with their reason, and as its last line
 # `N passed, N failed, N skipped`. Ends 1 if a test failed or none ran. What a test makes outside of
 # its own process carries this run's id in its name ($XDPLB_RUN), so two runs at once do not meet
@@ -100,9 +101,9 @@ tap_skips() {
 		{ said = /^(not )?ok |^1\.\./ ? "" : $0 }' "$1"
 }
 
-# DIRECTORY: runs its test programs one after the other.
+# DIRECTORY [NAME]: runs its test programs one after the other.
 run_cmocka() {
-	local program rc planned ok bad skip
+	local suite=${2:-$1} program rc planned ok bad skip
 	for program in "$OUT/tests/$1"/test_*; do
 		[[ -x $program && -f $program ]] || continue
 		[[ ${PROOFS:-} == no && $program == */test_proof_* ]] && continue
@@ -115,7 +116,7 @@ run_cmocka() {
 			echo "# ended early: exit status $rc, $((ok + bad + skip - 1)) of $planned tests" \
 				"reported" >>"$tmp/tap"
 		fi
-		printf '%-44s %3d passed, %d failed, %d skipped\n' "$1/${program##*/}" "$ok" "$bad" "$skip"
+		printf '%-44s %3d passed, %d failed, %d skipped\n' "$suite/${program##*/}" "$ok" "$bad" "$skip"
 		((bad > 0)) && grep -v '^ok ' "$tmp/tap" | sed 's/^/    /'
 		((skip > 0)) && tap_skips "$tmp/tap"
 		passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
@@ -159,9 +160,10 @@ run_pytest() {
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
 }
 
-for suite in ${SUITES:-unit bpf fuzz net}; do
+for suite in ${SUITES:-unit bpf general fuzz net}; do
 	case $suite in
 	fuzz | net) run_pytest "$suite" ;;
+	general) XDPLB_EXPRESS=off PROOFS=no run_cmocka bpf general ;;
 	*) run_cmocka "$suite" ;;
 	esac
 done

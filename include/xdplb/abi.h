@@ -123,6 +123,7 @@ enum member_state {
  * above. */
 #define NEXT_HOP_NONE	   0ULL
 #define NEXT_HOP_ROW_SHIFT 48
+#define NEXT_HOP_MAC_MASK  ((1ULL << NEXT_HOP_ROW_SHIFT) - 1)
 
 /* Map "members": one real inside one VIP. Written by the daemon before any ring or flow names it.
  */

@@ -105,6 +105,7 @@ static void make_knobs(struct balancer *b)
 	}
 	memcpy(&k->hash_key, words, sizeof(words));
 	k->hz = dataplane_hz();
+	k->is_express_on = true;
 	flow_clock_make(b->config->vips, b->config->n_vips, k->hz, &k->clock);
 	make_source(&b->config->source4, &base, &entropy);
 	k->source4 = base.w[3];

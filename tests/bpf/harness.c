@@ -67,6 +67,7 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 {
 	struct vip_spec spec = {.timeouts = timeouts};
 	struct dataplane_knobs k = {.hz = dataplane_hz()};
+	const char *express = getenv("XDPLB_EXPRESS");
 	struct ip_addr mask;
 
 	make_key(o->key_seed, &k.hash_key);
@@ -78,6 +79,7 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	host_bits(o->source6_bits ? 128 - o->source6_bits : 0, &k.source6_entropy);
 	k.encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE;
 	k.gue_port = htons(o->gue_port ? o->gue_port : BED_GUE_PORT);
+	k.is_express_on = !express || strcmp(express, "off") != 0;
 	k.gue_checksum6 = o->gue_checksum6;
 	*ret_knobs = k;
 }

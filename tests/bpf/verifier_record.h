@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 57996, 968},
+	{"xdplb", 64438, 1032},
 	{"read_clock", 5, 0},
 	{"receiver", 16980, 256},
 };

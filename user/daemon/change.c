@@ -45,7 +45,8 @@ static void knobs_source(const struct encap_source *source, struct ip_addr *ret_
 
 struct dataplane_knobs change_knobs(const struct controller *c, const struct config *config)
 {
-	struct dataplane_knobs k = {.hash_key = c->knobs.hash_key, .hz = c->knobs.hz};
+	struct dataplane_knobs k = {
+		.hash_key = c->knobs.hash_key, .hz = c->knobs.hz, .is_express_on = true};
 	struct ip_addr base, entropy;
 
 	flow_clock_make(config->vips, config->n_vips, k.hz, &k.clock);

@@ -130,6 +130,17 @@ static int size_maps(struct xdplb_bpf *skel, const struct control *c)
 	return r ? r : bpf_map__set_max_entries(skel->maps.rings, c->ring_blocks);
 }
 
+/* Variables of the section ".data.NAME" are a map, too. NULL: the program's own constants. */
+static const char *pin_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+	const char *section = ".data.";
+
+	if (!strncmp(name, section, strlen(section)))
+		return name + strlen(section);
+	return bpf_map__is_internal(map) ? NULL : name;
+}
+
 static int set_pin_paths(struct xdplb_bpf *skel, const char *bpffs)
 {
 	struct bpf_map *map;
@@ -138,9 +149,11 @@ static int set_pin_paths(struct xdplb_bpf *skel, const char *bpffs)
 
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		if (bpf_map__is_internal(map))
+		const char *name = pin_name(map);
+
+		if (!name)
 			continue;
-		snprintf(path, sizeof(path), "%s/maps/%s", bpffs, bpf_map__name(map));
+		snprintf(path, sizeof(path), "%s/maps/%s", bpffs, name);
 		r = bpf_map__set_pin_path(map, path);
 		if (r)
 			return r;
@@ -155,6 +168,7 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_flow_buckets = flow_buckets;
 	skel->rodata->knob_clock = knobs->clock;
 	skel->rodata->knob_hz = knobs->hz;
+	skel->rodata->knob_express = knobs->is_express_on;
 	skel->rodata->knob_source4 = knobs->source4;
 	skel->rodata->knob_source4_entropy = knobs->source4_entropy;
 	skel->rodata->knob_source6 = knobs->source6;
@@ -224,9 +238,14 @@ static void *map_memory(const struct bpf_map *map, size_t *ret_len)
 static int map_all(struct dataplane *d, struct err *err)
 {
 	const struct bpf_map *maps[DATAPLANE_MAPPED] = {
-		d->skel->maps.members,	  d->skel->maps.vip_state,	d->skel->maps.rings,
-		d->skel->maps.flows,	  d->skel->maps.out_interfaces, d->skel->maps.control,
-		d->skel->maps.vip_filter, d->skel->maps.vip_index,
+		d->skel->maps.members,
+		d->skel->maps.vip_state,
+		d->skel->maps.rings,
+		d->skel->maps.flows,
+		d->skel->maps.data_out_interfaces,
+		d->skel->maps.control,
+		d->skel->maps.data_vip_filter,
+		d->skel->maps.vip_index,
 	};
 	int r;
 
