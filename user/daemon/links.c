@@ -10,6 +10,8 @@
 /* A dump during which links came or went is inconsistent (-EINTR) and asked for again. */
 #define LOAD_TRIES 10
 
+#define TAG_BYTES 4
+
 static int compare_ifindex(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -50,7 +52,8 @@ static bool link_info_equal(const struct link_info *a, const struct link_info *b
 {
 	return a->ifindex == b->ifindex && strcmp(a->name, b->name) == 0 &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->mtu == b->mtu &&
-	       a->is_up == b->is_up && a->has_arp == b->has_arp;
+	       a->is_up == b->is_up && a->has_arp == b->has_arp && a->tag == b->tag &&
+	       a->lower == b->lower;
 }
 
 struct load {
@@ -119,6 +122,56 @@ bool links_remove(struct links *links, uint32_t ifindex, struct link_info *ret_o
 	*ret_old = link->info;
 	drop_link(links, link);
 	return true;
+}
+
+/*
+ * What XDP sends may be one tag longer than the interface's MTU and Ethernet header (the kernel's
+ * xdp_ok_fwd_dev()).
+ */
+static uint32_t path_mtu(const struct link_info *top, const struct link_info *bottom,
+			 unsigned int n_tags)
+{
+	uint32_t mtu = bottom->mtu + TAG_BYTES - n_tags * TAG_BYTES;
+
+	return n_tags == 0 || top->mtu < mtu ? top->mtu : mtu;
+}
+
+const char *links_find_path(const struct links *links, const struct link_info *link,
+			    struct link_path *ret_path)
+{
+	const struct link_info *top = link;
+	struct link_path path = {};
+	const char *fault = link_fault(link);
+	unsigned int n_tags = 0;
+
+	for (; !fault && link->tag; link = links_find(links, link->lower)) {
+		if (n_tags++ == OUT_TAGS)
+			return "too_many_vlan_tags";
+		/* The lower the device, the further out its tag. */
+		memmove(&path.tag[1], &path.tag[0], sizeof(path.tag) - sizeof(path.tag[0]));
+		path.tag[0] = link->tag;
+		if (!links_find(links, link->lower))
+			return "vlan_of_another_namespace";
+		fault = link_fault(links_find(links, link->lower));
+	}
+	if (fault)
+		return fault;
+	path.ifindex = link->ifindex;
+	path.mtu = path_mtu(top, link, n_tags);
+	*ret_path = path;
+	return NULL;
+}
+
+bool links_is_above(const struct links *links, uint32_t ifindex, uint32_t lower)
+{
+	const struct link_info *link = links_find(links, ifindex);
+
+	for (unsigned int i = 0; i < OUT_TAGS && link && link->tag; i++) {
+		if (link->lower == lower)
+			return true;
+		link = links_find(links, link->lower);
+	}
+	return false;
 }
 
 const char *link_fault(const struct link_info *info)

@@ -32,5 +32,18 @@ int links_set(struct links *links, const struct link_info *info, struct link_inf
 /* False if there was none. */
 bool links_remove(struct links *links, uint32_t ifindex, struct link_info *ret_old);
 
+/* How frames leave through a link: through it, or tagged through what its VLAN devices are on. */
+struct link_path {
+	uint32_t ifindex;
+	__be32 tag[OUT_TAGS]; /* as struct out_interface has them */
+	uint32_t mtu; /* for IP, tags beside it */
+};
+
+/* NULL if there is a way, else why there is none (link NULL: no link). */
+const char *links_find_path(const struct links *links, const struct link_info *link,
+			    struct link_path *ret_path);
+/* Whether the link is a VLAN device on that one, with others between them or not. */
+bool links_is_above(const struct links *links, uint32_t ifindex, uint32_t lower);
+
 /* Why nothing can be sent to a neighbour through this link (NULL: no link); NULL if it can. */
 const char *link_fault(const struct link_info *info);

@@ -18,11 +18,14 @@ struct neigh;
 
 struct next_hop {
 	bool is_resolved; /* false: no route, link down, or no answer yet; the rest is zero */
-	uint32_t ifindex;
+	uint32_t ifindex; /* of the interface that the route names */
 	char interface[IF_NAMESIZE];
+	uint32_t out_ifindex; /* what frames leave through: that, or what the VLAN device is on ...
+			       */
+	__be32 tag[OUT_TAGS]; /* ... with these tags, as struct out_interface has them */
 	uint8_t mac[6]; /* of the gateway, or of the real on the same link */
 	uint8_t source_mac[6]; /* of the interface */
-	uint32_t mtu; /* of the interface */
+	uint32_t mtu; /* of the interface and what it is on */
 };
 
 struct neigh_ops {

@@ -3,6 +3,7 @@
 #include "netlink.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <linux/if_arp.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -87,11 +88,11 @@ static int netlink_request(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t on
 }
 
 struct attributes {
-	const struct nlattr *of[RTA_MAX + 1];
+	const struct nlattr *of[IFLA_LINK_NETNSID + 1];
 };
 
-_Static_assert((int)IFLA_MTU <= (int)RTA_MAX, "holds what is read of a link");
-_Static_assert((int)NDA_FLAGS_EXT <= (int)RTA_MAX, "holds what is read of a neighbour");
+_Static_assert((int)RTA_MAX <= (int)IFLA_LINK_NETNSID, "holds what is read of a route");
+_Static_assert((int)NDA_FLAGS_EXT <= (int)IFLA_LINK_NETNSID, "holds what is read of a neighbour");
 
 static struct attributes parse_attributes(const struct nlmsghdr *nlh, size_t header_len)
 {
@@ -138,6 +139,42 @@ static uint8_t socket_family(const struct ip_addr *address)
 
 /* ---- Links ------------------------------------------------------------------------------- */
 
+/* A nest's attribute of this type, or NULL; also without a nest. */
+static const struct nlattr *find_nested(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	if (!nest)
+		return NULL;
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+/* Fills tag and lower, if the link is a VLAN device. */
+static void parse_vlan(const struct attributes *attrs, struct link_info *link)
+{
+	const struct nlattr *info = attrs->of[IFLA_LINKINFO];
+	const struct nlattr *kind = find_nested(info, IFLA_INFO_KIND);
+	const struct nlattr *data = find_nested(info, IFLA_INFO_DATA);
+	__be16 protocol;
+	uint16_t id;
+
+	if (!kind || mnl_attr_validate(kind, MNL_TYPE_NUL_STRING) < 0 ||
+	    strcmp(mnl_attr_get_str(kind), "vlan") != 0)
+		return;
+	if (!read_bytes(find_nested(data, IFLA_VLAN_ID), &id, sizeof(id)) ||
+	    !read_bytes(find_nested(data, IFLA_VLAN_PROTOCOL), &protocol, sizeof(protocol)))
+		return;
+	link->tag = htonl((uint32_t)ntohs(protocol) << 16 | id);
+	/* An index that another namespace gave means nothing here. */
+	if (!attrs->of[IFLA_LINK_NETNSID])
+		(void)read_bytes(attrs->of[IFLA_LINK], &link->lower, sizeof(link->lower));
+}
+
 static bool parse_link(const struct nlmsghdr *nlh, struct link_info *ret_link)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -155,6 +192,7 @@ static bool parse_link(const struct nlmsghdr *nlh, struct link_info *ret_link)
 	(void)read_bytes(attrs.of[IFLA_MTU], &link.mtu, sizeof(link.mtu));
 	link.has_arp = read_bytes(attrs.of[IFLA_ADDRESS], link.mac, sizeof(link.mac)) &&
 		       ifi->ifi_type == ARPHRD_ETHER && !(ifi->ifi_flags & IFF_NOARP);
+	parse_vlan(&attrs, &link);
 	*ret_link = link;
 	return true;
 }

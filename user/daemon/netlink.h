@@ -26,6 +26,8 @@ struct link_info {
 	uint32_t mtu;
 	bool is_up; /* by the operator, and it has carrier */
 	bool has_arp; /* Ethernet whose neighbours have MACs; not lo, tun, IFF_NOARP */
+	__be32 tag; /* of a VLAN device, as on the wire: type and id; 0: it is none */
+	uint32_t lower; /* what a VLAN device is on; 0: in another namespace */
 };
 
 /* Without padding: compared as bytes. */

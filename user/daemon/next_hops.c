@@ -45,7 +45,8 @@ struct watch {
 static bool next_hop_equal(const struct next_hop *a, const struct next_hop *b)
 {
 	return a->is_resolved == b->is_resolved && a->ifindex == b->ifindex &&
-	       strcmp(a->interface, b->interface) == 0 &&
+	       strcmp(a->interface, b->interface) == 0 && a->out_ifindex == b->out_ifindex &&
+	       memcmp(a->tag, b->tag, sizeof(a->tag)) == 0 &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       memcmp(a->source_mac, b->source_mac, sizeof(a->source_mac)) == 0 && a->mtu == b->mtu;
 }
@@ -73,13 +74,15 @@ static void refresh_watch(struct next_hops *table, struct watch *watch)
 	const uint8_t *mac = neighbour ? neighbour->info.mac : NULL;
 	const struct link_info *link =
 		neighbour ? links_find(&table->links, neighbour->info.key.ifindex) : NULL;
+	struct link_path path = {};
 	struct next_hop now = {};
 
-	watch->reason = !neighbour ? "no_route" : link_fault(link);
+	watch->reason = !neighbour ? "no_route" : links_find_path(&table->links, link, &path);
 	if (!watch->reason && !neighbour_is_usable(&neighbour->info)) {
 		link = links_find(&table->links, watch->now.ifindex);
 		mac = watch->now.mac;
-		if (!watch->now.is_resolved || !neighbour_is_pending(neighbour) || link_fault(link))
+		if (!watch->now.is_resolved || !neighbour_is_pending(neighbour) ||
+		    links_find_path(&table->links, link, &path))
 			watch->reason = "no_neighbour";
 	}
 	if (!watch->reason) {
@@ -88,7 +91,9 @@ static void refresh_watch(struct next_hops *table, struct watch *watch)
 		memcpy(now.interface, link->name, sizeof(now.interface));
 		memcpy(now.mac, mac, sizeof(now.mac));
 		memcpy(now.source_mac, link->mac, sizeof(now.source_mac));
-		now.mtu = link->mtu;
+		now.out_ifindex = path.ifindex;
+		memcpy(now.tag, path.tag, sizeof(now.tag));
+		now.mtu = path.mtu;
 	}
 	watch->now = now;
 	if (watch->is_to_report || next_hop_equal(&watch->now, &watch->reported))
@@ -411,6 +416,8 @@ void next_hops_link_changed(struct next_hops *table, uint32_t ifindex)
 	LIST_FOREACH (neighbour, &table->neighbours, all) {
 		if (neighbour->info.key.ifindex == ifindex)
 			ensure_neighbour(table, neighbour);
+		else if (links_is_above(&table->links, neighbour->info.key.ifindex, ifindex))
+			refresh_watches(table, neighbour);
 	}
 }
 

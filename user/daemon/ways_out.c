@@ -23,13 +23,14 @@ static bool row_is_named(const struct controller *c, uint32_t row)
 	return false;
 }
 
-/* The interface's row, or one that nobody uses; row 0 stays empty: a next hop word of 0 is none. */
-static uint32_t find_row(const struct controller *c, uint32_t ifindex)
+/* The row of what the routes name, or one that nobody uses; row 0 stays empty: a next hop word of 0
+ * is none. */
+static uint32_t find_row(const struct controller *c, uint32_t device)
 {
 	const struct dp *dp = dataplane_dp(c->dataplane);
 
 	for (uint32_t row = 1; row < XDPLB_MAX_INTERFACES; row++) {
-		if (dp->out[row].ifindex == ifindex)
+		if (dp->out[row].ifindex && dp->out[row].device == device)
 			return row;
 	}
 	for (uint32_t row = 1; row < XDPLB_MAX_INTERFACES; row++) {
@@ -45,7 +46,9 @@ static void write_row(const struct dp *dp, uint32_t row, const struct next_hop *
 
 	memcpy(out->mac, hop->source_mac, sizeof(out->mac));
 	out->mtu = hop->mtu > UINT16_MAX ? UINT16_MAX : hop->mtu;
-	dp_store(out->ifindex, hop->ifindex);
+	memcpy(out->tag, hop->tag, sizeof(out->tag));
+	out->device = hop->ifindex;
+	dp_store(out->ifindex, hop->out_ifindex);
 }
 
 static void clear_row(const struct controller *c, uint32_t ifindex)
@@ -53,7 +56,7 @@ static void clear_row(const struct controller *c, uint32_t ifindex)
 	const struct dp *dp = dataplane_dp(c->dataplane);
 
 	for (uint32_t row = 1; row < XDPLB_MAX_INTERFACES; row++) {
-		if (dp->out[row].ifindex == ifindex)
+		if (dp->out[row].ifindex == ifindex || dp->out[row].device == ifindex)
 			dp_store(dp->out[row].ifindex, 0);
 	}
 }
