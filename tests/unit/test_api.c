@@ -21,7 +21,10 @@ static struct {
 	int result; /* what the next change returns */
 	const char *called;
 	bool is_forced;
-	bool has_scanned;
+	bool has_rings;
+	bool has_scanned; /* what was requested */
+	unsigned int scan_requests;
+	unsigned int calls;
 	enum admin_state admin;
 	char vip[32];
 	char name[64];
@@ -38,6 +41,7 @@ const char *http_request_query(const struct http_request *request, const char *k
 static int note(const char *call, struct err *err)
 {
 	fake.called = call;
+	fake.calls++;
 	return fake.result < 0 ? err_set(err, -fake.result, "no, because") : 0;
 }
 
@@ -75,12 +79,26 @@ int controller_detach(struct controller *controller, struct err *err)
 static struct vip_spec spec = {.name = (char *)"web", .port = 80, .protocol = IPPROTO_TCP};
 static struct config config = {.file = (char *)"x.yaml", .bpffs = (char *)"/sys/fs/bpf/x"};
 
-int controller_snapshot(struct controller *controller, bool scan_flows,
-			struct snapshot **ret_snapshot, struct err *err)
+bool controller_has_rings(const struct controller *controller)
+{
+	return fake.has_rings;
+}
+
+uint64_t controller_request_scan(struct controller *controller)
+{
+	return ++fake.scan_requests;
+}
+
+bool controller_has_scanned(const struct controller *controller, uint64_t request)
+{
+	return request == fake.scan_requests && fake.has_scanned;
+}
+
+int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
+			struct err *err)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 
-	fake.has_scanned = scan_flows;
 	s->config = &config;
 	s->vips = calloc(1, sizeof(*s->vips));
 	s->n_vips = 1;
@@ -102,6 +120,7 @@ struct api_test {
 	sd_event *event;
 	struct api api;
 	json_t *reply;
+	uint64_t awaited; /* of the request that is asked again */
 };
 
 static int setup(void **state)
@@ -109,6 +128,7 @@ static int setup(void **state)
 	struct api_test *t = calloc(1, sizeof(*t));
 
 	memset(&fake, 0, sizeof(fake));
+	fake.has_rings = fake.has_scanned = true;
 	query_key = NULL;
 	assert_int_equal(sd_event_new(&t->event), 0);
 	t->api.event = t->event;
@@ -126,14 +146,26 @@ static int teardown(void **state)
 	return 0;
 }
 
-static unsigned int ask(struct api_test *t, const char *method, const char *path, const char *body)
+static unsigned int ask_again(struct api_test *t, const char *method, const char *path,
+			      const char *body)
 {
 	struct http_request request = {
-		.method = method, .path = path, .body = body, .body_len = strlen(body)};
+		.method = method,
+		.path = path,
+		.body = body,
+		.body_len = strlen(body),
+		.awaited = &t->awaited,
+	};
 
 	json_decref(t->reply);
 	t->reply = NULL;
 	return api_handle(&t->api, &request, &t->reply);
+}
+
+static unsigned int ask(struct api_test *t, const char *method, const char *path, const char *body)
+{
+	t->awaited = 0;
+	return ask_again(t, method, path, body);
 }
 
 static const char *error_text(const struct api_test *t)
@@ -164,9 +196,34 @@ static void only_the_flow_count_scans_the_flow_table(void **state)
 	struct api_test *t = *state;
 
 	ask(t, "GET", "/v1/status", "");
-	assert_false(fake.has_scanned);
+	assert_int_equal(fake.scan_requests, 0);
 	ask(t, "GET", "/v1/flows/count", "");
-	assert_true(fake.has_scanned);
+	assert_int_equal(fake.scan_requests, 1);
+}
+
+static void the_flow_count_waits_for_one_scan(void **state)
+{
+	struct api_test *t = *state;
+
+	fake.has_scanned = false;
+	assert_int_equal(ask(t, "GET", "/v1/flows/count", ""), HTTP_LATER);
+	assert_int_equal(ask_again(t, "GET", "/v1/flows/count", ""), HTTP_LATER);
+	fake.has_scanned = true;
+	assert_int_equal(ask_again(t, "GET", "/v1/flows/count", ""), 200);
+	assert_int_equal(fake.scan_requests, 1);
+}
+
+static void an_operators_change_is_made_once_and_answered_when_the_rings_say_it(void **state)
+{
+	struct api_test *t = *state;
+
+	fake.has_rings = false;
+	assert_int_equal(ask(t, "POST", "/v1/reals/web/10.0.0.1/drain", ""), HTTP_LATER);
+	assert_int_equal(fake.calls, 1);
+	assert_int_equal(ask_again(t, "POST", "/v1/reals/web/10.0.0.1/drain", ""), HTTP_LATER);
+	fake.has_rings = true;
+	assert_int_equal(ask_again(t, "POST", "/v1/reals/web/10.0.0.1/drain", ""), 200);
+	assert_int_equal(fake.calls, 1);
 }
 
 static void what_is_not_there_is_404(void **state)
@@ -361,6 +418,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_read_answers_with_a_document),
 		TEST(only_the_flow_count_scans_the_flow_table),
+		TEST(the_flow_count_waits_for_one_scan),
+		TEST(an_operators_change_is_made_once_and_answered_when_the_rings_say_it),
 		TEST(what_is_not_there_is_404),
 		TEST(a_filter_for_an_unknown_vip_is_404),
 		TEST(a_segment_longer_than_any_name_is_404),

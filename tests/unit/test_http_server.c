@@ -33,6 +33,9 @@ struct fixture {
 	struct http_server *server;
 	unsigned int handled;
 	size_t body_len;
+	unsigned int later; /* so often a request is put off */
+	bool never; /* put off without end */
+	atomic_bool put_off;
 };
 
 struct client {
@@ -49,11 +52,27 @@ struct client {
 	int fds[FULL];
 };
 
+static int on_progress(sd_event_source *source, void *user)
+{
+	struct fixture *f = user;
+
+	http_server_ask_again(f->server);
+	return 0;
+}
+
 static unsigned int echo(void *user, const struct http_request *request, json_t **ret_body)
 {
 	struct fixture *f = user;
 	const char *q = http_request_query(request, "q");
 
+	f->put_off = f->never;
+	if (f->never)
+		return HTTP_LATER;
+	if (*request->awaited < f->later) {
+		++*request->awaited;
+		assert_true(sd_event_add_defer(f->event, NULL, on_progress, f) >= 0);
+		return HTTP_LATER;
+	}
 	f->handled++;
 	f->body_len = request->body_len;
 	assert_int_equal(strlen(request->body), request->body_len);
@@ -208,6 +227,41 @@ static void a_body_reaches_the_handler_whole(void **state)
 		assert_int_equal(client.status, 200);
 		assert_int_equal(client.fixture->body_len, lens[i]);
 	}
+}
+
+static void a_request_that_is_put_off_is_handed_in_again(void **state)
+{
+	struct client client = {.fixture = *state, .run = request, .url = "http://x/?q=v"};
+
+	client.fixture->later = 3;
+	client.post = filled(5000);
+	client.post_len = 5000;
+	serve(&client);
+	free(client.post);
+	assert_int_equal(client.status, 200);
+	assert_int_equal(client.fixture->handled, 1);
+	assert_int_equal(client.fixture->body_len, 5000);
+	assert_non_null(strstr(client.text, "\"q\":\"v\""));
+}
+
+static void ask_and_hang_up(struct client *client)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+	client->fds[0] = connect_raw(client->fixture->path);
+	send(client->fds[0], text, strlen(text), MSG_NOSIGNAL);
+	while (!client->fixture->put_off)
+		usleep(1000);
+	close(client->fds[0]);
+}
+
+static void the_end_of_the_server_ends_requests_that_wait(void **state)
+{
+	struct client client = {.fixture = *state, .run = ask_and_hang_up};
+
+	client.fixture->never = true;
+	serve(&client);
+	assert_int_equal(client.fixture->handled, 0);
 }
 
 static void the_handlers_status_reaches_the_client(void **state)
@@ -466,6 +520,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_get_is_answered_with_compact_json),
 		TEST(a_body_reaches_the_handler_whole),
+		TEST(a_request_that_is_put_off_is_handed_in_again),
+		TEST(the_end_of_the_server_ends_requests_that_wait),
 		TEST(the_handlers_status_reaches_the_client),
 		TEST(a_405_names_the_method_in_its_header),
 		TEST(a_body_over_16_mib_is_refused),

@@ -77,12 +77,11 @@ static bool query_is_set(const struct call *call, const char *key)
 
 /* ---- Reading ----------------------------------------------------------------------------- */
 
-static unsigned int reply_snapshot(struct call *call, json_t *(*render)(const struct snapshot *),
-				   bool scan_flows)
+static unsigned int reply_snapshot(struct call *call, json_t *(*render)(const struct snapshot *))
 {
 	struct err err = {};
 	struct snapshot *s;
-	int r = controller_snapshot(call->api->controller, scan_flows, &s, &err);
+	int r = controller_snapshot(call->api->controller, &s, &err);
 
 	if (r < 0)
 		return fail_errno(call, r, &err);
@@ -93,17 +92,24 @@ static unsigned int reply_snapshot(struct call *call, json_t *(*render)(const st
 
 static unsigned int get_status(struct call *call)
 {
-	return reply_snapshot(call, render_status, false);
+	return reply_snapshot(call, render_status);
 }
 
 static unsigned int get_vips(struct call *call)
 {
-	return reply_snapshot(call, render_vips, false);
+	return reply_snapshot(call, render_vips);
 }
 
 static unsigned int get_flow_count(struct call *call)
 {
-	return reply_snapshot(call, render_flow_count, true);
+	struct controller *controller = call->api->controller;
+	uint64_t *request = call->request->awaited;
+
+	if (!*request)
+		*request = controller_request_scan(controller);
+	if (!controller_has_scanned(controller, *request))
+		return HTTP_LATER;
+	return reply_snapshot(call, render_flow_count);
 }
 
 static json_t *render_stats_total(const struct snapshot *s)
@@ -118,9 +124,8 @@ static json_t *render_stats_per_cpu(const struct snapshot *s)
 
 static unsigned int get_stats(struct call *call)
 {
-	return reply_snapshot(
-		call, query_is_set(call, "per_cpu") ? render_stats_per_cpu : render_stats_total,
-		false);
+	return reply_snapshot(call, query_is_set(call, "per_cpu") ? render_stats_per_cpu
+								  : render_stats_total);
 }
 
 static unsigned int fail_no_vip(struct call *call, const char *name)
@@ -207,7 +212,7 @@ static unsigned int reply_part(struct call *call,
 	struct err err = {};
 	unsigned int status;
 	struct snapshot *s;
-	int r = controller_snapshot(call->api->controller, false, &s, &err);
+	int r = controller_snapshot(call->api->controller, &s, &err);
 
 	if (r < 0)
 		return fail_errno(call, r, &err);
@@ -243,13 +248,14 @@ static json_t *render_config(const struct snapshot *s)
 
 static unsigned int get_config(struct call *call)
 {
-	return reply_snapshot(call, render_config, false);
+	return reply_snapshot(call, render_config);
 }
 
 /* ---- Changing ---------------------------------------------------------------------------- */
 
 static unsigned int set_admin(struct call *call, enum admin_state admin)
 {
+	uint64_t *is_set = call->request->awaited;
 	const char *vip = call->args[0];
 	struct ip_addr address;
 	struct err err = {};
@@ -259,9 +265,14 @@ static unsigned int set_admin(struct call *call, enum admin_state admin)
 		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
 		return fail(call, HTTP_BAD_REQUEST, err.text);
 	}
-	r = controller_set_admin(call->api->controller, vip, &address, admin, &err);
-	if (r < 0)
-		return fail_errno(call, r, &err);
+	if (!*is_set) {
+		r = controller_set_admin(call->api->controller, vip, &address, admin, &err);
+		if (r < 0)
+			return fail_errno(call, r, &err);
+		*is_set = true;
+	}
+	if (!controller_has_rings(call->api->controller))
+		return HTTP_LATER;
 	return done(call, json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "vip", vip, "address",
 				    call->args[1], "admin", admin_state_name(admin)));
 }

@@ -35,7 +35,13 @@ uint64_t controller_now_ms(void)
 
 void controller_start_rings(struct controller *c)
 {
+	c->has_rings = false;
 	sd_event_source_set_enabled(c->rings, SD_EVENT_ON);
+}
+
+bool controller_has_rings(const struct controller *controller)
+{
+	return controller->has_rings;
 }
 
 static int on_rings(sd_event_source *source, void *user)
@@ -43,10 +49,17 @@ static int on_rings(sd_event_source *source, void *user)
 	struct controller *c = user;
 	struct err err = {};
 
-	if (apply_next_ring(c->applied, &err) != RINGS_MORE)
+	enum ring_progress progress = apply_next_ring(c->applied, &err);
+
+	if (progress != RINGS_MORE)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	if (err.text[0])
 		log_error("cannot build a ring error=\"%s\"", err.text);
+	/* After an error nobody knows how long: who waits is not kept. */
+	if (progress == RINGS_DONE || err.text[0]) {
+		c->has_rings = true;
+		c->progressed(c->progressed_user);
+	}
 	return 0;
 }
 
@@ -59,7 +72,6 @@ static int on_grace(sd_event_source *source, int fd, uint32_t events, void *user
 	return 0;
 }
 
-/* Until every ring says what is wanted; for answers that promise so. */
 void controller_build_rings(struct controller *c)
 {
 	struct err err = {};
@@ -146,7 +158,6 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	runs_apply(run);
 	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
 		 addr_format(real, text), admin_state_name(was));
-	controller_build_rings(controller);
 	return 0;
 }
 
@@ -272,6 +283,8 @@ int controller_new(struct controller **ret_controller, sd_event *event,
 	c->state_lock_fd = -1;
 	c->event = sd_event_ref(event);
 	c->config_file = strdup(options->config_file);
+	c->progressed = options->progressed;
+	c->progressed_user = options->user;
 	c->started_at_ms = controller_now_ms();
 	r = start(c, options, err);
 	if (r) {

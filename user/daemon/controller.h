@@ -17,6 +17,9 @@ struct controller;
 struct controller_options {
 	const char *config_file;
 	const char *state_dir;
+	/* All rings are built, or a scan of the flow table has ended; from the event loop. */
+	void (*progressed)(void *user);
+	void *user;
 };
 
 /* What a configuration change did, for the reply and the log. */
@@ -38,12 +41,22 @@ int controller_reload(struct controller *controller, bool force, struct change_r
 int controller_apply_text(struct controller *controller, const char *name, const char *text,
 			  size_t len, bool force, struct change_report *ret_report,
 			  struct err *err);
-/* ENOENT: no such VIP or real. Recorded in the state directory. */
+/*
+ * In force at once, in the rings when controller_has_rings() says so. ENOENT: no such VIP or real.
+ * Recorded in the state directory.
+ */
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err);
+/* Whether every ring says what is wanted. */
+bool controller_has_rings(const struct controller *controller);
+
+/* Asks for a scan of the flow table that begins now or later; and whether it has ended. */
+uint64_t controller_request_scan(struct controller *controller);
+bool controller_has_scanned(const struct controller *controller, uint64_t request);
+
 /* Removes program, links and pins; afterwards the daemon ends. */
 int controller_detach(struct controller *controller, struct err *err);
 
-/* A copy of the state now; scan_flows: count the flow table afresh first. Free: snapshot_free(). */
-int controller_snapshot(struct controller *controller, bool scan_flows,
-			struct snapshot **ret_snapshot, struct err *err);
+/* A copy of the state now, flows as the last scan counted them. Free: snapshot_free(). */
+int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
+			struct err *err);

@@ -49,6 +49,8 @@ struct scanner {
 	uint64_t jiffies; /* at the start of the pass */
 	uint64_t done_at_ms;
 	uint64_t started_at_ms;
+	uint64_t begun, ended; /* passes */
+	uint64_t requested; /* a pass of this number is waited for */
 };
 
 struct controller {
@@ -65,6 +67,9 @@ struct controller {
 	struct health *health;
 	struct scanner scanner;
 	sd_event_source *rings; /* builds stale rings, one an iteration */
+	bool has_rings; /* none is stale */
+	void (*progressed)(void *user);
+	void *progressed_user;
 	sd_event_source *grace_io;
 	uint64_t generation;
 	uint64_t started_at_ms;
@@ -95,7 +100,7 @@ void runs_apply(struct real_run *run);
 
 /* controller.c */
 void controller_start_rings(struct controller *c);
-/* Until every ring says what is wanted; for answers that promise so. */
+/* Until every ring says what is wanted, waiting for grace periods: at a start and a reload only. */
 void controller_build_rings(struct controller *c);
 
 /* change.c */
@@ -110,8 +115,6 @@ struct dataplane_knobs change_knobs(const struct controller *c, const struct con
 /* scanner.c */
 int scanner_start(struct controller *c, struct err *err);
 void scanner_stop(struct controller *c);
-/* A complete pass now; blocks for its time. */
-int scanner_run_now(struct controller *c);
 
 /* ways_out.c */
 int ways_out_start(struct controller *c, struct err *err);

@@ -189,15 +189,13 @@ static struct snapshot *snapshot_new(const struct config *config, unsigned int n
 	return NULL;
 }
 
-int controller_snapshot(struct controller *controller, bool scan_flows,
-			struct snapshot **ret_snapshot, struct err *err)
+int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
+			struct err *err)
 {
 	struct view view = {.c = controller};
 
 	if (controller->is_detached)
 		return err_set(err, ENODEV, "detached; xdplbd is ending");
-	if (scan_flows && scanner_run_now(controller))
-		return err_set(err, EIO, "cannot read the flow clock");
 	view.s = snapshot_new(controller->config, dataplane_n_cpus());
 	view.per_cpu = calloc(dataplane_n_cpus(), sizeof(*view.per_cpu));
 	if (!view.s || !view.per_cpu) {

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,10 +34,15 @@ struct http_server {
 	http_handler_fn handler;
 	void *user;
 	size_t bodies; /* bytes held for bodies that are arriving */
+	LIST_HEAD(, exchange) waiting; /* answered later; their connections are suspended */
 };
 
-/* One request while its body arrives. */
+/* One request while its body arrives and until it is answered. */
 struct exchange {
+	LIST_ENTRY(exchange) entry; /* in `waiting` */
+	bool is_waiting;
+	struct MHD_Connection *connection;
+	uint64_t awaited; /* the handler's */
 	char *body;
 	size_t len;
 	size_t room;
@@ -150,8 +157,28 @@ static void take_body(struct http_server *server, struct exchange *exchange, con
 	exchange->body[exchange->len] = '\0';
 }
 
+static void wait_for_answer(struct http_server *server, struct MHD_Connection *connection,
+			    struct exchange *exchange)
+{
+	exchange->connection = connection;
+	exchange->is_waiting = true;
+	LIST_INSERT_HEAD(&server->waiting, exchange, entry);
+	MHD_suspend_connection(connection);
+}
+
+static void resume_waiting(struct http_server *server)
+{
+	struct exchange *exchange;
+
+	while ((exchange = LIST_FIRST(&server->waiting)) != NULL) {
+		LIST_REMOVE(exchange, entry);
+		exchange->is_waiting = false;
+		MHD_resume_connection(exchange->connection);
+	}
+}
+
 static enum MHD_Result answer(struct http_server *server, struct MHD_Connection *connection,
-			      const char *path, const char *method, const struct exchange *exchange)
+			      const char *path, const char *method, struct exchange *exchange)
 {
 	struct http_request request = {
 		.method = method,
@@ -159,6 +186,7 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 		.body = exchange->body ? exchange->body : "",
 		.body_len = exchange->len,
 		.connection = connection,
+		.awaited = &exchange->awaited,
 	};
 	json_t *body = NULL;
 	enum MHD_Result result;
@@ -167,6 +195,10 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	if (exchange->error)
 		return reply_error(connection, exchange->error);
 	status = server->handler(server->user, &request, &body);
+	if (status == HTTP_LATER) {
+		wait_for_answer(server, connection, exchange);
+		return MHD_YES;
+	}
 	if (!body)
 		return reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
 	result = reply_json(connection, status, body);
@@ -200,6 +232,8 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 
 	if (!exchange)
 		return;
+	if (exchange->is_waiting)
+		LIST_REMOVE(exchange, entry);
 	drop_body(user, exchange);
 	free(exchange);
 	*state = NULL;
@@ -334,9 +368,10 @@ static int start(struct http_server *server, sd_event *event, int fd)
 	int r;
 
 	server->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_LIMIT,
-		CONNECTIONS_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
+		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, server, MHD_OPTION_END);
 	if (!server->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);
@@ -363,6 +398,7 @@ int http_server_new(struct http_server **ret_server, sd_event *event, const char
 		close(fd);
 		return err_errno(err, ENOMEM, "HTTP server");
 	}
+	LIST_INIT(&server->waiting);
 	server->handler = handler;
 	server->user = user;
 	server->socket_path = strdup(socket_path);
@@ -375,6 +411,15 @@ int http_server_new(struct http_server **ret_server, sd_event *event, const char
 	return 0;
 }
 
+void http_server_ask_again(struct http_server *server)
+{
+	if (LIST_EMPTY(&server->waiting))
+		return;
+	resume_waiting(server);
+	sd_event_source_set_time_relative(server->timer, 0);
+	sd_event_source_set_enabled(server->timer, SD_EVENT_ONESHOT);
+}
+
 void http_server_free(struct http_server *server)
 {
 	if (!server)
@@ -384,6 +429,7 @@ void http_server_free(struct http_server *server)
 		unlink(server->socket_path);
 	sd_event_source_unref(server->io);
 	sd_event_source_unref(server->timer);
+	resume_waiting(server); /* or libmicrohttpd would not let them go */
 	if (server->mhd)
 		MHD_stop_daemon(server->mhd);
 	free(server->socket_path);

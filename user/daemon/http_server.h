@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 #include "lib/err.h"
@@ -16,12 +17,17 @@ struct http_request {
 	const char *body; /* zero-terminated; "" without one */
 	size_t body_len;
 	void *connection; /* for http_request_query() */
+	uint64_t *
+		awaited; /* the handler's, from call to call while it says HTTP_LATER; 0 at first */
 };
 
 /* NULL if the query has no such key. */
 const char *http_request_query(const struct http_request *request, const char *key);
 
-/* Fills *ret_body (new reference) and returns the HTTP status. */
+/* In place of a status: the same request is handed in again after http_server_ask_again(). */
+#define HTTP_LATER 0u
+
+/* Fills *ret_body (new reference) and returns the HTTP status, or returns HTTP_LATER. */
 typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *request,
 					json_t **ret_body);
 
@@ -33,4 +39,6 @@ typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *r
  */
 int http_server_new(struct http_server **ret_server, sd_event *event, const char *socket_path,
 		    http_handler_fn handler, void *user, struct err *err);
+/* What requests may wait for has come; they are asked from the event loop. */
+void http_server_ask_again(struct http_server *server);
 void http_server_free(struct http_server *server);

@@ -251,16 +251,24 @@ static int serve(sd_event *event, struct controller *controller, const struct op
 	return r;
 }
 
+static void ask_again(void *user)
+{
+	http_server_ask_again(user);
+}
+
 /* The socket comes first: while another daemon has it, the data plane is not ours to change. */
 static int start_and_serve(sd_event *event, const struct options *options, struct err *err)
 {
+	struct controller_options controller_options = options->controller;
 	struct api api = {.event = event};
 	struct http_server *server;
 	int r = http_server_new(&server, event, options->socket, api_handle, &api, err);
 
 	if (r)
 		return r;
-	r = controller_new(&api.controller, event, &options->controller, err);
+	controller_options.progressed = ask_again;
+	controller_options.user = server;
+	r = controller_new(&api.controller, event, &controller_options, err);
 	r = r ? r : serve(event, api.controller, options, err);
 	http_server_free(server);
 	controller_free(api.controller);

@@ -12,6 +12,12 @@
 #define PASS_EVERY_MS 1000u
 #define PASS_SHARE    20u /* a pass takes at most 1/20 of the time */
 
+static void start_timer(struct scanner *s, uint64_t rest_ms)
+{
+	sd_event_source_set_time_relative(s->timer, rest_ms * 1000);
+	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+}
+
 static void finish_pass(struct controller *c)
 {
 	struct scanner *s = &c->scanner;
@@ -22,13 +28,14 @@ static void finish_pass(struct controller *c)
 	s->done = s->current;
 	s->current = swap;
 	s->done_at_ms = now;
+	s->ended = s->begun;
 	apply_retire(c->applied, &s->done);
 	controller_start_rings(c);
 	sd_event_source_set_enabled(s->slice, SD_EVENT_OFF);
 	if (rest_ms < PASS_EVERY_MS)
 		rest_ms = PASS_EVERY_MS;
-	sd_event_source_set_time_relative(s->timer, rest_ms * 1000);
-	sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+	start_timer(s, s->requested > s->ended ? 0 : rest_ms);
+	c->progressed(c->progressed_user);
 }
 
 static int begin_pass(struct controller *c)
@@ -36,6 +43,7 @@ static int begin_pass(struct controller *c)
 	struct scanner *s = &c->scanner;
 	int r = dataplane_read_jiffies(c->dataplane, &s->jiffies);
 
+	s->begun++;
 	if (r)
 		return r;
 	s->started_at_ms = controller_now_ms();
@@ -72,6 +80,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 
 	if (begin_pass(c)) {
 		log_error("cannot read the flow clock; flows are not counted");
+		c->scanner.ended = c->scanner.begun;
+		start_timer(&c->scanner, PASS_EVERY_MS);
+		c->progressed(c->progressed_user);
 		return 0;
 	}
 	sd_event_source_set_enabled(c->scanner.slice, SD_EVENT_ON);
@@ -107,14 +118,17 @@ void scanner_stop(struct controller *c)
 	c->scanner = (struct scanner){};
 }
 
-int scanner_run_now(struct controller *c)
+uint64_t controller_request_scan(struct controller *controller)
 {
-	int r = begin_pass(c);
+	struct scanner *s = &controller->scanner;
 
-	if (r)
-		return r;
-	while (!run_slice(c))
-		continue;
-	finish_pass(c);
-	return 0;
+	s->requested = s->begun + 1;
+	if (s->begun == s->ended)
+		start_timer(s, 0);
+	return s->requested;
+}
+
+bool controller_has_scanned(const struct controller *controller, uint64_t request)
+{
+	return controller->scanner.ended >= request;
 }
