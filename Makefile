@@ -78,7 +78,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-plot docs install clean help unit-tests \
-	bpf-tests benches fuzz fuzz-corpus fuzzers
+	bpf-tests benches fuzz fuzz-corpus fuzz-proof fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
 
@@ -118,6 +118,9 @@ fuzz: fuzzers ## mutated packets through packet path and model, FUZZ_SECONDS=60 
 
 fuzz-corpus: fuzzers ## make tests/fuzz/corpus anew: what is still of interest, and what is missing (root)
 	$(Q)XDPLB_BUILD=$(OUT) /usr/bin/python3 tests/fuzz/fuzz.py corpus --seconds $(FUZZ_SECONDS)
+
+fuzz-proof: ## break the packet path on purpose, see make fuzz find it; a few minutes (root)
+	$(Q)tests/fuzz/breakages.py
 
 bench: benches ## ns per packet, case by case, beside the goals (root)
 	$(Q)tests/bench/run.sh $(OUT)
@@ -243,10 +246,15 @@ $(OUT)/tests/fuzz/server: $(call obj,$(FUZZ_SRC)) $(OUT)/libdaemon.a $(LIB)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
 
 # The packet path itself, for the host; libbpf's header of helpers gives way to tests/fuzz/host.
-$(OUT)/tests/fuzz/host_parse: tests/fuzz/host_parse.c
+$(OUT)/gen/host_maps.inc: bpf/maps.h
+	@mkdir -p $(@D)
+	$(call msg,GEN,$@)sed -nE -e 's/^\} ([a-z0-9_]+) SEC\("\.maps"\);/MAP(\1)/p' \
+		-e 's/^struct .* ([a-z0-9_]+)(\[.*\])? SEC\("\.data\..*"\);/VARIABLE(\1)/p' $< > $@
+
+$(OUT)/tests/fuzz/host_parse: tests/fuzz/host_parse.c $(OUT)/gen/host_maps.inc
 	@mkdir -p $(@D)
 	$(call msg,FUZZ,$@)$(CLANG) -O1 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
 		-Wno-sign-compare -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
-		-fno-sanitize-recover=all -Itests/fuzz/host -Ibpf -Iinclude -Iuser -MMD -MP -MF $@.d $< -o $@
+		-fno-sanitize-recover=all -Itests/fuzz/host -Ibpf -Iinclude -Iuser -I$(OUT)/gen -MMD -MP -MF $@.d $< -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

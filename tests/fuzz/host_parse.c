@@ -48,14 +48,14 @@ struct host_map {
 	uint32_t n;
 };
 
-/* clang-format off */
+/* MAP(name) for every map of bpf/maps.h, VARIABLE(name) for those that are plain variables. */
+#define MAP(name)      {&(name), #name, {}, NULL, NULL, 0},
+#define VARIABLE(name) MAP(name)
 static struct host_map maps[] = {
-#define MAP(name) {&(name), #name, {}, NULL, NULL, 0}
-	MAP(flows), MAP(members), MAP(member_stats), MAP(vips), MAP(vip_index), MAP(vip_addrs), MAP(vip_filter),
-	MAP(vip_state), MAP(rings), MAP(out_interfaces), MAP(control), MAP(stats), MAP(reply_limit),
-#undef MAP
+#include "host_maps.inc"
 };
-/* clang-format on */
+#undef MAP
+#undef VARIABLE
 
 #define N_MAPS (sizeof(maps) / sizeof(maps[0]))
 
@@ -65,7 +65,7 @@ static struct host_map *find_map(const void *map)
 		if (maps[i].map == map && maps[i].elements)
 			return &maps[i];
 	}
-	fprintf(stderr, "host_parse.c: a map is missing from maps[] or from the snapshot\n");
+	fprintf(stderr, "host_parse.c: a map is missing from maps.h or from the snapshot\n");
 	abort();
 }
 
@@ -255,6 +255,17 @@ static void set_knobs(const struct dataplane_knobs *k)
 	knob_gue_checksum6 = k->gue_checksum6;
 }
 
+static void copy_to_variable(const struct host_map *map)
+{
+#define MAP(name)
+#define VARIABLE(name)                                                                             \
+	if (map->map == (const void *)&(name))                                                     \
+		memcpy(&(name), map->elements, sizeof(name));
+#include "host_maps.inc"
+#undef MAP
+#undef VARIABLE
+}
+
 static void load_map(const struct map_header *header, FILE *f)
 {
 	size_t element, len;
@@ -277,6 +288,7 @@ static void load_map(const struct map_header *header, FILE *f)
 	    fread(map->elements, element, header->n, f) != header->n)
 		abort();
 	memcpy(map->snapshot, map->elements, len);
+	copy_to_variable(map);
 	if (!strcmp(header->name, MAP_KNOBS))
 		set_knobs((const struct dataplane_knobs *)map->elements);
 	if (!strcmp(header->name, "control"))

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""
+Shows that the fuzzer can fail: breaks the packet path in one way after the other, in a copy of the
+tree, and says how long it took to find. `make fuzz-proof` runs it and leaves a table for
+docs/reliability.md in build/fuzz-proof.md.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 60
+
+# What is broken, the file in bpf/, the text there and what it becomes; `host`: found by the host
+# build, since the verifier refuses it.
+BREAKAGES = [
+    ("ECN is not copied into the outer IPv4 header", "encap_outer.h",
+     "outer->tos = pkt->tos;", "outer->tos = pkt->tos & 0xfc;"),
+    ("a checksum's second carry is lost", "csum.h",
+     "return sum + (sum >> 16);", "return sum;"),
+    ("the IPv4 header's length is ignored", "parse.h",
+     "pkt->l4_offset = pkt->l3_offset + header_len;",
+     "pkt->l4_offset = pkt->l3_offset + sizeof(*ip);"),
+    ("the MTU is compared by `<`", "encap_outer.h",
+     "pkt->l3_len + outer_len <= tx->out->mtu", "pkt->l3_len + outer_len < tx->out->mtu"),
+    ("a UDP header cut short is counted as a bad length", "parse.h",
+     "if (!udp || l4_len < sizeof(*udp))\n\t\treturn vip_refuse(pkt, counter_index(drop_truncated))",
+     "if (!udp || l4_len < sizeof(*udp))\n\t\treturn vip_refuse(pkt, counter_index(drop_bad_length))"),
+    ("UDP's ports are swapped", "parse.h",
+     "pkt->tuple.sport = udp->source;\n\tpkt->tuple.dport = udp->dest;",
+     "pkt->tuple.sport = udp->dest;\n\tpkt->tuple.dport = udp->source;"),
+    ("a TCP header may be longer than its segment", "parse.h",
+     "header_len < sizeof(*tcp) || header_len > l4_len", "header_len < sizeof(*tcp)"),
+    ("an IPv4 packet without payload is a bad length", "parse.h",
+     "pkt->l3_len < header_len ||", "pkt->l3_len <= header_len ||"),
+    ("a RST does not acknowledge the FIN", "reply.h",
+     "len += tcp.syn + tcp.fin;", "len += tcp.syn;"),
+    ("a RST is answered by a RST", "reply.h",
+     "return pkt->tuple.protocol == IPPROTO_UDP || !(pkt->tcp_flags & TCP_RST);", "return true;"),
+    ("the rate limit of replies is off", "reply.h",
+     "if (limit->tokens < 1000)", "if (limit->tokens == ~0ULL)"),
+    ("hop-by-hop options may come later", "extension.h", "return !is_first;", "return false;"),
+    ("a first IPv6 fragment counts as whole", "extension.h",
+     "bpf_htons(FRAGMENT_OFFSET6 | FRAGMENT_MORE6)", "bpf_htons(FRAGMENT_OFFSET6)"),
+    ("half of the IPv6 traffic class is lost", "parse.h",
+     "ip->priority << 4 | ip->flow_lbl[0] >> 4", "ip->priority << 4"),
+    ("QinQ: the inner tag is lost on the way out", "vlan.h", "if (!inner)", "if (outer)"),
+    ("GUE: the UDP length lacks the UDP header", "encap_gue.h",
+     "bpf_htons(sizeof(*udp) + pkt->l3_len)", "bpf_htons(pkt->l3_len)"),
+    ("a flow's member is not checked against its VIP", "flow.h",
+     "if (!flow_member_serves(member, pkt)) {", "if (!flow_member_serves(member, pkt) && !id) {"),
+    ("a SYN moves a live flow", "flow.h",
+     "if (state == FLOW_NONE)\n\t\t\treturn false;", "if (state)\n\t\t\treturn false;"),
+    ("of several draining reals the last is taken", "ring.h",
+     "state == MEMBER_DRAIN && draining < 0", "state == MEMBER_DRAIN"),
+    ("host: the frame's end is not checked", "pkt.h",
+     "data + offset + len > data_end", "data + offset > data_end"),
+]
+
+
+def copy_tree(to):
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+                            cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+
+
+def make(tree, target):
+    ran = subprocess.run(["make", "-j2", target], cwd=tree, capture_output=True, text=True,
+                         check=False)
+    if ran.returncode:
+        raise RuntimeError(ran.stdout + ran.stderr)
+
+
+def find_by_model(tree):
+    """Seconds until a difference, or None."""
+    make(tree, "build/tests/fuzz/server")
+    started = time.monotonic()
+    ran = subprocess.run(["/usr/bin/python3", "tests/fuzz/fuzz.py", "run", "--seconds",
+                          str(LIMIT_S), "--seed", "1"], cwd=tree, capture_output=True, text=True,
+                         env={**os.environ, "XDPLB_BUILD": "build"}, check=False)
+    if "model and packet path differ" not in ran.stdout and "members' packets" not in ran.stdout:
+        if ran.returncode:
+            raise RuntimeError(ran.stdout + ran.stderr)
+        return None
+    return time.monotonic() - started
+
+
+def find_by_host(tree, maps):
+    make(tree, "build/tests/fuzz/host_parse")
+    started = time.monotonic()
+    ran = subprocess.run(["build/tests/fuzz/host_parse", f"-max_total_time={LIMIT_S}",
+                          "-max_len=3400", f"-artifact_prefix={tree}/", maps / "seeds"], cwd=tree,
+                         capture_output=True, text=True, check=False,
+                         env={**os.environ, "HOST_MAPS": str(maps / "plain.maps")})
+    return time.monotonic() - started if "AddressSanitizer" in ran.stderr else None
+
+
+def main():
+    wanted = re.compile(sys.argv[1] if len(sys.argv) > 1 else ".")
+    missed = 0
+    rows = ["| broken on purpose | found after |", "|---|---|"]
+    with tempfile.TemporaryDirectory() as name:
+        tree = Path(name)
+        copy_tree(tree)
+        make(tree, "fuzzers")
+        subprocess.run(["/usr/bin/python3", "tests/fuzz/fuzz.py", "snapshots", "build/fuzz"],
+                       cwd=tree, check=True, env={**os.environ, "XDPLB_BUILD": "build"})
+        for what, file, old, new in filter(lambda row: wanted.search(row[0]), BREAKAGES):
+            path = tree / "bpf" / file
+            text = path.read_text()
+            if text.count(old) != 1:
+                raise RuntimeError(f"{what}: not in bpf/{file}: {old}")
+            path.write_text(text.replace(old, new))
+            took = (find_by_host(tree, tree / "build/fuzz") if what.startswith("host: ")
+                    else find_by_model(tree))
+            path.write_text(text)
+            missed += took is None
+            rows.append(f"| {what.removeprefix('host: ')} | "
+                        f"{'not within 60 s' if took is None else f'{took:.1f} s'} |")
+            print(rows[-1], flush=True)
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build/fuzz-proof.md").write_text("\n".join(rows) + "\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
