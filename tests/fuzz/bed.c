@@ -35,8 +35,12 @@ static struct flow_hash_key make_key(void)
 static struct dataplane_knobs make_knobs(const struct config *config)
 {
 	struct controller c = {.knobs = {.hash_key = make_key(), .hz = dataplane_hz()}};
+	struct dataplane_knobs knobs = change_knobs(&c, config);
+	const char *express = getenv("XDPLB_EXPRESS");
 
-	return change_knobs(&c, config);
+	if (express && !strcmp(express, "off"))
+		knobs.is_express_on = false;
+	return knobs;
 }
 
 static struct real_input input_of(void *user, size_t vip, size_t real)

@@ -76,13 +76,14 @@ def expectation(outcome):
 class Bench:
     """Every configuration loaded once; runs cases, each from the same start."""
 
-    def __init__(self):
+    def __init__(self, is_express=True):
+        self.is_express = is_express
         self.judges = {}
 
     def judge(self, name):
         if name not in self.judges:
             spec = scenarios.CONFIGS[name]
-            self.judges[name] = Judge(spec, Program(spec))
+            self.judges[name] = Judge(spec, Program(spec, self.is_express))
         return self.judges[name]
 
     def close(self):

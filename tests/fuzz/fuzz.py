@@ -49,7 +49,7 @@ def fuzz_round(seed, deadline, look=None):
     pool = packets.seeds(random)
     for one in pool:
         one.others = pool
-    with Program(spec) as program:
+    with Program(spec, is_express=random.random() < 0.7) as program:
         judge = Judge(spec, program)
         judge.command(scenarios.start(spec))
         is_stale = False

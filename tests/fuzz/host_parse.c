@@ -246,6 +246,7 @@ static void set_knobs(const struct dataplane_knobs *k)
 	memcpy((void *)&knob_hash_key, &k->hash_key, sizeof(k->hash_key));
 	memcpy((void *)&knob_clock, &k->clock, sizeof(k->clock));
 	knob_hz = k->hz;
+	knob_express = k->is_express_on;
 	knob_source4 = k->source4;
 	knob_source4_entropy = k->source4_entropy;
 	memcpy((void *)&knob_source6, &k->source6, sizeof(k->source6));

@@ -36,7 +36,8 @@ class Judge:
         self.config, self.program = config, program
         self.model = model_module.Model(config, program.dump)
         self.tick_shift = program.dump["tick_shift"]
-        self.late_replies = 0  # answered although the limit had just been used up: time passed
+        self.limited = 0  # packets that the rate limit should have stopped
+        self.late_replies = 0  # answered all the same: time passed since it was used up
         self.packets = 0
 
     # ---- State ---------------------------------------------------------------------------
@@ -83,6 +84,9 @@ class Judge:
         for (frame, flags), did in zip(packets, ran):
             outcomes.append(self.judge(frame, flags, did, jiffies, sums))
         self.packets += len(packets)
+        if self.late_replies > 10 + self.limited // 4:
+            raise Difference(f"{self.late_replies} of {self.limited} packets were answered over "
+                             f"the rate limit")
         seen = {i: rise for i, *rise in members}
         if seen != sums:
             raise Difference(f"members' packets, bytes, new flows in this batch:\n"
@@ -93,6 +97,7 @@ class Judge:
         self.model.replies_allowed = not flags & NO_REPLY
         outcome = self.model.run(frame)
         problems = []
+        self.limited += "drop_reply_limit" in outcome.counters
         if outcome.verdict != did.verdict or sorted((c, 1) for c in outcome.counters) != sorted(
                 did.counters):
             if (flags & NO_REPLY and "drop_reply_limit" in outcome.counters and

@@ -142,14 +142,15 @@ class Model:
             p.protocol, p.l4 = ip[6], p.l3 + 40
         if p.l3_len < header or p.l3_len > len(ip):
             return Outcome(DROP, ["drop_bad_length"])
-        if p.family == 4 and int.from_bytes(ip[6:8], "big") & 0x3FFF:
+        if p.family == 4 and int.from_bytes(ip[6:8], "big") & 0x1FFF:  # a later fragment
             return Outcome(DROP, ["drop_fragment"])
+        p.is_fragment = p.family == 4 and bool(ip[6] & 0x20)
         return None
 
     def headers_between(self, p):
         """Extension headers, and the Authentication Header of both families."""
         kinds = EXTENSIONS if p.family == 6 else {AH}
-        start, end, count, is_fragment = p.l4, p.l3 + p.l3_len, 0, False
+        start, end, count, is_fragment = p.l4, p.l3 + p.l3_len, 0, p.is_fragment
         while p.protocol in kinds:
             count += 1
             if count > MAX_HEADERS:

@@ -32,6 +32,7 @@ class Packet:
         self.family = 0
         self.src = self.dst = b""
         self.tos = 0
+        self.is_fragment = False
         self.l3_len = 0  # of the IP packet, by its header
         self.protocol = 0
         self.l4 = 0  # offset of the transport header

@@ -21,10 +21,14 @@ class Ran:
 
 
 class Program:
-    def __init__(self, config, build=None):
-        build = build or os.environ.get("XDPLB_BUILD", "build")
+    """With or without the express lane (docs/packet-path.md): it must make no difference."""
+
+    def __init__(self, config, is_express=True):
+        build = os.environ.get("XDPLB_BUILD", "build")
         self.server = subprocess.Popen([os.path.join(build, "tests/fuzz/server")],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       env={**os.environ,
+                                            "XDPLB_EXPRESS": "on" if is_express else "off"})
         try:
             self.dump = json.loads(self.ask(b"C", json.dumps(config).encode()))
         except Exception:

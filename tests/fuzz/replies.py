@@ -21,6 +21,8 @@ def refuse(model, p):
         return m.Outcome(m.DROP, ["drop_no_port"])
     if not model.replies_allowed:
         return m.Outcome(m.DROP, ["drop_reply_limit"])
+    if p.protocol == UDP and p.l4 - p.l3 > MAX_QUOTED_HEADER:
+        return m.Outcome(m.DROP, ["drop_no_port"])
     if p.protocol == TCP:
         return m.Outcome(m.TX, ["reply_reset"], reply(p, TCP, reset(p)))
     protocol = wire.ICMP if p.family == 4 else wire.ICMP6
@@ -31,8 +33,6 @@ MAX_QUOTED_HEADER = 60  # IP header with options or extension headers: docs/pack
 
 
 def is_answerable(p):
-    if p.protocol == UDP and p.l4 - p.l3 > MAX_QUOTED_HEADER:
-        return False
     if p.protocol == TCP and p.flags & RST:
         return False
     if p.frame[0] & 1:  # link-layer multicast or broadcast

@@ -22,9 +22,9 @@ COUNTERS = re.findall(r"^\tX\((\w+),", (HERE / "../../include/xdplb/counters.h")
 OUT_OF_REACH = {"flow_lost_race", "drop_no_headroom", "drop_encap"}
 
 
-@pytest.fixture(scope="module")
-def bench():
-    made = corpus.Bench()
+@pytest.fixture(scope="module", params=["express", "general"])
+def bench(request):
+    made = corpus.Bench(is_express=request.param == "express")
     yield made
     made.close()
 
