@@ -7,6 +7,7 @@
 
 #include "encap_gue.h"
 #include "encap_ipip.h"
+#include "encap_l2.h"
 
 #define ENCAP_IS_USED(kind) (knob_encaps & 1u << (kind))
 
@@ -18,6 +19,8 @@ static __always_inline int encap(struct pkt *pkt, const struct tx *tx)
 		return encap_ipip(pkt, tx);
 	if (ENCAP_IS_USED(ENCAP_GUE) && kind == ENCAP_GUE)
 		return encap_gue(pkt, tx);
+	if (ENCAP_IS_USED(ENCAP_L2DSR) && kind == ENCAP_L2DSR)
+		return encap_l2dsr(pkt, tx);
 	count(drop_encap);
 	return XDP_DROP;
 }

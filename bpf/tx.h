@@ -16,16 +16,23 @@ struct tx {
 	struct out_interface *out;
 };
 
+static __noinline int tx_refuse(__u64 next_hop)
+{
+	if (next_hop == NEXT_HOP_NOT_ON_LINK)
+		count(drop_not_on_link);
+	else
+		count(drop_no_next_hop);
+	return XDP_DROP;
+}
+
 static __always_inline int tx_find(const struct pkt *pkt, struct tx *ret_tx)
 {
 	__u64 next_hop = READ_WORD(pkt->member->next_hop);
 	__u32 row = next_hop >> NEXT_HOP_ROW_SHIFT;
 	struct out_interface *out = &out_interfaces[row % XDPLB_MAX_INTERFACES];
 
-	if (!next_hop || !out->ifindex) {
-		count(drop_no_next_hop);
-		return XDP_DROP;
-	}
+	if (!next_hop || !out->ifindex)
+		return tx_refuse(next_hop);
 	ret_tx->next_hop = next_hop;
 	ret_tx->out = out;
 	return NEXT;

@@ -121,9 +121,10 @@ enum member_state {
 
 /* Next hop word: destination MAC in the low 48 bits (first octet lowest), row of out_interfaces
  * above. */
-#define NEXT_HOP_NONE	   0ULL
-#define NEXT_HOP_ROW_SHIFT 48
-#define NEXT_HOP_MAC_MASK  ((1ULL << NEXT_HOP_ROW_SHIFT) - 1)
+#define NEXT_HOP_NONE	     0ULL
+#define NEXT_HOP_NOT_ON_LINK 1ULL /* there is one, but a gateway, and the member has L2 DSR */
+#define NEXT_HOP_ROW_SHIFT   48
+#define NEXT_HOP_MAC_MASK    ((1ULL << NEXT_HOP_ROW_SHIFT) - 1)
 
 /* Map "members": one real inside one VIP. Written by the daemon before any ring or flow names it.
  */

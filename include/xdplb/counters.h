@@ -35,6 +35,7 @@
 	X(drop_reply_limit, "port not served, reply rate exceeded")                                \
 	X(drop_no_real, "no real of the VIP can take the packet")                                  \
 	X(drop_no_next_hop, "the real's next hop is not resolved")                                 \
+	X(drop_not_on_link, "the real is behind a gateway, which L2 DSR cannot pass")              \
 	X(drop_too_big, "does not fit the outgoing MTU once encapsulated")                         \
 	X(drop_no_headroom, "no room in the frame for the outer header")                           \
 	X(drop_encap, "the member's encapsulation is not in the loaded program")

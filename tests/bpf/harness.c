@@ -77,7 +77,7 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	k.source4_entropy = mask.w[3];
 	k.source6 = address(o->source6 ? o->source6 : BED_SOURCE6);
 	host_bits(o->source6_bits ? 128 - o->source6_bits : 0, &k.source6_entropy);
-	k.encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE;
+	k.encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE | 1u << ENCAP_L2DSR;
 	k.gue_port = htons(o->gue_port ? o->gue_port : BED_GUE_PORT);
 	k.is_express_on = !express || strcmp(express, "off") != 0;
 	k.gue_checksum6 = o->gue_checksum6;

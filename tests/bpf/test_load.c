@@ -93,7 +93,7 @@ static void check(const struct bpf_program *prog, const char *log)
 static void turn_everything_on(struct xdplb_bpf *skel)
 {
 	skel->rodata->knob_source4_entropy = ~0u;
-	skel->rodata->knob_encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE;
+	skel->rodata->knob_encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE | 1u << ENCAP_L2DSR;
 	skel->rodata->knob_gue_checksum6 = true;
 }
 

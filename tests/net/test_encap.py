@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Ways to reach a real other than IP in IP: real servers behind GUE, and a change between them."""
+"""Ways to reach a real other than IP in IP: GUE, L2 DSR, and a change from one to another."""
 
 import hashlib
 import json
@@ -179,3 +179,82 @@ def test_the_real_sees_no_gue_once_its_vip_goes_by_ip_in_ip(make_lab):
     lab.daemon.write_config(config(vip(lab.reals4)))
     lab.daemon.ctl_json("reload")
     wait_for(lambda: lab.curl(url(VIP4)) == "real1", 5, "real1 answers")
+
+
+# ---- L2 DSR ----
+
+
+def prepare_real(lab, host):
+    """All that a real needs for L2 DSR: the VIPs on lo, and no ARP for them."""
+    lab.run(host, "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2")
+    for address in VIPS:
+        lab.run(host, ["ip", "address", "add", f"{address}/128" if ":" in address else
+                       f"{address}/32", "dev", "lo"])
+    lab.start_nginx(host)
+    (lab.dir / host / "www" / "files" / "big").write_bytes(FILE)
+    start_server(lab, host, "udp-echo", 5353)
+    start_server(lab, host, "sink", 9000)
+
+
+@pytest.fixture(scope="module")
+def l2dsr(make_shared_lab):
+    """Reals on the balancer's segment, at an MTU without room for any header."""
+    made = make_shared_lab(reals=2, mtu=1500)
+    for host in made.reals:
+        prepare_real(made, host)
+    made.daemon = start(made, config(*services(made), encap="l2dsr"))
+    return made
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6, MIXED4, MIXED6],
+                         ids=["4-by-4", "6-by-6", "4-by-6", "6-by-4"])
+def test_every_real_on_the_segment_answers_and_a_download_is_whole(l2dsr, address):
+    assert answers(l2dsr, address) == set(l2dsr.reals)
+    got = l2dsr.run("client", f"curl -sf -m 20 '{url(address, '/files/big')}' | sha256sum")
+    assert got.stdout.split()[0] == hashlib.sha256(FILE).hexdigest()
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_an_upload_by_l2dsr_needs_no_room_for_a_header(l2dsr, address):
+    connection = Connection(l2dsr, address, 9000, timeout=20)
+    assert connection.upload(FILE) == f"{len(FILE)} {hashlib.sha256(FILE).hexdigest()}"
+    connection.close()
+    assert drops(l2dsr) == {}
+
+
+@pytest.mark.parametrize("address", [UDP4, UDP6])
+def test_udp_flows_by_l2dsr_keep_their_real(l2dsr, address):
+    clients = [UdpClient(l2dsr, address) for _ in range(20)]
+    first = [c.ask(1400) for c in clients]
+    assert {real for real, _ in first} == set(l2dsr.reals)
+    assert [c.ask(1400) for c in clients] == first
+    for c in clients:
+        c.close()
+
+
+def test_a_real_behind_a_gateway_is_refused_and_served_once_it_is_on_the_link(make_lab):
+    lab = make_lab(reals=1, balancer_links=2)
+    prepare_real(lab, "real1")
+    lab.run("balancer", "ip address flush dev eth1")
+    lab.daemon = start(lab, config(vip(lab.reals4, encap="l2dsr")))
+    assert lab.curl(url(VIP4), timeout=1) is None
+    assert drops(lab).keys() == {"drop_not_on_link"}
+    assert "real not on link" in lab.daemon.log_text() and lab.reals4[0] in lab.daemon.log_text()
+    lab.run("balancer", "ip address add 10.2.0.10/24 dev eth1")
+    wait_for(lambda: lab.curl(url(VIP4), timeout=1) == "real1", 10, "real1 answers")
+    lab.run("balancer", "ip address del 10.2.0.10/24 dev eth1")
+    before = drops(lab)["drop_not_on_link"]
+    wait_for(lambda: lab.curl(url(VIP4), timeout=1) is None, 10, "real1 is not reached")
+    assert drops(lab)["drop_not_on_link"] > before
+
+
+def test_connections_stay_while_their_vip_changes_to_l2dsr_and_back(make_lab):
+    lab = make_lab(reals=2)
+    start_servers(lab)
+    ipip, l2dsr = config(vip(lab.reals4)), config(vip(lab.reals4, encap="l2dsr"))
+    lab.daemon = start(lab, ipip)
+    with connections(lab, 20) as some:
+        for text in (l2dsr, ipip, l2dsr):
+            lab.daemon.write_config(text)
+            lab.daemon.ctl_json("reload")
+            assert some.ask() == some.reals

@@ -342,6 +342,57 @@ static void test_a_next_hop_reaches_every_member_with_that_real(void **state)
 	lab_free(lab);
 }
 
+/* The n-th member with this real, in order of ids. */
+static const struct member *member_of(const struct lab *lab, const struct ip_addr *real, uint32_t n)
+{
+	for (uint32_t id = 0; id < 256; id++) {
+		const struct member *m = &lab->fake->dp.members[id];
+
+		if (m->state != MEMBER_FREE && addr_equal(&m->real, real) && !n--)
+			return m;
+	}
+	fail();
+	return NULL;
+}
+
+static void test_a_gateway_is_no_next_hop_for_l2_dsr(void **state)
+{
+	struct lab *lab = lab_one_vip();
+	struct ip_addr real = lab_addr(2);
+
+	lab_add_reals(lab, lab_add_vip(lab, 2, 80), 2, 1);
+	lab->vips[1].encap = ENCAP_L2DSR;
+	lab_settle(lab);
+	assert_int_equal(apply_gateway(lab->applied, &real, 77), 1);
+	assert_int_equal(member_of(lab, &real, 0)->next_hop, 77);
+	assert_int_equal(member_of(lab, &real, 1)->next_hop, NEXT_HOP_NOT_ON_LINK);
+	apply_next_hop(lab->applied, &real, 78);
+	assert_int_equal(member_of(lab, &real, 1)->next_hop, 78);
+	lab_free(lab);
+}
+
+static void test_a_vip_that_changes_to_l2_dsr_waits_for_its_next_hops(void **state)
+{
+	struct lab *lab = lab_one_vip();
+	struct ip_addr real = lab_addr(2);
+
+	lab_settle(lab);
+	apply_next_hop(lab->applied, &real, 77);
+	lab->vips[0].encap = ENCAP_GUE;
+	lab_settle(lab);
+	assert_int_equal(member_of(lab, &real, 0)->next_hop, 77);
+	assert_int_equal(member_of(lab, &real, 0)->encap, ENCAP_GUE);
+	lab->vips[0].encap = ENCAP_L2DSR;
+	lab_settle(lab);
+	assert_int_equal(member_of(lab, &real, 0)->next_hop, NEXT_HOP_NONE);
+	apply_next_hop(lab->applied, &real, 77);
+	lab->vips[0].on_no_port = ON_NO_PORT_DROP;
+	lab_settle(lab);
+	assert_int_equal(member_of(lab, &real, 0)->next_hop, 77);
+	assert_int_equal(applied_encaps(lab->applied), 1u << ENCAP_L2DSR);
+	lab_free(lab);
+}
+
 static void test_timeouts_of_another_clock_reach_every_member(void **state)
 {
 	struct lab *lab = lab_one_vip();
@@ -380,6 +431,8 @@ int main(void)
 			test_a_policy_that_could_not_be_written_is_written_by_the_next_plan),
 		cmocka_unit_test(test_a_vip_whose_address_could_not_be_written_is_still_removed),
 		cmocka_unit_test(test_a_next_hop_reaches_every_member_with_that_real),
+		cmocka_unit_test(test_a_gateway_is_no_next_hop_for_l2_dsr),
+		cmocka_unit_test(test_a_vip_that_changes_to_l2_dsr_waits_for_its_next_hops),
 		cmocka_unit_test(test_timeouts_of_another_clock_reach_every_member),
 	};
 

@@ -168,6 +168,18 @@ static void the_encapsulations_in_use_are_those_of_the_vips(void **state)
 	config_free(c);
 }
 
+static void l2dsr_needs_no_source_and_takes_reals_of_either_family(void **state)
+{
+	struct config *c = parse(IF "vips:\n"
+				    "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp,\n"
+				    "   encap: l2dsr, reals: [{address: 10.1.0.1}, "
+				    "{address: \"fd00::1\"}]}\n");
+
+	assert_int_equal(c->vips[0].encap, ENCAP_L2DSR);
+	assert_int_equal(c->vips[0].n_reals, 2);
+	config_free(c);
+}
+
 static void a_vip_of_another_probe_type_does_not_inherit_its_keys(void **state)
 {
 	struct config *c = parse("defaults: {health: {type: http, path: /up, fall: 5}}\n" VIP
@@ -304,6 +316,7 @@ int main(void)
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
 		cmocka_unit_test(the_encapsulations_in_use_are_those_of_the_vips),
+		cmocka_unit_test(l2dsr_needs_no_source_and_takes_reals_of_either_family),
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
 		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),

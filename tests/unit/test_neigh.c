@@ -36,6 +36,7 @@ static void every_kind_of_route_leads_to_a_mac(void **state)
 			run("ip %s", c->route);
 		watch(f, c->watched);
 		expect(f, c->watched, c->expected);
+		assert_true(get(f, c->watched).is_on_link == !c->route);
 		unwatch(f, c->watched);
 		if (c->route) {
 			snprintf(del, sizeof(del), "ip route del%.20s",

@@ -24,6 +24,7 @@ struct next_hop {
 			       */
 	__be32 tag[OUT_TAGS]; /* ... with these tags, as struct out_interface has them */
 	uint8_t mac[6]; /* of the gateway, or of the real on the same link */
+	bool is_on_link; /* the latter */
 	uint8_t source_mac[6]; /* of the interface */
 	uint32_t mtu; /* of the interface and what it is on */
 };

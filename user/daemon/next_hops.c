@@ -46,7 +46,7 @@ static bool next_hop_equal(const struct next_hop *a, const struct next_hop *b)
 {
 	return a->is_resolved == b->is_resolved && a->ifindex == b->ifindex &&
 	       strcmp(a->interface, b->interface) == 0 && a->out_ifindex == b->out_ifindex &&
-	       memcmp(a->tag, b->tag, sizeof(a->tag)) == 0 &&
+	       memcmp(a->tag, b->tag, sizeof(a->tag)) == 0 && a->is_on_link == b->is_on_link &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       memcmp(a->source_mac, b->source_mac, sizeof(a->source_mac)) == 0 && a->mtu == b->mtu;
 }
@@ -72,6 +72,7 @@ static void refresh_watch(struct next_hops *table, struct watch *watch)
 {
 	const struct neighbour *neighbour = watch->neighbour;
 	const uint8_t *mac = neighbour ? neighbour->info.mac : NULL;
+	bool is_on_link = neighbour && addr_equal(&neighbour->info.key.address, &watch->address);
 	const struct link_info *link =
 		neighbour ? links_find(&table->links, neighbour->info.key.ifindex) : NULL;
 	struct link_path path = {};
@@ -81,6 +82,7 @@ static void refresh_watch(struct next_hops *table, struct watch *watch)
 	if (!watch->reason && !neighbour_is_usable(&neighbour->info)) {
 		link = links_find(&table->links, watch->now.ifindex);
 		mac = watch->now.mac;
+		is_on_link = watch->now.is_on_link;
 		if (!watch->now.is_resolved || !neighbour_is_pending(neighbour) ||
 		    links_find_path(&table->links, link, &path))
 			watch->reason = "no_neighbour";
@@ -88,6 +90,7 @@ static void refresh_watch(struct next_hops *table, struct watch *watch)
 	if (!watch->reason) {
 		now.is_resolved = true;
 		now.ifindex = link->ifindex;
+		now.is_on_link = is_on_link;
 		memcpy(now.interface, link->name, sizeof(now.interface));
 		memcpy(now.mac, mac, sizeof(now.mac));
 		memcpy(now.source_mac, link->mac, sizeof(now.source_mac));

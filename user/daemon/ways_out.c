@@ -80,6 +80,19 @@ static uint64_t next_hop_word(struct controller *c, const struct next_hop *hop)
 	return word | (uint64_t)row << NEXT_HOP_ROW_SHIFT;
 }
 
+static void publish(struct controller *c, const struct ip_addr *address, const struct next_hop *hop)
+{
+	uint64_t word = next_hop_word(c, hop);
+	char text[ADDR_TEXT_MAX];
+
+	if (!hop->is_resolved || hop->is_on_link)
+		apply_next_hop(c->applied, address, word);
+	else if (apply_gateway(c->applied, address, word))
+		log_warning("real not on link, no packets by l2dsr real=%s interface=%s "
+			    "reason=gateway",
+			    addr_format(address, text), hop->interface);
+}
+
 static void on_next_hop(void *user, const struct ip_addr *address, const struct next_hop *hop)
 {
 	struct controller *c = user;
@@ -94,7 +107,7 @@ static void on_next_hop(void *user, const struct ip_addr *address, const struct 
 			 hop->mac[4], hop->mac[5]);
 	else
 		log_warning("next hop lost real=%s", text);
-	apply_next_hop(c->applied, address, next_hop_word(c, hop));
+	publish(c, address, hop);
 }
 
 void ways_out_refresh(struct controller *c)
@@ -105,7 +118,7 @@ void ways_out_refresh(struct controller *c)
 			struct next_hop hop;
 
 			if (neigh_get(c->neigh, address, &hop) && hop.is_resolved)
-				apply_next_hop(c->applied, address, next_hop_word(c, &hop));
+				publish(c, address, &hop);
 		}
 	}
 }

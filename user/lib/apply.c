@@ -104,6 +104,15 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	return 0;
 }
 
+/* What is a way for the other kinds may be a gateway, and none for L2 DSR, until it is said anew.
+ */
+static void set_encap(struct member *m, uint8_t encap)
+{
+	if (encap == ENCAP_L2DSR && m->encap != encap)
+		dp_store(m->next_hop, NEXT_HOP_NONE);
+	dp_store(m->encap, encap);
+}
+
 static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
 {
 	const struct vip_spec *spec = step->vip->spec;
@@ -122,7 +131,7 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 		struct member *m = &applied->dp->members[vip->members[i].id];
 
 		memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
-		m->encap = vip->encap;
+		set_encap(m, vip->encap);
 	}
 	return 0;
 }
@@ -366,4 +375,19 @@ void apply_next_hop(struct applied *applied, const struct ip_addr *real, uint64_
 
 	for (; id != REAL_INDEX_END; id = real_index_next(&applied->index, id))
 		dp_store(applied->dp->members[id].next_hop, next_hop);
+}
+
+size_t apply_gateway(struct applied *applied, const struct ip_addr *real, uint64_t next_hop)
+{
+	uint32_t id = real_index_first(&applied->index, real);
+	size_t n_refused = 0;
+
+	for (; id != REAL_INDEX_END; id = real_index_next(&applied->index, id)) {
+		struct member *m = &applied->dp->members[id];
+		bool is_l2dsr = m->encap == ENCAP_L2DSR;
+
+		dp_store(m->next_hop, is_l2dsr ? NEXT_HOP_NOT_ON_LINK : next_hop);
+		n_refused += is_l2dsr;
+	}
+	return n_refused;
 }

@@ -27,6 +27,11 @@ void apply_timeouts(struct applied *applied, const struct desired *desired,
 
 /* Publishes a next hop in every member with this real address. */
 void apply_next_hop(struct applied *applied, const struct ip_addr *real, uint64_t next_hop);
+/*
+ * The same where the next hop is a gateway: members with L2 DSR, which ends at it, get
+ * NEXT_HOP_NOT_ON_LINK instead. Returns how many those are.
+ */
+size_t apply_gateway(struct applied *applied, const struct ip_addr *real, uint64_t next_hop);
 
 enum ring_progress {
 	RINGS_DONE, /* every ring in use says what is wanted */

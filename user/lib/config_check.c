@@ -217,7 +217,7 @@ static int check_real(const struct check *c, const struct doc_vip *vip, const st
 	if (addr_equal(&real->address, &vip->address))
 		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
 			    "expected the real's own address, got the VIP's");
-	if (!source->is_set)
+	if (!source->is_set && c->config->vips[vip_index(c, vip)].encap != ENCAP_L2DSR)
 		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
 			    "expected encap.source%c to be set since this real is IPv%c",
 			    is_v4 ? '4' : '6', is_v4 ? '4' : '6');

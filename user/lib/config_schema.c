@@ -11,7 +11,7 @@ static const struct schema_choice mode_choices[] = {
 	CHOICE("native", ATTACH_NATIVE), CHOICE("generic", ATTACH_GENERIC), {}};
 
 static const struct schema_choice encap_choices[] = {
-	CHOICE("ipip", ENCAP_IPIP), CHOICE("gue", ENCAP_GUE), LATER("l2dsr"), {}};
+	CHOICE("ipip", ENCAP_IPIP), CHOICE("gue", ENCAP_GUE), CHOICE("l2dsr", ENCAP_L2DSR), {}};
 
 static const struct schema_choice checksum_choices[] = {
 	CHOICE("zero", 0), CHOICE("computed", 1), {}};
@@ -206,12 +206,15 @@ const struct schema_section schema_timeouts = {
 
 /* The keys that `defaults` and a VIP share; S has a struct doc_policy called policy. */
 #define POLICY_FIELDS(S)                                                                           \
-	[POLICY_ENCAP] = {.key = "encap",                                                          \
-			  .type = SCHEMA_CHOICE,                                                   \
-			  .offset = offsetof(S, policy.encap),                                     \
-			  .choices = encap_choices,                                                \
-			  .initial = ENCAP_IPIP,                                                   \
-			  .text = "how packets travel to the reals"},                              \
+	[POLICY_ENCAP] =                                                                           \
+		{.key = "encap",                                                                   \
+		 .type = SCHEMA_CHOICE,                                                            \
+		 .offset = offsetof(S, policy.encap),                                              \
+		 .choices = encap_choices,                                                         \
+		 .initial = ENCAP_IPIP,                                                            \
+		 .text = "how packets travel to the reals: behind an IP header, behind an "        \
+			 "IP and a UDP header, or (reals on the same segment only) as "            \
+			 "they are, to the real's MAC"},                                           \
 	[POLICY_SCHEDULER] = {.key = "scheduler",                                                  \
 			      .type = SCHEMA_CHOICE,                                               \
 			      .offset = offsetof(S, policy.scheduler),                             \
