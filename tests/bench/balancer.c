@@ -5,6 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +41,12 @@ struct ip_addr balancer_real(const struct balancer_options *options, uint32_t re
 	return a;
 }
 
+uint32_t balancer_outer_len(const struct balancer_options *options)
+{
+	return (options->family == FAMILY_V4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr)) +
+	       (options->encap == ENCAP_GUE ? sizeof(struct udphdr) : 0);
+}
+
 static void write_vip(FILE *f, const struct balancer_options *o, uint32_t vip)
 {
 	struct ip_addr address = balancer_vip(o, vip);
@@ -65,7 +74,8 @@ char *balancer_yaml(const struct balancer_options *options)
 		   "encap:\n  source4: 10.0.0.0/16\n  source6: \"fd00:1::/64\"\n");
 	fprintf(f, "capacity: {flows: %u, ring_slots: %s}\n", options->flows,
 		options->vips > 256 ? "128M" : "64M");
-	fprintf(f, "defaults:\n  timeouts: {tcp: 1h, udp: 60s}\nvips:\n");
+	fprintf(f, "defaults:\n  encap: %s\n  timeouts: {tcp: 1h, udp: 60s}\nvips:\n",
+		encap_name(options->encap));
 	for (uint32_t i = 0; i < options->vips; i++)
 		write_vip(f, options, i);
 	return fclose(f) ? NULL : text;

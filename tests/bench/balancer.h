@@ -21,6 +21,7 @@
 struct balancer_options {
 	enum xdplb_family family;
 	uint8_t protocol;
+	enum xdplb_encap encap;
 	uint32_t vips; /* a power of two */
 	uint32_t flows; /* capacity.flows */
 	uint32_t ifindex; /* where packets come in and leave */
@@ -58,6 +59,9 @@ int balancer_apply(struct balancer *balancer, const struct ip_addr *down, struct
 int balancer_set_health(struct balancer *balancer, uint32_t real, enum health_verdict health,
 			struct err *err);
 int balancer_build_rings(struct balancer *balancer, struct err *err);
+
+/* Bytes that the balancer puts between Ethernet header and inner packet. */
+uint32_t balancer_outer_len(const struct balancer_options *options);
 
 struct ip_addr balancer_vip(const struct balancer_options *options, uint32_t vip);
 struct ip_addr balancer_real(const struct balancer_options *options, uint32_t real);

@@ -19,10 +19,19 @@
 /* Foreign packets go this far beyond the VIPs' addresses. */
 #define FOREIGN 0x00010000u
 
+static const struct bpf_program *encap_floor(const struct wrapper_bpf *skel,
+					     const struct balancer_options *options)
+{
+	bool is_v4 = options->family == FAMILY_V4;
+
+	if (options->encap == ENCAP_GUE)
+		return is_v4 ? skel->progs.floor_gue4 : skel->progs.floor_gue6;
+	return is_v4 ? skel->progs.floor_encap4 : skel->progs.floor_encap6;
+}
+
 int batch_open(const struct balancer *balancer, struct batch *ret_batch, struct err *err)
 {
 	struct wrapper_bpf *skel = wrapper_bpf__open();
-	bool is_ipv6 = balancer->options.family == FAMILY_V6;
 	int programs[WRAPPER_TARGETS];
 	int r;
 
@@ -34,8 +43,7 @@ int batch_open(const struct balancer *balancer, struct batch *ret_batch, struct 
 		return err_errno(err, -r, "load the wrapper");
 	}
 	programs[WRAPPER_FLOOR] = bpf_program__fd(skel->progs.floor_tx);
-	programs[WRAPPER_ENCAP_FLOOR] = bpf_program__fd(is_ipv6 ? skel->progs.floor_encap6
-								: skel->progs.floor_encap4);
+	programs[WRAPPER_ENCAP_FLOOR] = bpf_program__fd(encap_floor(skel, &balancer->options));
 	programs[WRAPPER_BALANCER] = dataplane_prog_fd(balancer->dataplane);
 	for (uint32_t i = 0; !r && i < WRAPPER_TARGETS; i++)
 		r = bpf_map_update_elem(bpf_map__fd(skel->maps.programs), &i, &programs[i], 0);
@@ -138,12 +146,6 @@ static const struct bpf_program *learn_program(const struct batch *batch)
 							    : batch->skel->progs.learn_ipv6;
 }
 
-static uint32_t outer_len(const struct batch *batch)
-{
-	return batch->balancer->options.family == FAMILY_V4 ? sizeof(struct iphdr)
-							    : sizeof(struct ip6_hdr);
-}
-
 /* Bytes by which the packets of all rounds must have grown when the wrapper got them back. */
 static uint64_t expected_growth(const struct batch *batch, const struct batch_order *order,
 				uint32_t last_verdict)
@@ -151,8 +153,9 @@ static uint64_t expected_growth(const struct batch *batch, const struct batch_or
 	uint64_t packets = (uint64_t)order->packets * order->rounds;
 
 	if (last_verdict != XDP_TX)
-		return packets * outer_len(batch);
-	return (2 * packets - 1) * outer_len(batch); /* the last one did not come back */
+		return packets * balancer_outer_len(&batch->balancer->options);
+	return (2 * packets - 1) *
+	       balancer_outer_len(&batch->balancer->options); /* the last one did not come back */
 }
 
 int batch_run(struct batch *batch, const struct batch_order *order,

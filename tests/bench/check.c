@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #include "lib/addr.h"
@@ -87,14 +88,28 @@ static uint16_t checksum(const uint8_t *bytes, size_t len)
 	return (uint16_t)~sum;
 }
 
-static int check_outer4(const uint8_t *l3, const struct member *real, struct err *err)
+/* Behind the outer IP header of GUE; without a checksum. */
+static int check_udp(const uint8_t *l4, struct err *err)
 {
+	struct udphdr udp;
+
+	memcpy(&udp, l4, sizeof(udp));
+	if (ntohs(udp.uh_sport) < 49152 || udp.uh_dport != htons(6080) || udp.uh_sum ||
+	    ntohs(udp.uh_ulen) != WRAPPER_FRAME - ETH_HLEN + sizeof(udp))
+		return err_set(err, EPROTO, "wrong UDP header");
+	return 0;
+}
+
+static int check_outer4(const struct balancer_options *o, const uint8_t *l3,
+			const struct member *real, struct err *err)
+{
+	uint8_t protocol = o->encap == ENCAP_GUE ? IPPROTO_UDP : IPPROTO_IPIP;
 	struct iphdr ip;
 
 	memcpy(&ip, l3, sizeof(ip));
-	if (ip.version != 4 || ip.ihl != 5 || ip.protocol != IPPROTO_IPIP || ip.ttl != 64 ||
-	    ip.tos || ip.frag_off != htons(0x4000) ||
-	    ntohs(ip.tot_len) != WRAPPER_FRAME - ETH_HLEN + sizeof(ip))
+	if (ip.version != 4 || ip.ihl != 5 || ip.protocol != protocol || ip.ttl != 64 || ip.tos ||
+	    ip.frag_off != htons(0x4000) ||
+	    ntohs(ip.tot_len) != WRAPPER_FRAME - ETH_HLEN + balancer_outer_len(o))
 		return err_set(err, EPROTO, "wrong outer IPv4 header");
 	if (checksum(l3, sizeof(ip)))
 		return err_set(err, EPROTO, "wrong outer checksum");
@@ -102,23 +117,25 @@ static int check_outer4(const uint8_t *l3, const struct member *real, struct err
 		return err_set(err, EPROTO, "outer source is not in encap.source4");
 	if (ip.daddr != real->real.w[3])
 		return err_set(err, EPROTO, "went to another real than the ring's");
-	return 0;
+	return o->encap == ENCAP_GUE ? check_udp(l3 + sizeof(ip), err) : 0;
 }
 
-static int check_outer6(const uint8_t *l3, const struct member *real, struct err *err)
+static int check_outer6(const struct balancer_options *o, const uint8_t *l3,
+			const struct member *real, struct err *err)
 {
+	uint8_t protocol = o->encap == ENCAP_GUE ? IPPROTO_UDP : IPPROTO_IPV6;
 	static const uint8_t source[8] = {0xfd, 0x00, 0x00, 0x01};
 	struct ip6_hdr ip;
 
 	memcpy(&ip, l3, sizeof(ip));
-	if (ip.ip6_vfc != 0x60 || ip.ip6_nxt != IPPROTO_IPV6 || ip.ip6_hlim != 64 ||
-	    ntohs(ip.ip6_plen) != WRAPPER_FRAME - ETH_HLEN)
+	if (ip.ip6_vfc != 0x60 || ip.ip6_nxt != protocol || ip.ip6_hlim != 64 ||
+	    ntohs(ip.ip6_plen) != WRAPPER_FRAME - ETH_HLEN + balancer_outer_len(o) - sizeof(ip))
 		return err_set(err, EPROTO, "wrong outer IPv6 header");
 	if (differs(&ip.ip6_src, source, sizeof(source)))
 		return err_set(err, EPROTO, "outer source is not in encap.source6");
 	if (differs(&ip.ip6_dst, &real->real, sizeof(ip.ip6_dst)))
 		return err_set(err, EPROTO, "went to another real than the ring's");
-	return 0;
+	return o->encap == ENCAP_GUE ? check_udp(l3 + sizeof(ip), err) : 0;
 }
 
 static int check_passed(const uint8_t *in, uint32_t verdict, const uint8_t *out, size_t out_len,
@@ -145,7 +162,7 @@ int check_output(const struct balancer *balancer, const uint8_t *in, uint32_t ve
 		 const uint8_t *out, size_t out_len, struct err *err)
 {
 	bool is_v4 = balancer->options.family == FAMILY_V4;
-	size_t outer_len = is_v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr);
+	size_t outer_len = balancer_outer_len(&balancer->options);
 	struct flow_tuple tuple = read_tuple(balancer, in + ETH_HLEN);
 	uint64_t hash = flow_hash(&tuple, &balancer->knobs.hash_key);
 	const struct member *real = ring_pick(balancer, &tuple, hash);
@@ -163,6 +180,6 @@ int check_output(const struct balancer *balancer, const uint8_t *in, uint32_t ve
 	r = check_ethernet(balancer, out, err);
 	if (r)
 		return r;
-	return is_v4 ? check_outer4(out + ETH_HLEN, real, err)
-		     : check_outer6(out + ETH_HLEN, real, err);
+	return is_v4 ? check_outer4(&balancer->options, out + ETH_HLEN, real, err)
+		     : check_outer6(&balancer->options, out + ETH_HLEN, real, err);
 }

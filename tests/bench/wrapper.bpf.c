@@ -9,6 +9,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -184,6 +185,18 @@ SEC("xdp.frags")
 int floor_encap6(struct xdp_md *ctx)
 {
 	return encap_constant(ctx, sizeof(struct ipv6hdr));
+}
+
+SEC("xdp.frags")
+int floor_gue4(struct xdp_md *ctx)
+{
+	return encap_constant(ctx, sizeof(struct iphdr) + sizeof(struct udphdr));
+}
+
+SEC("xdp.frags")
+int floor_gue6(struct xdp_md *ctx)
+{
+	return encap_constant(ctx, sizeof(struct ipv6hdr) + sizeof(struct udphdr));
 }
 
 /* For live frames, over IPv4: they come with their length restored, but not their bytes. */
