@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Clients through the balancer to reals, end to end, on the kernel that runs: reals that decapsulate
-with xdplb-receiver, and reals that decapsulate with the kernel's own tunnels as docs/receiver.md
-says."""
+with xdplb-receiver, reals that decapsulate with the kernel's own tunnels as docs/receiver.md says,
+and reals that have nothing to decapsulate."""
 
 import hashlib
 import subprocess
@@ -30,31 +30,48 @@ sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
 sysctl -qw net.ipv4.conf.ip6tnl0.rp_filter=0
 sysctl -qw net.ipv4.conf.all.arp_ignore=1
 sysctl -qw net.ipv4.conf.all.arp_announce=2
-ip route replace default via 10.1.0.254 dev eth0 advmss 1420
-ip -6 route replace default via fd00:1::fe dev eth0 advmss 1400
+ip route replace default via 10.1.0.254 dev eth0 advmss 1412
+ip -6 route replace default via fd00:1::fe dev eth0 advmss 1392
 """
+FOU = """
+set -e
+ip fou add port 6080 gue
+ip -6 fou add port 6080 gue
+"""
+NO_ARP = "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2"
+
+# How packets come, and the shell lines of a real that takes them without a program of ours.
+KINDS = {
+    "receiver": ("ipip", None),
+    "receiver-gue": ("gue", None),
+    "tunnels": ("ipip", [TUNNELS]),
+    "fou": ("gue", [TUNNELS, FOU]),
+    "l2dsr": ("l2dsr", [NO_ARP]),
+}
 
 
-def use_tunnels(lab, host):
-    """What a real does that has no program: the kernel's tunnels and the VIPs on lo."""
-    lab.run(host, TUNNELS)
+def prepare(lab, host, scripts):
+    """What a real does that has no program: its shell lines, and the VIPs on lo."""
+    for script in scripts:
+        lab.run(host, script)
     for address in VIPS:
         lab.run(host, ["ip", "address", "add", f"{address}/128", "dev", "lo", "nodad",
                        "preferred_lft", "0"] if ":" in address else
                 ["ip", "address", "add", f"{address}/32", "dev", "lo", "scope", "host"])
 
 
-@pytest.fixture(scope="module", params=["receiver", "tunnels"])
+@pytest.fixture(scope="module", params=KINDS)
 def lab(request, make_shared_lab):
     """A VIP for each combination of families, all with the same reals."""
-    if request.param == "tunnels":
-        subprocess.run(["modprobe", "-a", "ipip", "ip6_tunnel", "sit"], check=True)
+    encap, scripts = KINDS[request.param]
+    if scripts:
+        subprocess.run(["modprobe", "-a", "ipip", "ip6_tunnel", "sit", "fou", "fou6"], check=True)
     made = make_shared_lab(reals=2)
     for host in made.reals:
         made.start_nginx(host)
         (made.dir / host / "www" / "files" / "big").write_bytes(FILE)
-        if request.param == "tunnels":
-            use_tunnels(made, host)
+        if scripts:
+            prepare(made, host, scripts)
         else:
             made.start_receiver(host, VIPS)
     made.daemon = made.start_daemon(config(
@@ -62,6 +79,7 @@ def lab(request, make_shared_lab):
         vip(made.reals6, "six-in-six", VIP6),
         vip(made.reals6, "four-in-six", MIXED4),
         vip(made.reals4, "six-in-four", MIXED6),
+        encap=encap,
     ))
     for row in made.daemon.ctl_json("real", "list"):
         made.daemon.wait_states({row["address"]: "up"}, vip=row["vip"], deadline=30)
