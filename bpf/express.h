@@ -3,7 +3,7 @@
  * The express lane: a packet with nothing special about it, of a flow that is proven, fresh and on
  * a real that is up. That is nearly every packet. The lane knows no other: on anything else it says
  * NEXT, having changed and counted nothing, and balance() takes the packet from the start. What it
- * does forward leaves as it would from there (knob_express turns it off; the tests run both ways).
+ * does forward leaves as it would from there (the tests run with and without the lane).
  */
 #pragma once
 
@@ -23,66 +23,74 @@
 
 #define EXPRESS_TCP_FLAGS (TCP_FIN | TCP_SYN | TCP_RST) /* none of them */
 
-/* Ports, and the state that the flow must be in; FLOW_NONE: not a packet for this lane. */
-static __always_inline __u32 express_parse_l4(struct pkt *pkt, const void *l4, __u32 l4_len)
-{
-	const struct tcphdr *tcp = l4;
-	__u32 header_len;
+#define EXPRESS_NO 0 /* no slot of a flow says that */
 
-	pkt->tuple.sport = tcp->source; /* UDP has them at the same place */
-	pkt->tuple.dport = tcp->dest;
+/* A TCP header behind the IP header: no shorter frame is read. */
+#define EXPRESS_MIN_IPV4 (sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define EXPRESS_MIN_IPV6 (sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+
+/*
+ * EtherType and the first byte of the IP header in one comparison, as a little-endian machine loads
+ * them: IPv4 with a header of 20 bytes, and IPv6.
+ */
+#define EXPRESS_KIND_OFFSET   12
+#define EXPRESS_IS_IPV4(kind) (((kind)&0xffffff) == 0x450008)
+#define EXPRESS_IS_IPV6(kind) (((kind)&0xf0ffff) == 0x60dd86)
+
+/*
+ * Ports, and what the flow's slot must say: its state, and the present tick. EXPRESS_NO: not a
+ * packet for this lane.
+ */
+static __always_inline __u32 express_parse_l4(struct pkt *pkt, const __u8 *l4, __u32 l3_header_len)
+{
+	__u32 ports = *(const __u32 *)l4; /* TCP and UDP have them at the same place */
+	__u32 header_len = l4[12] >> 2 & 0x3c;
+
+	pkt->tuple.sport = (__be16)ports;
+	pkt->tuple.dport = ports >> 16;
 	if (pkt->tuple.protocol == IPPROTO_UDP)
-		return l4_len < sizeof(struct udphdr) ? FLOW_NONE : FLOW_UDP;
-	if (pkt->tuple.protocol != IPPROTO_TCP || ((const __u8 *)l4)[13] & EXPRESS_TCP_FLAGS)
-		return FLOW_NONE;
-	header_len = tcp->doff * 4;
-	return header_len < sizeof(*tcp) || header_len > l4_len ? FLOW_NONE : FLOW_TCP;
+		return pkt->l3_len < l3_header_len + sizeof(struct udphdr) ? EXPRESS_NO
+									   : slot_stamp(FLOW_UDP);
+	if (pkt->tuple.protocol != IPPROTO_TCP || l4[13] & EXPRESS_TCP_FLAGS ||
+	    header_len < sizeof(struct tcphdr) || pkt->l3_len < l3_header_len + header_len)
+		return EXPRESS_NO;
+	return slot_stamp(FLOW_TCP);
 }
 
-/* Each reads as far as a TCP header goes: a shorter frame is not for this lane. */
-static __always_inline __u32 express_parse_ipv4(struct pkt *pkt, const void *data,
+static __always_inline __u32 express_parse_ipv4(struct pkt *pkt, const __u8 *l3,
 						const void *data_end)
 {
-	const struct iphdr *ip = data + sizeof(struct ethhdr);
-	const void *l4 = ip + 1;
+	const struct iphdr *ip = (const struct iphdr *)l3;
 
-	if (l4 + sizeof(struct tcphdr) > data_end || *(const __u8 *)ip != 0x45)
-		return FLOW_NONE;
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
-	if ((const void *)ip + pkt->l3_len > data_end || ip->frag_off & bpf_htons(IPV4_FRAGMENT) ||
-	    pkt->l3_len < sizeof(*ip))
-		return FLOW_NONE;
+	if (l3 + pkt->l3_len > (const __u8 *)data_end || ip->frag_off & bpf_htons(IPV4_FRAGMENT))
+		return EXPRESS_NO;
 	pkt->tuple.family = FAMILY_V4;
 	pkt->tuple.protocol = ip->protocol;
 	parse_map_ipv4(&pkt->tuple.src, ip->saddr);
 	parse_map_ipv4(&pkt->tuple.dst, ip->daddr);
 	pkt->tos = ip->tos;
-	return express_parse_l4(pkt, l4, pkt->l3_len - sizeof(*ip));
+	return express_parse_l4(pkt, l3 + sizeof(*ip), sizeof(*ip));
 }
 
-static __always_inline __u32 express_parse_ipv6(struct pkt *pkt, const void *data,
+static __always_inline __u32 express_parse_ipv6(struct pkt *pkt, const __u8 *l3,
 						const void *data_end)
 {
-	const struct ipv6hdr *ip = data + sizeof(struct ethhdr);
-	const void *l4 = ip + 1;
-	__u32 payload_len;
+	const struct ipv6hdr *ip = (const struct ipv6hdr *)l3;
 
-	if (l4 + sizeof(struct tcphdr) > data_end || ip->version != 6)
-		return FLOW_NONE;
-	payload_len = bpf_ntohs(ip->payload_len);
-	pkt->l3_len = sizeof(*ip) + payload_len;
-	if (l4 + payload_len > data_end)
-		return FLOW_NONE;
+	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (l3 + pkt->l3_len > (const __u8 *)data_end)
+		return EXPRESS_NO;
 	pkt->tuple.family = FAMILY_V6;
 	pkt->tuple.protocol = ip->nexthdr;
 	__builtin_memcpy(&pkt->tuple.src, &ip->saddr, sizeof(pkt->tuple.src));
 	__builtin_memcpy(&pkt->tuple.dst, &ip->daddr, sizeof(pkt->tuple.dst));
-	pkt->tos = ip->priority << 4 | ip->flow_lbl[0] >> 4;
-	return express_parse_l4(pkt, l4, payload_len);
+	pkt->tos = bpf_ntohs(*(const __be16 *)l3) >> 4;
+	return express_parse_l4(pkt, l3 + sizeof(*ip), sizeof(*ip));
 }
 
-/* Sets member and member_id where the flow is in `state`, stamped in this very tick. */
-static __always_inline bool express_follow(struct pkt *pkt, __u32 state)
+/* Sets member and member_id where the flow's slot says `stamp`. */
+static __always_inline bool express_follow(struct pkt *pkt, __u32 stamp)
 {
 	struct flow_bucket *bucket;
 	struct member *member;
@@ -94,7 +102,7 @@ static __always_inline bool express_follow(struct pkt *pkt, __u32 state)
 	if (!bucket)
 		return false;
 	word = flow_bucket_word(bucket, pkt->hash);
-	if ((word & SLOT_STAMP_MASK) != slot_stamp(state))
+	if ((word & SLOT_STAMP_MASK) != stamp)
 		return false;
 	id = SLOT_MEMBER(word);
 	member = bpf_map_lookup_elem(&members, &id);
@@ -106,30 +114,82 @@ static __always_inline bool express_follow(struct pkt *pkt, __u32 state)
 	return true;
 }
 
-static __always_inline int express_known(struct pkt *pkt, __u32 state)
+/* Family of the real and kind of encapsulation as a member has them side by side, in one word. */
+#define EXPRESS_REAL(family, kind) ((__u16)((family) | (kind) << 8))
+
+_Static_assert(__builtin_offsetof(struct member, encap) ==
+		       __builtin_offsetof(struct member, real_family) + 1,
+	       "side by side");
+
+static __always_inline bool express_fits(const struct pkt *pkt, const struct tx *tx,
+					 __u32 outer_len)
+{
+	return pkt->l3_len + outer_len <= tx->out->mtu;
+}
+
+/* The outer header, where it is one that fits. NEXT: the packet has it, or it is left as it was. */
+static __always_inline int express_encap(struct pkt *pkt, const struct tx *tx, bool *ret_is_done)
+{
+	__u16 real = READ_WORD(*(const __u16 *)&pkt->member->real_family);
+
+	*ret_is_done = true;
+	if (real == EXPRESS_REAL(FAMILY_V4, ENCAP_IPIP) &&
+	    express_fits(pkt, tx, sizeof(struct iphdr)))
+		return encap_ipip4(pkt, tx);
+	if (real == EXPRESS_REAL(FAMILY_V6, ENCAP_IPIP) &&
+	    express_fits(pkt, tx, sizeof(struct ipv6hdr)))
+		return encap_ipip6(pkt, tx);
+	if (real == EXPRESS_REAL(FAMILY_V4, ENCAP_GUE) && ENCAP_IS_USED(ENCAP_GUE) &&
+	    express_fits(pkt, tx, sizeof(struct iphdr) + sizeof(struct udphdr)))
+		return encap_gue4(pkt, tx);
+	*ret_is_done = false;
+	return NEXT;
+}
+
+static __always_inline int express_forward(struct pkt *pkt)
+{
+	__u64 next_hop = READ_WORD(pkt->member->next_hop);
+	struct tx tx = {
+		.next_hop = next_hop,
+		.out = &out_interfaces[(next_hop >> NEXT_HOP_ROW_SHIFT) % XDPLB_MAX_INTERFACES],
+	};
+	bool is_done;
+	int verdict;
+
+	if (!tx.out->ifindex || tx.out->tag[0])
+		return NEXT;
+	verdict = express_encap(pkt, &tx, &is_done);
+	return is_done && verdict == NEXT ? tx_send_untagged(pkt, &tx) : verdict;
+}
+
+static __always_inline int express_known(struct pkt *pkt, __u32 stamp)
 {
 	int verdict;
 
-	if (state == FLOW_NONE)
+	if (stamp == EXPRESS_NO)
 		return NEXT;
 	verdict = vip_filter_pass(pkt);
 	if (verdict != NEXT)
 		return verdict;
-	return express_follow(pkt, state) ? forward(pkt) : NEXT;
+	return express_follow(pkt, stamp) ? express_forward(pkt) : NEXT;
 }
 
-static __always_inline int express(struct xdp_md *ctx)
+/* Not static: a frame of its own, which those of the stages are not stacked upon. */
+__noinline int express(struct xdp_md *ctx)
 {
-	const void *data = (void *)(long)ctx->data;
+	const __u8 *data = (void *)(long)ctx->data;
 	const void *data_end = (void *)(long)ctx->data_end;
-	const struct ethhdr *eth = data;
-	struct pkt pkt = {.ctx = ctx, .l3_offset = sizeof(*eth)};
+	struct pkt pkt = {.ctx = ctx, .l3_offset = sizeof(struct ethhdr)};
+	__u32 kind;
 
-	if (!knob_express || data + sizeof(*eth) > data_end)
+	if (data + EXPRESS_MIN_IPV4 > (const __u8 *)data_end)
 		return NEXT;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		return express_known(&pkt, express_parse_ipv4(&pkt, data, data_end));
-	if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return express_known(&pkt, express_parse_ipv6(&pkt, data, data_end));
+	kind = *(const __u32 *)(data + EXPRESS_KIND_OFFSET);
+	if (EXPRESS_IS_IPV4(kind))
+		return express_known(
+			&pkt, express_parse_ipv4(&pkt, data + sizeof(struct ethhdr), data_end));
+	if (EXPRESS_IS_IPV6(kind) && data + EXPRESS_MIN_IPV6 <= (const __u8 *)data_end)
+		return express_known(
+			&pkt, express_parse_ipv6(&pkt, data + sizeof(struct ethhdr), data_end));
 	return NEXT;
 }

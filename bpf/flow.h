@@ -98,14 +98,17 @@ static __always_inline bool flow_take_slot(struct pkt *pkt, struct flow_bucket *
 	return true;
 }
 
-/* The flow's word in this bucket; FLOW_SLOT_NEVER: it is not here. */
+/*
+ * The flow's word in this bucket, else one without a flow. One flow in 2^32 is not found here: that
+ * whose tag is not the hash as it is.
+ */
 static __always_inline __u64 flow_bucket_word(const struct flow_bucket *bucket, __u64 hash)
 {
 #pragma unroll
 	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
 		__u64 word = flow_probe(bucket, flow_hash_slot(hash), i);
 
-		if (SLOT_TAG(word) == flow_hash_tag(hash))
+		if (SLOT_TAG(word) == (__u32)hash)
 			return word;
 	}
 	return FLOW_SLOT_NEVER;

@@ -14,7 +14,6 @@ const volatile struct flow_hash_key knob_hash_key = {};
 const volatile __u32 knob_flow_buckets = 2;
 const volatile struct flow_clock knob_clock = {};
 const volatile __u32 knob_hz = 250;
-const volatile bool knob_express = true;
 
 /* Outer source addresses; the entropy mask has the host bits of a prefix, or is zero. */
 const volatile __be32 knob_source4 = 0;

@@ -48,6 +48,14 @@ static __always_inline void tx_write_ethernet(const struct tx *tx, struct ethhdr
 	eth->h_proto = protocol;
 }
 
+static __always_inline int tx_send_untagged(const struct pkt *pkt, const struct tx *tx)
+{
+	count_forwarded(pkt);
+	if (tx->out->ifindex == pkt->ctx->ingress_ifindex)
+		return XDP_TX;
+	return bpf_redirect(tx->out->ifindex, 0);
+}
+
 /* What leaves has an Ethernet header without tags up to here. */
 static __always_inline int tx_send(const struct pkt *pkt, const struct tx *tx)
 {
@@ -55,8 +63,5 @@ static __always_inline int tx_send(const struct pkt *pkt, const struct tx *tx)
 		count(drop_no_headroom);
 		return XDP_DROP;
 	}
-	count_forwarded(pkt);
-	if (tx->out->ifindex == pkt->ctx->ingress_ifindex)
-		return XDP_TX;
-	return bpf_redirect(tx->out->ifindex, 0);
+	return tx_send_untagged(pkt, tx);
 }

@@ -44,6 +44,13 @@ int xdplb(struct xdp_md *ctx)
 	return verdict == NEXT ? balance(ctx) : verdict;
 }
 
+/* Without the express lane. The daemon loads one of the two. */
+SEC("xdp.frags")
+int xdplb_stages(struct xdp_md *ctx)
+{
+	return balance(ctx);
+}
+
 /* The kernel's jiffies, for the daemon: user space cannot read the clock that stamps flows. */
 struct clock_reply {
 	__u64 jiffies;

@@ -45,7 +45,7 @@ static inline __attribute__((always_inline)) __u64 flow_hash_nh(__u32 a, __u32 k
 static inline __attribute__((always_inline)) __u64
 flow_hash(const struct flow_tuple *t, const volatile struct flow_hash_key *key)
 {
-	__u32 ports = ((__u32)t->sport << 16) | t->dport;
+	__u32 ports = ((__u32)t->dport << 16) | t->sport; /* as they lie in the packet */
 	__u32 kind = ((__u32)t->family << 8) | t->protocol;
 	__u64 h = flow_hash_nh(t->src.w[3], key->nh[0], t->dst.w[3], key->nh[1]);
 

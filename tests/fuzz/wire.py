@@ -74,7 +74,7 @@ class FlowHash:
     def of(self, family, src, dst, protocol, sport, dport):
         """Hash of a five-tuple; addresses and ports as on the wire (bytes)."""
         k = self.nh
-        ports = int.from_bytes(sport, "little") << 16 | int.from_bytes(dport, "little")
+        ports = int.from_bytes(dport, "little") << 16 | int.from_bytes(sport, "little")
         kind = family << 8 | protocol
         s = int.from_bytes(src[-4:], "little")
         d = int.from_bytes(dst[-4:], "little")

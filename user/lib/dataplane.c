@@ -168,7 +168,6 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_flow_buckets = flow_buckets;
 	skel->rodata->knob_clock = knobs->clock;
 	skel->rodata->knob_hz = knobs->hz;
-	skel->rodata->knob_express = knobs->is_express_on;
 	skel->rodata->knob_source4 = knobs->source4;
 	skel->rodata->knob_source4_entropy = knobs->source4_entropy;
 	skel->rodata->knob_source6 = knobs->source6;
@@ -176,6 +175,13 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_encaps = knobs->encaps;
 	skel->rodata->knob_gue_port = knobs->gue_port;
 	skel->rodata->knob_gue_checksum6 = knobs->gue_checksum6;
+}
+
+/* Of the two ways in: the one that was loaded. */
+static const struct bpf_program *packet_program(const struct xdplb_bpf *skel)
+{
+	return bpf_program__autoload(skel->progs.xdplb) ? skel->progs.xdplb
+							: skel->progs.xdplb_stages;
 }
 
 /* By a rename, so that DIR/prog is never missing. */
@@ -208,6 +214,8 @@ static int load_skeleton(const char *bpffs, const struct control *sizes,
 	r = size_maps(skel, sizes);
 	r = r ? r : set_pin_paths(skel, bpffs);
 	set_knobs(skel, knobs, sizes->flow_buckets);
+	bpf_program__set_autoload(skel->progs.xdplb, knobs->is_express_on);
+	bpf_program__set_autoload(skel->progs.xdplb_stages, !knobs->is_express_on);
 	r = r ? r : xdplb_bpf__load(skel);
 	if (r) {
 		xdplb_bpf__destroy(skel);
@@ -301,7 +309,7 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 	if (!r)
 		r = map_all(d, err);
 	if (!r)
-		r = pin_program(bpffs, d->skel->progs.xdplb, err);
+		r = pin_program(bpffs, packet_program(d->skel), err);
 	if (r)
 		goto fail;
 	if (!d->is_adopted) {
@@ -341,7 +349,7 @@ int dataplane_load(struct dataplane *dataplane, const struct dataplane_knobs *kn
 
 	if (r)
 		return r;
-	r = pin_program(dataplane->bpffs, skel->progs.xdplb, err);
+	r = pin_program(dataplane->bpffs, packet_program(skel), err);
 	if (r) {
 		xdplb_bpf__destroy(skel);
 		return r;
@@ -392,7 +400,7 @@ uint64_t dataplane_map_bytes(const struct dataplane *dataplane)
 
 int dataplane_prog_fd(const struct dataplane *dataplane)
 {
-	return bpf_program__fd(dataplane->skel->progs.xdplb);
+	return bpf_program__fd(packet_program(dataplane->skel));
 }
 
 uint32_t dataplane_prog_id(const struct dataplane *dataplane)
