@@ -241,12 +241,14 @@ __u64 bpf_jiffies64(void)
 
 /* ---- Start ------------------------------------------------------------------------------- */
 
+static bool is_express_on;
+
 static void set_knobs(const struct dataplane_knobs *k)
 {
 	memcpy((void *)&knob_hash_key, &k->hash_key, sizeof(k->hash_key));
 	memcpy((void *)&knob_clock, &k->clock, sizeof(k->clock));
 	knob_hz = k->hz;
-	knob_express = k->is_express_on;
+	is_express_on = k->is_express_on;
 	knob_source4 = k->source4;
 	knob_source4_entropy = k->source4_entropy;
 	memcpy((void *)&knob_source6, &k->source6, sizeof(k->source6));
@@ -370,7 +372,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	ctx.data_end = ctx.data + (uint32_t)len;
 	poison(&ctx);
 	memcpy((void *)(long)ctx.data, bytes, len);
-	verdict = xdplb(&ctx);
+	verdict = is_express_on ? xdplb(&ctx) : xdplb_stages(&ctx);
 	expect(verdict >= XDP_DROP && verdict <= XDP_REDIRECT, "no verdict");
 	expect(verdicts_counted() == 1, "not counted once");
 	if (verdict == XDP_PASS)
