@@ -439,6 +439,36 @@ static void a_full_server_serves_again_once_its_clients_left(void **state)
 	assert_int_equal(client.status, 200);
 }
 
+static void hold_every_connection_and_speak_on_one(struct client *client)
+{
+	static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+	char reply[512];
+
+	hold_every_connection(client); /* the last one took the place of the first */
+	send(client->fds[1], get, strlen(get), MSG_NOSIGNAL);
+	recv(client->fds[1], reply, sizeof(reply), 0);
+}
+
+static void a_full_server_drops_who_has_said_nothing_for_longest(void **state)
+{
+	struct client client = {.fixture = *state, .run = hold_every_connection_and_speak_on_one};
+	char byte;
+
+	serve(&client);
+	assert_int_equal(client.status, FULL);
+	client.is_done = false;
+	client.run = request;
+	client.url = "http://x/";
+	serve(&client);
+	assert_int_equal(client.status, 200);
+	assert_int_equal(recv(client.fds[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(recv(client.fds[1], &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(recv(client.fds[2], &byte, 1, MSG_DONTWAIT), 0);
+	for (size_t i = 0; i < FULL; i++)
+		close(client.fds[i]);
+}
+
 static void the_socket_is_for_owner_and_group(void **state)
 {
 	struct fixture *f = *state;
@@ -530,6 +560,7 @@ int main(void)
 		TEST(idle_connections_do_not_delay_a_request),
 		TEST(bodies_under_way_hold_a_bounded_amount_of_memory),
 		TEST(a_full_server_serves_again_once_its_clients_left),
+		TEST(a_full_server_drops_who_has_said_nothing_for_longest),
 		TEST(the_socket_is_for_owner_and_group),
 		TEST(a_second_daemon_is_refused),
 		TEST(a_dead_daemons_socket_is_replaced),

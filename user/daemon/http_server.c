@@ -8,7 +8,6 @@
 #include "http_server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -16,15 +15,14 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "http_socket.h"
 
 #define BODY_MAX	(16u << 20)
 #define BODIES_MAX	(64u << 20) /* of all requests that are under way */
 #define CONNECTIONS_MAX 128u
 #define IDLE_TIMEOUT_S	30u
-#define SOCKET_UMASK	0117 /* what is left is 0660 */
 
 struct http_server {
 	struct MHD_Daemon *mhd; /* owns the listening socket */
@@ -35,6 +33,15 @@ struct http_server {
 	void *user;
 	size_t bodies; /* bytes held for bodies that are arriving */
 	LIST_HEAD(, exchange) waiting; /* answered later; their connections are suspended */
+	TAILQ_HEAD(client_list, client) clients; /* who has said nothing for longest first */
+	unsigned int n_clients;
+};
+
+/* One connection. */
+struct client {
+	TAILQ_ENTRY(client) entry;
+	int fd;
+	bool is_waiting; /* for us */
 };
 
 /* One request while its body arrives and until it is answered. */
@@ -42,6 +49,7 @@ struct exchange {
 	LIST_ENTRY(exchange) entry; /* in `waiting` */
 	bool is_waiting;
 	struct MHD_Connection *connection;
+	struct client *client; /* NULL: there was no memory for it */
 	uint64_t awaited; /* the handler's */
 	char *body;
 	size_t len;
@@ -157,11 +165,18 @@ static void take_body(struct http_server *server, struct exchange *exchange, con
 	exchange->body[exchange->len] = '\0';
 }
 
+static void set_waiting(struct exchange *exchange, bool is_waiting)
+{
+	exchange->is_waiting = is_waiting;
+	if (exchange->client)
+		exchange->client->is_waiting = is_waiting;
+}
+
 static void wait_for_answer(struct http_server *server, struct MHD_Connection *connection,
 			    struct exchange *exchange)
 {
 	exchange->connection = connection;
-	exchange->is_waiting = true;
+	set_waiting(exchange, true);
 	LIST_INSERT_HEAD(&server->waiting, exchange, entry);
 	MHD_suspend_connection(connection);
 }
@@ -172,7 +187,7 @@ static void resume_waiting(struct http_server *server)
 
 	while ((exchange = LIST_FIRST(&server->waiting)) != NULL) {
 		LIST_REMOVE(exchange, entry);
-		exchange->is_waiting = false;
+		set_waiting(exchange, false);
 		MHD_resume_connection(exchange->connection);
 	}
 }
@@ -206,6 +221,66 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 	return result;
 }
 
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+static void client_spoke(struct http_server *server, struct client *client)
+{
+	if (!client)
+		return;
+	TAILQ_REMOVE(&server->clients, client, entry);
+	TAILQ_INSERT_TAIL(&server->clients, client, entry);
+}
+
+/* Clients that say nothing must not keep others out. libmicrohttpd sees the end and cleans up. */
+static void drop_most_silent(struct http_server *server)
+{
+	struct client *client;
+
+	TAILQ_FOREACH (client, &server->clients, entry) {
+		if (client->is_waiting)
+			continue;
+		shutdown(client->fd, SHUT_RDWR);
+		return;
+	}
+}
+
+static struct client *client_new(struct http_server *server, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct client *client = info ? calloc(1, sizeof(*client)) : NULL;
+
+	if (!client)
+		return NULL;
+	client->fd = info->connect_fd;
+	if (++server->n_clients >= CONNECTIONS_MAX)
+		drop_most_silent(server);
+	TAILQ_INSERT_TAIL(&server->clients, client, entry);
+	return client;
+}
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct http_server *server = user;
+	struct client *client = *context;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = client_new(server, connection);
+	} else if (client) {
+		TAILQ_REMOVE(&server->clients, client, entry);
+		server->n_clients--;
+		free(client);
+		*context = NULL;
+	}
+}
+
 /* libmicrohttpd calls this once for the headers, once per piece of the body, once at its end. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path,
 				  const char *method, const char *version, const char *upload,
@@ -214,9 +289,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 	struct exchange *exchange = *state;
 
 	if (!exchange) {
-		*state = calloc(1, sizeof(*exchange));
-		return *state ? MHD_YES : MHD_NO;
+		exchange = calloc(1, sizeof(*exchange));
+		*state = exchange;
+		if (!exchange)
+			return MHD_NO;
+		exchange->client = client_of(connection);
+		client_spoke(user, exchange->client);
+		return MHD_YES;
 	}
+	client_spoke(user, exchange->client);
 	if (*upload_len > 0) {
 		take_body(user, exchange, upload, *upload_len);
 		*upload_len = 0;
@@ -280,87 +361,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *user)
 	return run(user);
 }
 
-/* mkdir -p of the directory that path lies in. */
-static int make_parents(const char *path, struct err *err)
-{
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		memcpy(dir, path, slash - path);
-		dir[slash - path] = '\0';
-		if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-			return err_errno(err, errno, "create %s", dir);
-	}
-	return 0;
-}
-
-/* Removes the socket file of a daemon that is gone; one that somebody listens on stays. */
-static int remove_stale_socket(const struct sockaddr_un *address, struct err *err)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(address->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : err_errno(err, errno, "stat %s", address->sun_path);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, EEXIST, "%s exists and is not a socket", address->sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(err, errno, "socket");
-	/* EAGAIN: somebody listens and its backlog is full. */
-	r = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-	close(fd);
-	if (r == 0 || r == -EAGAIN)
-		return err_set(err, EADDRINUSE, "another xdplbd is running on %s",
-			       address->sun_path);
-	if (r != -ECONNREFUSED)
-		return err_errno(err, -r, "connect to %s", address->sun_path);
-	if (unlink(address->sun_path) < 0)
-		return err_errno(err, errno, "remove stale %s", address->sun_path);
-	return 0;
-}
-
-static int bind_socket(int fd, const struct sockaddr_un *address, struct err *err)
-{
-	mode_t old = umask(SOCKET_UMASK);
-	int r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-
-	umask(old);
-	if (r < 0)
-		return err_errno(err, -r, "bind %s", address->sun_path);
-	if (listen(fd, SOMAXCONN) < 0)
-		return err_errno(err, errno, "listen on %s", address->sun_path);
-	return 0;
-}
-
-/* The listening socket, or a negative errno. */
-static int open_socket(const char *path, struct err *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t len = strlen(path);
-	int fd, r;
-
-	if (len >= sizeof(address.sun_path))
-		return err_set(err, ENAMETOOLONG, "%s: a socket's path has at most %zu characters",
-			       path, sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, len + 1);
-	r = make_parents(path, err);
-	if (r < 0)
-		return r;
-	r = remove_stale_socket(&address, err);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return err_errno(err, errno, "socket");
-	r = bind_socket(fd, &address, err);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
 /* Takes fd over, for better or worse: whether a failed MHD_start_daemon() closed it is not said. */
 static int start(struct http_server *server, sd_event *event, int fd)
 {
@@ -371,7 +371,8 @@ static int start(struct http_server *server, sd_event *event, int fd)
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, server, MHD_OPTION_END);
+		on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+		MHD_OPTION_END);
 	if (!server->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);
@@ -390,7 +391,7 @@ int http_server_new(struct http_server **ret_server, sd_event *event, const char
 	struct http_server *server;
 	int fd, r;
 
-	fd = open_socket(socket_path, err);
+	fd = http_socket_open(socket_path, err);
 	if (fd < 0)
 		return fd;
 	server = calloc(1, sizeof(*server));
@@ -399,6 +400,7 @@ int http_server_new(struct http_server **ret_server, sd_event *event, const char
 		return err_errno(err, ENOMEM, "HTTP server");
 	}
 	LIST_INIT(&server->waiting);
+	TAILQ_INIT(&server->clients);
 	server->handler = handler;
 	server->user = user;
 	server->socket_path = strdup(socket_path);

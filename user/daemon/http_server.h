@@ -35,7 +35,8 @@ typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *r
  * Bodies over 16 MiB are refused with 413, and with 503 while those of other requests under way
  * hold 64 MiB. A 405 whose body says {"allow": "GET"} gets that Allow header. The directory of the
  * socket is made, mode 0755; the socket has mode 0660. The file that a dead daemon left is
- * replaced; -EADDRINUSE if somebody listens on it.
+ * replaced; -EADDRINUSE if somebody listens on it. When the 128th client comes, the one that has
+ * said nothing for longest is dropped.
  */
 int http_server_new(struct http_server **ret_server, sd_event *event, const char *socket_path,
 		    http_handler_fn handler, void *user, struct err *err);
