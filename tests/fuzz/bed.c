@@ -176,7 +176,8 @@ static int set_state(struct bed *bed, size_t vip, size_t real, char state, struc
 	return 0;
 }
 
-static int set_hop(struct bed *bed, const char *text, unsigned int row, struct err *err)
+static int set_hop(struct bed *bed, const char *text, unsigned int row, bool is_gateway,
+		   struct err *err)
 {
 	uint64_t word = (uint64_t)row << NEXT_HOP_ROW_SHIFT;
 	struct ip_addr real;
@@ -185,7 +186,10 @@ static int set_hop(struct bed *bed, const char *text, unsigned int row, struct e
 		return err_set(err, EINVAL, "no address: %s", text);
 	for (int i = 0; i < 6; i++)
 		word |= (uint64_t)bed_gateway_mac[i] << 8 * i;
-	apply_next_hop(bed->applied, &real, row ? word : NEXT_HOP_NONE);
+	if (is_gateway)
+		apply_gateway(bed->applied, &real, word);
+	else
+		apply_next_hop(bed->applied, &real, row ? word : NEXT_HOP_NONE);
 	return 0;
 }
 
@@ -231,7 +235,7 @@ int bed_command(struct bed *bed, const char *line, struct err *err)
 	if (sscanf(line, "real %u %u %c", &a, &b, &state) == 3)
 		return set_state(bed, a, b, state, err);
 	if (sscanf(line, "hop %63s %u", text, &a) == 2)
-		return set_hop(bed, text, a, err);
+		return set_hop(bed, text, a, strstr(line, " gateway"), err);
 	if (!strncmp(line, "out ", 4))
 		return set_way_out(bed, line + 4, err);
 	if (sscanf(line, "slot %u %llx", &a, &word) == 2)

@@ -36,7 +36,8 @@ void bed_close(struct bed *bed);
  *   real VIP REAL u|d|r|x    a real's state: up, down, drained, disabled (places in the file)
  *   apply                    makes the states known to the packet path
  *   rings                    builds the rings that follow
- *   hop ADDRESS ROW          next hop of a real: row of out_interfaces, 0 for none
+ *   hop ADDRESS ROW [gateway]
+ *                            next hop of a real: row of out_interfaces, 0 for none
  *   out ROW IFINDEX MTU [TAG [TAG]]
  *                            a way out; tags as on the wire, 8 hexadecimal digits each
  *   forget                   empties the flow table

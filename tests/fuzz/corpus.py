@@ -16,7 +16,6 @@ The corpus: one file for each way that a packet can take, kept short. A file is 
     expect VERDICT COUNTER...  forwarded packets: `forwarded` beside the flow table's counters
 """
 
-import glob
 import os
 
 import scenarios
@@ -27,6 +26,7 @@ from outcome import DOWN, REDIRECT, TX, UP
 from program import NO_REPLY, Program
 
 DIRECTORY = os.path.join(os.path.dirname(__file__), "corpus")
+STATES = ["none", "SYN", "ACK", "TCP", "FIN", "RST", "first datagram", "UDP"]  # enum flow_state
 FREE_MEMBER = 127  # the last id of the configurations' capacity
 
 
@@ -161,8 +161,14 @@ def features(outcome):
     is_long = p.l4 - p.l3 > (20 if p.family == 4 else 40)  # options, extension headers
     found = {("counters", outcome.verdict, counters), ("kind", outcome.verdict, kind, counters[:1])}
     if outcome.member:
-        found.add(("way", outcome.verdict, p.family, len(outcome.member.real), p.tos & 3))
+        if outcome.member.vip.encap == "l2dsr":
+            found.add(("on link", outcome.verdict, p.family, p.l3 > wire.ETH_LEN))
+        else:
+            found.add(("way", outcome.verdict, p.family, len(outcome.member.real), p.tos & 3))
         found.add(("shape", p.family, is_long, len(p.frame) > p.l3 + p.l3_len))
+        at = len(outcome.out) - len(p.frame) + p.l3 - 2  # the UDP checksum, with GUE
+        if outcome.member.vip.encap == "gue" and outcome.out[at:at + 2] == b"\xff\xff":
+            found.add(("checksum", "computed as zero"))
     elif outcome.out:
         found.add(("answer", kind, p.flags & 0x17, p.payload > 0))
         found.add(("answered shape", p.family, is_long))
@@ -177,7 +183,7 @@ def features(outcome):
 def describe(feature):
     """A feature as a file's name and its comment."""
     kind, *values = feature
-    text = f"{kind} {values}"
+    text = f"{kind} {values[0]}"
     if kind in ("counters", "kind"):
         text = " ".join(values[-1] or ["forwarded"])
         if values[0] in (TX, REDIRECT):
@@ -188,6 +194,9 @@ def describe(feature):
     elif kind == "way":
         text = (f"{VERDICTS[values[0]]} IPv{values[1]} in IPv{4 if values[2] == 4 else 6} "
                 f"with ECN {values[3]}")
+    elif kind == "on link":
+        text = (f"{VERDICTS[values[0]]} IPv{values[1]} without a tunnel"
+                f"{', came with a tag' if values[2] else ''}")
     elif kind in ("shape", "answered shape"):
         text = (f"IPv{values[0]} header {'with' if values[1] else 'without'} options" +
                 (", answered" if kind != "shape" else ", padded frame" if values[2] else ""))
@@ -195,14 +204,14 @@ def describe(feature):
         text = (f"answer to IPv{values[0][0]} protocol {values[0][1]} flags {values[1]:#04x} "
                 f"{'with' if values[2] else 'without'} data")
     elif kind == "new flow":
-        text = f"new flow in state {values[0]} {' '.join(values[1])}"
+        text = f"new flow {STATES[values[0]]} {' '.join(values[1])}"
     elif kind == "flow" and values[0] == "mismatch":
         text = "flow of another VIP " + " ".join(values[2])
     elif kind == "flow":
         state, is_old, real = values[0]
-        text = (f"flow {state}{' expired' if is_old else ''} with a real that is "
-                f"{REAL_STATES.get(real, 'gone')}, then {values[1] or 'as it was'} "
-                f"{' '.join(values[2])}")
+        text = (f"flow {STATES[state]}{' expired' if is_old else ''} with a real that is "
+                f"{REAL_STATES.get(real, 'gone')}, then "
+                f"{STATES[values[1]] if values[1] else 'as it was'} {' '.join(values[2])}")
     return text.strip()
 
 
@@ -220,8 +229,10 @@ def case_of(judge, name, is_stale, outcome, flags):
     if is_stale:
         case.lines.append("stale")
     usual = scenarios.start(spec)
-    hops = [f"hop {real} {model.next_hops[wire.address(real)]}"
-            for real in scenarios.REALS4 + scenarios.REALS6]
+    hops = []
+    for real in scenarios.REALS4 + scenarios.REALS6:
+        row, is_gateway = model.next_hops[wire.address(real)]
+        hops.append(f"hop {real} {row}{' gateway' if is_gateway else ''}")
     ways = [f"out {way.row} {way.ifindex} {way.mtu}" for way in model.ways.values()]
     case.lines += [line for line in hops + ways if line not in usual]
     if flags & NO_REPLY:
@@ -275,23 +286,35 @@ class Collector:
     def __init__(self):
         self.bench = Bench()
         self.seen = set()
-        self.cases = []
         self.tries = {}
 
-    def add(self, case):
-        """Whether the case shows something new; raises Difference."""
+    def keep(self, path):
+        """A file of before: stays if it shows anything that the ones before it do not."""
+        case = Case.read(path)
         outcome = self.bench.run(case)
         new = features(outcome) - self.seen
+        self.seen |= new
+        os.remove(path)
+        if new:
+            case.expect = expectation(outcome)
+            case.write(path)
+
+    def add(self, case):
+        """Writes a file if the case shows something new; raises Difference."""
+        new = features(self.bench.run(case)) - self.seen
         if not new:
-            return False
+            return
         case = smaller(self.bench, case, new)
         outcome = self.bench.run(case)
-        new = features(outcome) - self.seen
-        self.seen |= features(outcome)
-        case.why = "; ".join(sorted(map(describe, new)))
+        case.why = "; ".join(sorted(map(describe, features(outcome) - self.seen)))
         case.expect = expectation(outcome)
-        self.cases.append(case)
-        return True
+        self.seen |= features(outcome)
+        words = "".join(c if c.isalnum() else " " for c in case.why.split(";")[0]).lower()
+        stem = "-".join(words.split())[:60].rstrip("-")
+        path, n = os.path.join(DIRECTORY, f"{stem}.txt"), 2
+        while os.path.exists(path):
+            path, n = os.path.join(DIRECTORY, f"{stem}-{n}.txt"), n + 1
+        case.write(path)
 
     def look(self, judge, name, is_stale, outcome, flags):
         """Called with every packet that was run."""
@@ -301,15 +324,3 @@ class Collector:
         for feature in new:
             self.tries[feature] = self.tries.get(feature, 0) + 1
         self.add(case_of(judge, name, is_stale, outcome, flags))
-
-    def write(self):
-        for path in glob.glob(os.path.join(DIRECTORY, "*.txt")):
-            os.remove(path)
-        os.makedirs(DIRECTORY, exist_ok=True)
-        for case in self.cases:
-            words = "".join(c if c.isalnum() else " " for c in case.why.split(";")[0]).lower()
-            stem = "-".join(words.split())[:60].rstrip("-")
-            path, n = os.path.join(DIRECTORY, f"{stem}.txt"), 2
-            while os.path.exists(path):
-                path, n = os.path.join(DIRECTORY, f"{stem}-{n}.txt"), n + 1
-            case.write(path)

@@ -51,7 +51,8 @@ class Judge:
             if word == "real":
                 model.vips[int(args[0])].states[int(args[1])] = STATES[args[2]]
             elif word == "hop":
-                model.next_hops[model_module.wire.address(args[0])] = int(args[1])
+                model.next_hops[model_module.wire.address(args[0])] = (int(args[1]),
+                                                                       "gateway" in args)
             elif word == "out":
                 row, ifindex, mtu = map(int, args[:3])
                 tags = bytes.fromhex("".join(args[3:]))

@@ -63,7 +63,7 @@ class Model:
         self.gue_checksum6 = config["encap"].get("gue_checksum6", "zero")
         self.hash = wire.FlowHash(bytes.fromhex(dump["key"]))
         self.table = flows.Table(dump["buckets"])
-        self.next_hops = {}  # real to row
+        self.next_hops = {}  # real to row, and whether it is a gateway
         self.ways = {}  # row to Way
         self.entropy = {}  # of flows seen
         self.replies_allowed = True
@@ -237,19 +237,29 @@ class Model:
     # ---- The way out -----------------------------------------------------------------------
 
     def way_out(self, p):
-        way = self.ways.get(self.next_hops.get(p.member.real, 0))
+        encap = p.member.vip.encap
+        row, is_gateway = self.next_hops.get(p.member.real, (0, False))
+        if encap == "l2dsr" and is_gateway:
+            return Outcome(DROP, ["drop_not_on_link"])
+        way = self.ways.get(row)
         if not way:
             return Outcome(DROP, ["drop_no_next_hop"])
-        outer = (20 if len(p.member.real) == 4 else 40) + (8 if p.member.vip.encap == "gue" else 0)
+        outer = {"l2dsr": 0, "gue": 8, "ipip": 0}[encap]
+        if encap != "l2dsr":
+            outer += 20 if len(p.member.real) == 4 else 40
         if p.l3_len + outer > way.mtu:
             return Outcome(DROP, ["drop_too_big"])
         outcome = Outcome(TX if way.ifindex == LOOPBACK else REDIRECT, [])
         outcome.member = p.member
         outcome.stats = (1, p.l3_len, int(p.is_new))
-        self.encapsulate(p, way, outcome)
+        ethernet = GATEWAY_MAC + LOCAL_MAC + bytes([way.row]) + way.tags
+        if encap == "l2dsr":
+            outcome.out = ethernet + p.frame[p.l3 - 2:]
+        else:
+            self.encapsulate(p, ethernet, outcome)
         return outcome
 
-    def encapsulate(self, p, way, outcome):
+    def encapsulate(self, p, ethernet, outcome):
         """
         The outer header of docs/packet-path.md. Its entropy is not specified, but that all packets
         of a flow have the same: outcome.entropy is a function that takes it from the frame that the
@@ -262,7 +272,6 @@ class Model:
         inner = p.frame[p.l3:]
         protocol = UDP if is_gue else wire.IPIP if p.family == 4 else wire.IPV6
         flow = (p.family, p.src, p.dst, p.protocol, p.sport, p.dport, family, is_gue)
-        ethernet = GATEWAY_MAC + LOCAL_MAC + bytes([way.row]) + way.tags
         length = p.l3_len + (8 if is_gue else 0)
 
         def finish(seen):

@@ -36,6 +36,8 @@ def config(source4, source6, **encap):
             vip("pass6", "2001:db8::12", 443, "udp", REALS6[:1], on_no_port="pass"),
             vip("none6", "2001:db8::13", 80, "tcp", []),
             vip("gue4", "192.0.2.14", 80, "tcp", both, encap="gue"),
+            vip("link4", "192.0.2.15", 80, "tcp", both, encap="l2dsr"),
+            vip("link6", "2001:db8::15", 53, "udp", both, encap="l2dsr"),
             vip("gue6", "2001:db8::14", 53, "udp", both, encap="gue"),
         ],
     }
@@ -69,7 +71,8 @@ def shake(spec, random, table):
         commands.append("rings")
     for real in REALS4 + REALS6:
         if random.random() < 0.3:
-            commands.append(f"hop {real} {random.choice((0, NARROW, NARROW, WIDE, TAGGED, QINQ))}")
+            row = random.choice((0, NARROW, NARROW, WIDE, TAGGED, QINQ))
+            commands.append(f"hop {real} {row}" + random.choice(("", "", " gateway" if row else "")))
     if random.random() < 0.3:
         commands.append(f"out {NARROW} 1 {random.choice((1280, 1400, 1500, 2000, 65535))}")
     if random.random() < 0.1:
@@ -87,7 +90,7 @@ def shake_table(random, table):
         states = random.choice(((3,), (7,), (3, 7), (1, 2, 3, 4, 5, 6, 7)))
         for index in range(pair * 16, pair * 16 + 16):
             if not table.words[index] >> 9 & 7:
-                word = random.getrandbits(32) << 32 | random.randrange(56) << 12
+                word = random.getrandbits(32) << 32 | random.randrange(64) << 12
                 commands.append(f"slot {index} {word | random.choice(states) << 9 | now:x}")
     for index, word in enumerate(table.words):
         if not word >> 9 & 7 or random.random() > 0.1:
@@ -98,7 +101,7 @@ def shake_table(random, table):
         elif choice < 0.6:
             word = 1
         elif choice < 0.8:
-            word = word & ~(0xFFFFF << 12) | random.randrange(56) << 12
+            word = word & ~(0xFFFFF << 12) | random.randrange(64) << 12
         else:
             states = range(1, 6) if word >> 9 & 7 < 6 else (6, 7)
             word = word & ~(7 << 9) | random.choice(states) << 9
