@@ -38,12 +38,16 @@ static __always_inline void encap_write_ipv4(const struct pkt *pkt, struct iphdr
 	__u64 *words = (__u64 *)outer; /* the widest stores there are */
 	__be16 tot_len = bpf_htons(sizeof(*outer) + payload_len);
 	__be16 tos = bpf_htons(pkt->tos);
-	__be32 saddr = knob_source4;
+	__be32 saddr = knob_source4, entropy;
 	__be16 check;
 
-	if (knob_source4_entropy)
-		saddr |= encap_entropy(pkt) & knob_source4_entropy;
-	check = ~csum_fold(sum + tos + tot_len + (saddr & 0xffff) + (saddr >> 16));
+	sum += knob_source4_sum + tos + tot_len;
+	if (knob_source4_entropy) {
+		entropy = encap_entropy(pkt) & knob_source4_entropy;
+		saddr |= entropy;
+		sum += (entropy & 0xffff) + (entropy >> 16);
+	}
+	check = ~csum_fold(sum);
 	words[0] = 0x45 | tos | (__u32)tot_len << 16 | (__u64)bpf_htons(IPV4_DF) << 48;
 	words[1] = OUTER_TTL | protocol << 8 | (__u32)check << 16 | (__u64)saddr << 32;
 	outer->daddr = pkt->member->real.w[3];

@@ -142,6 +142,10 @@ static __always_inline int express_encap(struct pkt *pkt, const struct tx *tx, b
 	if (real == EXPRESS_REAL(FAMILY_V4, ENCAP_GUE) && ENCAP_IS_USED(ENCAP_GUE) &&
 	    express_fits(pkt, tx, sizeof(struct iphdr) + sizeof(struct udphdr)))
 		return encap_gue4(pkt, tx);
+	if (real == EXPRESS_REAL(FAMILY_V6, ENCAP_GUE) && ENCAP_IS_USED(ENCAP_GUE) &&
+	    !knob_gue_checksum6 &&
+	    express_fits(pkt, tx, sizeof(struct ipv6hdr) + sizeof(struct udphdr)))
+		return encap_gue6(pkt, tx);
 	*ret_is_done = false;
 	return NEXT;
 }

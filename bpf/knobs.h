@@ -18,6 +18,7 @@ const volatile __u32 knob_hz = 250;
 /* Outer source addresses; the entropy mask has the host bits of a prefix, or is zero. */
 const volatile __be32 knob_source4 = 0;
 const volatile __be32 knob_source4_entropy = 0;
+const volatile __u32 knob_source4_sum = 0; /* of the address's 16-bit words */
 const volatile struct ip_addr knob_source6 = {};
 const volatile struct ip_addr knob_source6_entropy = {};
 

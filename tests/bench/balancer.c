@@ -70,8 +70,10 @@ char *balancer_yaml(const struct balancer_options *options)
 
 	if (!f)
 		return NULL;
-	fprintf(f, "interfaces:\n  - {name: lo, attach: exclusive, mode: native}\n"
-		   "encap:\n  source4: 10.0.0.0/16\n  source6: \"fd00:1::/64\"\n");
+	fprintf(f,
+		"interfaces:\n  - {name: lo, attach: exclusive, mode: native}\n"
+		"encap: {source4: %s, source6: \"fd00:1::/64\"}\n",
+		options->has_entropy ? "10.0.0.0/16" : "10.0.0.10");
 	fprintf(f, "capacity: {flows: %u, ring_slots: %s}\n", options->flows,
 		options->vips > 256 ? "128M" : "64M");
 	fprintf(f, "defaults:\n  encap: %s\n  timeouts: {tcp: 1h, udp: 60s}\nvips:\n",

@@ -24,6 +24,7 @@ struct balancer_options {
 	enum xdplb_encap encap;
 	uint32_t vips; /* a power of two */
 	uint32_t flows; /* capacity.flows */
+	bool has_entropy; /* in the outer IPv4 source */
 	uint32_t ifindex; /* where packets come in and leave */
 };
 

@@ -43,28 +43,34 @@ struct bench_case {
 	uint32_t flows;
 	uint32_t capacity;
 	enum xdplb_encap encap;
+	bool has_entropy;
 };
 
-#define M 1000000u
+#define M    1000000u
+#define K100 100000u
 
 static const struct bench_case cases[] = {
-	{"tcp4-1", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1, M, ENCAP_IPIP},
-	{"tcp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP},
-	{"tcp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 100000, M, ENCAP_IPIP},
-	{"tcp4-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M, ENCAP_IPIP},
-	{"tcp4-syn", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_SYN, M, M, ENCAP_IPIP},
-	{"tcp4-new", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M, ENCAP_IPIP},
-	{"pass4", KIND_FOREIGN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP},
-	{"tcp4-10M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 10 * M, 10 * M, ENCAP_IPIP},
-	{"udp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 1000, M, ENCAP_IPIP},
-	{"udp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 100000, M, ENCAP_IPIP},
-	{"udp4-new", KIND_NEW, FAMILY_V4, IPPROTO_UDP, 0, M, M, ENCAP_IPIP},
-	{"tcp6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP},
-	{"tcp6-100k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 100000, M, ENCAP_IPIP},
-	{"tcp6-syn", KIND_NEW, FAMILY_V6, IPPROTO_TCP, SEND_SYN, M, M, ENCAP_IPIP},
-	{"pass6", KIND_FOREIGN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP},
-	{"gue4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_GUE},
-	{"gue6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_GUE},
+	{"tcp4-1", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1, M, ENCAP_IPIP, false},
+	{"tcp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP, false},
+	{"tcp4-100k-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, K100, M, ENCAP_IPIP, false},
+	{"tcp4-1M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M, ENCAP_IPIP, false},
+	{"tcp4-syn", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_SYN, M, M, ENCAP_IPIP, false},
+	{"tcp4-new", KIND_NEW, FAMILY_V4, IPPROTO_TCP, SEND_ACK, M, M, ENCAP_IPIP, false},
+	{"pass4", KIND_FOREIGN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP, false},
+	{"tcp4-10M", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 10 * M, 10 * M, ENCAP_IPIP,
+	 false},
+	{"tcp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, K100, K100, ENCAP_IPIP, false},
+	{"tcp4-1k-entropy", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP,
+	 true},
+	{"udp4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, 1000, M, ENCAP_IPIP, false},
+	{"udp4-100k", KIND_KNOWN, FAMILY_V4, IPPROTO_UDP, 0, K100, K100, ENCAP_IPIP, false},
+	{"udp4-new", KIND_NEW, FAMILY_V4, IPPROTO_UDP, 0, M, M, ENCAP_IPIP, false},
+	{"tcp6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP, false},
+	{"tcp6-100k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, K100, K100, ENCAP_IPIP, false},
+	{"tcp6-syn", KIND_NEW, FAMILY_V6, IPPROTO_TCP, SEND_SYN, M, M, ENCAP_IPIP, false},
+	{"pass6", KIND_FOREIGN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_IPIP, false},
+	{"gue4-1k", KIND_KNOWN, FAMILY_V4, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_GUE, false},
+	{"gue6-1k", KIND_KNOWN, FAMILY_V6, IPPROTO_TCP, SEND_ACK, 1000, M, ENCAP_GUE, false},
 };
 
 #define N_CASES (sizeof(cases) / sizeof(cases[0]))
@@ -212,7 +218,7 @@ static int run_case(struct bench *b, uint32_t vips, struct err *err)
 static bool is_same(const struct balancer_options *a, const struct balancer_options *b)
 {
 	return a->family == b->family && a->protocol == b->protocol && a->vips == b->vips &&
-	       a->flows == b->flows && a->encap == b->encap;
+	       a->flows == b->flows && a->has_entropy == b->has_entropy && a->encap == b->encap;
 }
 
 /* The balancer stays as long as cases need the same. */
@@ -224,6 +230,7 @@ static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
 		.encap = b->c->encap,
 		.vips = vips,
 		.flows = b->c->capacity,
+		.has_entropy = b->c->has_entropy,
 		.ifindex = IFINDEX_LO,
 	};
 

@@ -40,12 +40,23 @@ struct traffic_private {
 
 /* ---- Maps of the bed --------------------------------------------------------------------- */
 
+/* What is pinned: variables of a section ".data.NAME" under NAME; the constants are not. */
+static const char *pinned_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+	const char *section = ".data.";
+
+	if (!strncmp(name, section, strlen(section)))
+		return name + strlen(section);
+	return bpf_map__is_internal(map) ? NULL : name;
+}
+
 static void share_map(const struct bed *bed, struct bpf_map *map)
 {
 	char path[160];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/maps/%s", bed->bpffs, bpf_map__name(map));
+	snprintf(path, sizeof(path), "%s/maps/%s", bed->bpffs, pinned_name(map));
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		fail_msg("open %s: %s", path, strerror(errno));
@@ -322,8 +333,7 @@ struct variant *variant_new(const struct bed *bed, enum variant_kind kind)
 	v->skel = skel = open_skeleton(kind, &handler);
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		if (!bpf_map__is_internal(map) &&
-		    (map != skel->maps.flows || kind != VARIANT_OWN_TABLE))
+		if (pinned_name(map) && (map != skel->maps.flows || kind != VARIANT_OWN_TABLE))
 			share_map(bed, map);
 	}
 	skel->rodata->knob_flow_buckets = bed->dp->control->flow_buckets;
@@ -335,6 +345,7 @@ struct variant *variant_new(const struct bed *bed, enum variant_kind kind)
 	skel->rodata->knob_clock = bed->knobs.clock;
 	skel->rodata->knob_hz = bed->knobs.hz;
 	skel->rodata->knob_source4 = bed->knobs.source4;
+	skel->rodata->knob_source4_sum = (bed->knobs.source4 & 0xffff) + (bed->knobs.source4 >> 16);
 	assert_int_equal(xdplb_bpf__load(skel), 0);
 	if (handler >= 0)
 		libbpf_unregister_prog_handler(handler);

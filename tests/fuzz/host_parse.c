@@ -250,6 +250,7 @@ static void set_knobs(const struct dataplane_knobs *k)
 	knob_hz = k->hz;
 	is_express_on = k->is_express_on;
 	knob_source4 = k->source4;
+	knob_source4_sum = (k->source4 & 0xffff) + (k->source4 >> 16);
 	knob_source4_entropy = k->source4_entropy;
 	memcpy((void *)&knob_source6, &k->source6, sizeof(k->source6));
 	memcpy((void *)&knob_source6_entropy, &k->source6_entropy, sizeof(k->source6_entropy));

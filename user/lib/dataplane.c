@@ -169,6 +169,7 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_clock = knobs->clock;
 	skel->rodata->knob_hz = knobs->hz;
 	skel->rodata->knob_source4 = knobs->source4;
+	skel->rodata->knob_source4_sum = (knobs->source4 & 0xffff) + (knobs->source4 >> 16);
 	skel->rodata->knob_source4_entropy = knobs->source4_entropy;
 	skel->rodata->knob_source6 = knobs->source6;
 	skel->rodata->knob_source6_entropy = knobs->source6_entropy;
