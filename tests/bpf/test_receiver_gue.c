@@ -96,7 +96,7 @@ static const struct refuse_case refuse_cases[] = {
 	{"another port", {{2, 0x17}, {3, 0xc1}}, RECEIVER_pass_not_tunnel},
 	{"length below its header", {{4, 0}, {5, 7}}, RECEIVER_drop_outer_length},
 	{"length zero", {{4, 0}, {5, 0}}, RECEIVER_drop_outer_length},
-	{"length beyond the IP packet", {{4, 0}, {5, 73}}, RECEIVER_drop_outer_length},
+	{"length beyond the IP packet", {{4, 0}, {5, 53}}, RECEIVER_drop_outer_length},
 	{"nothing behind the header", {{4, 0}, {5, 8}}, RECEIVER_drop_inner_truncated},
 	{"less than an IP header", {{4, 0}, {5, 27}}, RECEIVER_drop_inner_truncated},
 	{"variant 0, with a header of its own", {{8, 0x04}}, RECEIVER_pass_gue_variant},
