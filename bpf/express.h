@@ -57,13 +57,19 @@ static __always_inline __u32 express_parse_l4(struct pkt *pkt, const __u8 *l4, _
 	return slot_stamp(FLOW_TCP);
 }
 
+/* Linux 6.1 adds no length to a packet pointer that went through a byte swap: no bounds. */
+static __always_inline __u32 express_room(const __u8 *l3, const void *data_end)
+{
+	return (const __u8 *)data_end - l3;
+}
+
 static __always_inline __u32 express_parse_ipv4(struct pkt *pkt, const __u8 *l3,
 						const void *data_end)
 {
 	const struct iphdr *ip = (const struct iphdr *)l3;
 
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
-	if (l3 + pkt->l3_len > (const __u8 *)data_end || ip->frag_off & bpf_htons(IPV4_FRAGMENT))
+	if (pkt->l3_len > express_room(l3, data_end) || ip->frag_off & bpf_htons(IPV4_FRAGMENT))
 		return EXPRESS_NO;
 	pkt->tuple.family = FAMILY_V4;
 	pkt->tuple.protocol = ip->protocol;
@@ -79,7 +85,7 @@ static __always_inline __u32 express_parse_ipv6(struct pkt *pkt, const __u8 *l3,
 	const struct ipv6hdr *ip = (const struct ipv6hdr *)l3;
 
 	pkt->l3_len = sizeof(*ip) + bpf_ntohs(ip->payload_len);
-	if (l3 + pkt->l3_len > (const __u8 *)data_end)
+	if (pkt->l3_len > express_room(l3, data_end))
 		return EXPRESS_NO;
 	pkt->tuple.family = FAMILY_V6;
 	pkt->tuple.protocol = ip->nexthdr;

@@ -131,6 +131,8 @@ static __always_inline bool flow_find(struct pkt *pkt)
 		return true;
 	}
 	if (free) {
+		/* For Linux 6.1, which does not see what clang sees: that it is below anyhow. */
+		barrier_var(free);
 		place = flow_hash_slot(pkt->hash) ^ flow_lowest_bit[free % (1u << FLOW_SLOTS)];
 		/* A slot that was never used says that this bucket was never full. */
 		if (flow_take_slot(pkt, bucket, place, 0) && pkt->slot_word == FLOW_SLOT_NEVER)
