@@ -73,8 +73,8 @@ static __always_inline __u32 express_parse_ipv4(struct pkt *pkt, const __u8 *l3,
 		return EXPRESS_NO;
 	pkt->tuple.family = FAMILY_V4;
 	pkt->tuple.protocol = ip->protocol;
-	parse_map_ipv4(&pkt->tuple.src, ip->saddr);
-	parse_map_ipv4(&pkt->tuple.dst, ip->daddr);
+	ip_addr_map_ipv4(&pkt->tuple.src, ip->saddr);
+	ip_addr_map_ipv4(&pkt->tuple.dst, ip->daddr);
 	pkt->tos = ip->tos;
 	return express_parse_l4(pkt, l3 + sizeof(*ip), sizeof(*ip));
 }
@@ -113,7 +113,7 @@ static __always_inline bool express_follow(struct pkt *pkt, __u32 stamp)
 	id = SLOT_MEMBER(word);
 	member = bpf_map_lookup_elem(&members, &id);
 	if (!member || (READ_WORD(member->state) & MEMBER_STATE_MASK) != MEMBER_UP ||
-	    !flow_member_serves(member, pkt))
+	    !flow_member_serves(member, &pkt->tuple))
 		return false;
 	pkt->member = member;
 	pkt->member_id = id;

@@ -145,10 +145,9 @@ static __always_inline bool flow_find(struct pkt *pkt)
 }
 
 /* Whether the member's VIP is the packet's; another answer means two flows share a tag. */
-static __always_inline bool flow_member_serves(const struct member *member, const struct pkt *pkt)
+static __always_inline bool flow_member_serves(const struct member *member,
+					       const struct flow_tuple *t)
 {
-	const struct flow_tuple *t = &pkt->tuple;
-
 	if (member->service != t->service || member->vip.w[3] != t->dst.w[3])
 		return false;
 	return t->family == FAMILY_V4 ||
@@ -203,7 +202,7 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 	state = READ_WORD(member->state) & MEMBER_STATE_MASK;
 	if (state == MEMBER_FREE)
 		return false;
-	if (!flow_member_serves(member, pkt)) {
+	if (!flow_member_serves(member, &pkt->tuple)) {
 		count(flow_mismatch);
 		pkt->is_recordable = false;
 		return false;
@@ -220,6 +219,26 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 	pkt->member = member;
 	pkt->member_id = id;
 	return true;
+}
+
+/*
+ * For what is about a flow but not of it: id of the flow's member if its real may be used, or -1.
+ * Changes nothing. Not static: the verifier goes through it once.
+ */
+__noinline long flow_member_of(struct flow_tuple *tuple, __u64 hash)
+{
+	struct pkt flow = {.hash = hash};
+	struct member *member;
+	__u32 id, state;
+
+	if (!tuple || !flow_find(&flow))
+		return -1;
+	id = SLOT_MEMBER(flow.slot_word);
+	member = bpf_map_lookup_elem(&members, &id);
+	if (!member || !flow_member_serves(member, tuple))
+		return -1;
+	state = READ_WORD(member->state) & MEMBER_STATE_MASK;
+	return state == MEMBER_UP || state == MEMBER_DRAIN ? (long)id : -1;
 }
 
 /* How willingly a slot is given up: lower first; above FLOW_RANK_UNPROVEN: never. */

@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "extension.h"
+#include "icmp.h"
 #include "pkt.h"
 #include "stats.h"
 #include "vip.h"
@@ -20,8 +21,6 @@
 
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define IPV4_OFFSET   0x1fff
-#define NDP_FIRST     133 /* ICMPv6 router solicitation ... redirect (RFC 4861) */
-#define NDP_LAST      137
 
 static __always_inline int parse_tcp(struct pkt *pkt, __u32 l4_len)
 {
@@ -53,18 +52,6 @@ static __always_inline int parse_udp(struct pkt *pkt, __u32 l4_len)
 	return NEXT;
 }
 
-/* ICMPv6 for a VIP: a router that checks whether an on-link VIP is still there must be answered. */
-static __noinline int parse_icmpv6(const struct pkt *pkt)
-{
-	__u8 *type = pkt_at(pkt, pkt->l4_offset, 1);
-
-	if (type && *type >= NDP_FIRST && *type <= NDP_LAST && vip_find_address(pkt)) {
-		count(pass_neighbour_discovery);
-		return XDP_PASS;
-	}
-	return vip_refuse(pkt, counter_index(drop_protocol));
-}
-
 static __always_inline int parse_l4(struct pkt *pkt)
 {
 	__u32 l4_len = pkt->l3_offset + pkt->l3_len - pkt->l4_offset;
@@ -73,8 +60,8 @@ static __always_inline int parse_l4(struct pkt *pkt)
 		return parse_tcp(pkt, l4_len);
 	if (pkt->tuple.protocol == IPPROTO_UDP)
 		return parse_udp(pkt, l4_len);
-	if (pkt->tuple.protocol == IPPROTO_ICMPV6 && pkt->tuple.family == FAMILY_V6)
-		return parse_icmpv6(pkt);
+	if (pkt->tuple.protocol == (pkt->tuple.family == FAMILY_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
+		return icmp(pkt);
 	return vip_refuse(pkt, counter_index(drop_protocol));
 }
 
@@ -104,14 +91,6 @@ static __noinline int parse_extensions(struct pkt *pkt)
 	return NEXT;
 }
 
-static __always_inline void parse_map_ipv4(struct ip_addr *ret_addr, __be32 addr)
-{
-	ret_addr->w[0] = 0;
-	ret_addr->w[1] = 0;
-	ret_addr->w[2] = bpf_htonl(0xffff);
-	ret_addr->w[3] = addr;
-}
-
 static __always_inline int parse_ipv4(struct pkt *pkt)
 {
 	struct iphdr *ip = pkt_at(pkt, pkt->l3_offset, sizeof(*ip));
@@ -123,8 +102,8 @@ static __always_inline int parse_ipv4(struct pkt *pkt)
 	}
 	pkt->tuple.family = FAMILY_V4;
 	pkt->tuple.protocol = ip->protocol;
-	parse_map_ipv4(&pkt->tuple.src, ip->saddr);
-	parse_map_ipv4(&pkt->tuple.dst, ip->daddr);
+	ip_addr_map_ipv4(&pkt->tuple.src, ip->saddr);
+	ip_addr_map_ipv4(&pkt->tuple.dst, ip->daddr);
 	pkt->tos = ip->tos;
 	header_len = ip->ihl * 4;
 	if (ip->version != 4 || header_len < sizeof(*ip))

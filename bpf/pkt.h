@@ -7,6 +7,7 @@
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include <stdbool.h>
@@ -47,6 +48,19 @@ struct pkt {
 	bool is_recordable;
 	bool is_new_flow;
 };
+
+static __always_inline void ip_addr_map_ipv4(struct ip_addr *ret_addr, __be32 addr)
+{
+	ret_addr->w[0] = 0;
+	ret_addr->w[1] = 0;
+	ret_addr->w[2] = bpf_htonl(0xffff);
+	ret_addr->w[3] = addr;
+}
+
+static __always_inline bool ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return a->w[0] == b->w[0] && a->w[1] == b->w[1] && a->w[2] == b->w[2] && a->w[3] == b->w[3];
+}
 
 /* Bytes offset ... offset + len - 1 of the frame's linear part, or NULL. */
 static __always_inline void *pkt_at(const struct pkt *pkt, __u32 offset, __u32 len)

@@ -67,15 +67,22 @@ static __noinline int vip_no_port(const struct pkt *pkt)
 	}
 }
 
+/* Whether what no VIP serves is the host's at this VIP address. */
+static __always_inline bool vip_passes_unserved(const struct pkt *pkt)
+{
+	struct vip_addr *address = vip_find_address(pkt);
+
+	return address && address->on_no_port == ON_NO_PORT_PASS;
+}
+
 struct vip {
 	__u32 id;
 	const struct vip_state *state;
 };
 
-/* Whether `id` is the packet's VIP; then sets *ret_vip. */
-static __always_inline bool vip_is(const struct pkt *pkt, __u32 id, struct vip *ret_vip)
+/* Whether `id` is the tuple's VIP; then sets *ret_vip. */
+static __always_inline bool vip_is(const struct flow_tuple *t, __u32 id, struct vip *ret_vip)
 {
-	const struct flow_tuple *t = &pkt->tuple;
 	const struct vip_state *state = bpf_map_lookup_elem(&vip_state, &id);
 
 	if (!state || state->service != t->service || state->address.w[3] != t->dst.w[3])
@@ -90,30 +97,33 @@ static __always_inline bool vip_is(const struct pkt *pkt, __u32 id, struct vip *
 }
 
 /* The VIPs that vip_index has no room for. The id, or -1. */
-static __noinline __u32 vip_find_hashed(const struct pkt *pkt)
+static __noinline __u32 vip_find_hashed(const struct flow_tuple *t)
 {
 	struct vip_key key = {
-		.address = pkt->tuple.dst,
-		.port = pkt->tuple.dport,
-		.protocol = pkt->tuple.protocol,
-		.family = pkt->tuple.family,
+		.address = t->dst,
+		.port = t->dport,
+		.protocol = t->protocol,
+		.family = t->family,
 	};
 	__u32 *id = bpf_map_lookup_elem(&vips, &key);
 
 	return id ? *id : -1;
 }
 
+/* Sets *ret_vip if a VIP serves the tuple's address and port. */
+static __always_inline bool vip_lookup(const struct flow_tuple *t, struct vip *ret_vip)
+{
+	__u32 place = vip_index_place(&t->dst, t->service, t->family == FAMILY_V6);
+	struct vip_index *index = bpf_map_lookup_elem(&vip_index, &place);
+
+	if (index && (vip_is(t, READ_WORD(index->id[0]) - 1, ret_vip) ||
+		      vip_is(t, READ_WORD(index->id[1]) - 1, ret_vip)))
+		return true;
+	return vip_is(t, vip_find_hashed(t), ret_vip);
+}
+
 /* Sets *ret_vip. */
 static __always_inline int vip_find(const struct pkt *pkt, struct vip *ret_vip)
 {
-	__u32 place = vip_index_place(&pkt->tuple.dst, pkt->tuple.service,
-				      pkt->tuple.family == FAMILY_V6);
-	struct vip_index *index = bpf_map_lookup_elem(&vip_index, &place);
-
-	if (index && (vip_is(pkt, READ_WORD(index->id[0]) - 1, ret_vip) ||
-		      vip_is(pkt, READ_WORD(index->id[1]) - 1, ret_vip)))
-		return NEXT;
-	if (vip_is(pkt, vip_find_hashed(pkt), ret_vip))
-		return NEXT;
-	return vip_no_port(pkt);
+	return vip_lookup(&pkt->tuple, ret_vip) ? NEXT : vip_no_port(pkt);
 }

@@ -23,16 +23,23 @@ static __always_inline int pick(struct pkt *pkt)
 	return verdict;
 }
 
+static __always_inline int find_member(struct pkt *pkt)
+{
+	int verdict = vip_filter_pass(pkt);
+
+	if (verdict == NEXT && !flow_lookup(pkt))
+		verdict = pick(pkt);
+	return verdict;
+}
+
 /* Any packet. Not static: the verifier goes through it once, and the lane keeps its registers. */
 __noinline int balance(struct xdp_md *ctx)
 {
 	struct pkt pkt = {.ctx = ctx};
 	int verdict = parse(&pkt);
 
-	if (verdict == NEXT)
-		verdict = vip_filter_pass(&pkt);
-	if (verdict == NEXT && !flow_lookup(&pkt))
-		verdict = pick(&pkt);
+	if (verdict == NEXT && !pkt.member)
+		verdict = find_member(&pkt);
 	return verdict == NEXT ? forward(&pkt) : verdict;
 }
 

@@ -30,7 +30,10 @@
 	X(drop_truncated, "transport header lies beyond the end of the packet")                    \
 	X(drop_fragment, "IP fragment")                                                            \
 	X(drop_extension, "IPv6 extension headers: too many, out of place, or a source route")     \
-	X(drop_protocol, "neither TCP nor UDP")                                                    \
+	X(drop_protocol, "neither TCP nor UDP, nor an ICMP error")                                 \
+	X(drop_icmp_quote, "ICMP error whose quote is cut off, no TCP or UDP, or not the VIP's")   \
+	X(drop_icmp_no_port, "ICMP error about a port that is not served")                         \
+	X(drop_icmp_ignored, "ICMP redirect or source quench")                                     \
 	X(drop_no_port, "port not served, on_no_port: drop, or nothing to answer to")              \
 	X(drop_reply_limit, "port not served, reply rate exceeded")                                \
 	X(drop_no_real, "no real of the VIP can take the packet")                                  \
@@ -47,7 +50,8 @@
 	X(flow_evicted_unproven, "an unproven flow made room")                                     \
 	X(flow_lost_race, "another CPU changed the slot first")                                    \
 	X(flow_mismatch, "slot named a member of another VIP; the ring decided")                   \
-	X(flow_moved, "flow left a real that is down")
+	X(flow_moved, "flow left a real that is down")                                             \
+	X(flow_icmp_error, "ICMP error given to the real of the flow it is about")
 
 #define XDPLB_ALL_COUNTERS(X)                                                                      \
 	XDPLB_PASS_COUNTERS(X)                                                                     \

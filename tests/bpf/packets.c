@@ -158,6 +158,30 @@ void frame_tag(struct frame *frame, const struct frame_tags *tags)
 	}
 }
 
+void frame_build_icmp(const struct icmp_message *m, struct frame *ret_frame)
+{
+	bool v4 = m->quoted->bytes[12] == 0x08;
+	struct packet p = {.src = m->src, .dst = m->dst, .protocol = v4 ? 1 : 58};
+	uint8_t *ip = ret_frame->bytes + FRAME_ETH_LEN;
+	size_t l4_len = 8 + m->quote_len;
+	size_t ip_len;
+	uint8_t *l4;
+
+	memcpy(ret_frame->bytes, m->quoted->bytes, FRAME_ETH_LEN);
+	ip_len = v4 ? put_ipv4(ip, &p, 1, l4_len) : put_ipv6(ip, &p, 58, l4_len);
+	l4 = ip + ip_len;
+	l4[0] = m->type;
+	l4[1] = m->code;
+	put16(l4 + 2, 0);
+	put32(l4 + 4, m->rest);
+	memcpy(l4 + 8, m->quoted->bytes + FRAME_ETH_LEN, m->quote_len);
+	put16(l4 + 2,
+	      v4 ? frame_checksum(l4, l4_len, 0) : frame_l4_checksum(ip, ip_len, ip_len + l4_len));
+	ret_frame->l3_len = ip_len + l4_len;
+	ret_frame->l4 = FRAME_ETH_LEN + ip_len;
+	ret_frame->len = FRAME_ETH_LEN + ret_frame->l3_len;
+}
+
 struct flow_tuple packet_tuple(const struct packet *p)
 {
 	struct flow_tuple t = {

@@ -62,6 +62,19 @@ struct frame_tags {
 /* Tags an untagged frame. */
 void frame_tag(struct frame *frame, const struct frame_tags *tags);
 
+/* An ICMP error, or ICMPv6 if `quoted` is IPv6. */
+struct icmp_message {
+	const char *src;
+	const char *dst;
+	uint8_t type;
+	uint8_t code;
+	uint32_t rest; /* of the header: next-hop MTU, pointer, ... */
+	const struct frame *quoted;
+	size_t quote_len; /* of the quoted frame's IP packet */
+};
+
+void frame_build_icmp(const struct icmp_message *message, struct frame *ret_frame);
+
 /* The packet's five-tuple as the flow hash sees it. */
 struct flow_tuple packet_tuple(const struct packet *packet);
 

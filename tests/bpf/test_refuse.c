@@ -204,6 +204,7 @@ static const struct bad_header bad_headers[] = {
 	{"ICMPv6 echo", TCP6, "drop_protocol", {{20, 58}, {54, 128}}},
 	{"ICMPv6 below neighbour discovery", TCP6, "drop_protocol", {{20, 58}, {54, 132}}},
 	{"ICMPv6 above neighbour discovery", TCP6, "drop_protocol", {{20, 58}, {54, 138}}},
+	{"ICMP error that quotes TCP options", TCP4, "drop_icmp_quote", {{23, 1}, {34, 3}}},
 	{"ICMPv6 in IPv4", TCP4, "drop_protocol", {{23, 58}, {34, 135}}},
 	{"ICMP in IPv6", TCP6, "drop_protocol", {{20, 1}}},
 	{"SCTP", TCP4, "drop_protocol", {{23, 132}}},
@@ -213,7 +214,7 @@ static const struct bad_header bad_headers[] = {
 	{"IPIP to the VIP", TCP4, "drop_protocol", {{23, 4}}},
 	{"router solicitation", TCP6, "pass_neighbour_discovery", {{20, 58}, {54, 133}}},
 	{"neighbour solicitation", TCP6, "pass_neighbour_discovery", {{20, 58}, {54, 135}}},
-	{"redirect", TCP6, "pass_neighbour_discovery", {{20, 58}, {54, 137}}},
+	{"redirect", TCP6, "drop_icmp_ignored", {{20, 58}, {54, 137}}},
 	{"don't fragment", TCP4, "forwarded", {{20, 0x40}}},
 	{"reserved bit", TCP4, "forwarded", {{20, 0x80}}},
 };
