@@ -152,12 +152,12 @@ static __always_inline bool icmp_read_quote(const struct pkt *pkt, struct flow_t
 /* Id of the member that the ring gives to a flow that nobody recorded, or ICMP_NO_*. */
 __noinline long icmp_pick(struct flow_tuple *tuple, __u64 hash)
 {
-	struct pkt flow = {.hash = hash};
 	struct vip vip = {};
+	__u32 id = 0;
 
 	if (!tuple || !vip_lookup(tuple, &vip))
 		return ICMP_NO_VIP;
-	return ring_pick(&flow, &vip) == NEXT ? flow.member_id : ICMP_NO_REAL;
+	return ring_find(hash, &vip, &id) ? (long)id : ICMP_NO_REAL;
 }
 
 /* An error about a port that no VIP serves: it is the host's where such packets are. */
@@ -183,11 +183,9 @@ static __always_inline int icmp_error(struct pkt *pkt)
 		id = icmp_pick(&flow, pkt->hash);
 	if (id == ICMP_NO_VIP)
 		return icmp_no_port(pkt);
-	if (id == ICMP_NO_REAL)
-		return XDP_DROP;
 	pkt->member_id = id;
 	pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
-	if (!pkt->member) {
+	if (id == ICMP_NO_REAL || !pkt->member) {
 		count(drop_no_real);
 		return XDP_DROP;
 	}
@@ -195,13 +193,18 @@ static __always_inline int icmp_error(struct pkt *pkt)
 	return NEXT;
 }
 
-/* ICMP, or ICMPv6 in IPv6, from pkt->l4_offset on. NEXT: pkt->member gets it. */
+/*
+ * ICMP, or ICMPv6 in IPv6, from pkt->l4_offset on. NEXT: pkt->member gets it. What is worth
+ * forwarding is never so large that it comes in fragments.
+ */
 static __noinline int icmp(struct pkt *pkt)
 {
 	struct icmp_header header;
 
 	if (vip_filter_pass(pkt) != NEXT)
 		return XDP_PASS;
+	if (pkt->fragment_offset)
+		return vip_refuse(pkt, counter_index(drop_fragment));
 	if (pkt->l4_offset + sizeof(header) > pkt->l3_offset + pkt->l3_len ||
 	    bpf_xdp_load_bytes(pkt->ctx, pkt->l4_offset, &header, sizeof(header)))
 		return vip_refuse(pkt, counter_index(drop_truncated));

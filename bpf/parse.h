@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 
 #include "extension.h"
+#include "fragment.h"
 #include "icmp.h"
 #include "pkt.h"
 #include "stats.h"
@@ -188,8 +189,8 @@ static __always_inline int parse(struct pkt *pkt)
 	int verdict = parse_l3(pkt);
 
 	if (verdict == NEXT && pkt->fragment_offset)
-		verdict = vip_refuse(pkt, counter_index(drop_fragment));
-	if (verdict == NEXT)
+		verdict = fragment(pkt);
+	if (verdict == NEXT && !pkt->member)
 		verdict = parse_l4(pkt);
 	return verdict;
 }

@@ -62,20 +62,25 @@ __noinline long ring_second_pick(__u64 hash, __u64 word, __u32 vip_id)
 	return draining;
 }
 
+/* The member that the VIP's ring gives; NULL: none can take the flow. */
+static __always_inline struct member *ring_find(__u64 hash, const struct vip *vip, __u32 *ret_id)
+{
+	__u64 word = READ_WORD(vip->state->ring);
+	struct member *member;
+
+	if (!word)
+		return NULL;
+	member = ring_try(hash, word, 0, ret_id);
+	if (ring_state(member, vip->id) == MEMBER_UP)
+		return member;
+	*ret_id = ring_second_pick(hash, word, vip->id);
+	return bpf_map_lookup_elem(&members, ret_id);
+}
+
 /* Sets pkt->member and pkt->member_id. */
 static __always_inline int ring_pick(struct pkt *pkt, const struct vip *vip)
 {
-	__u64 word = READ_WORD(vip->state->ring);
-
-	if (!word) {
-		count(drop_no_real);
-		return XDP_DROP;
-	}
-	pkt->member = ring_try(pkt->hash, word, 0, &pkt->member_id);
-	if (ring_state(pkt->member, vip->id) != MEMBER_UP) {
-		pkt->member_id = ring_second_pick(pkt->hash, word, vip->id);
-		pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
-	}
+	pkt->member = ring_find(pkt->hash, vip, &pkt->member_id);
 	if (pkt->member)
 		return NEXT;
 	count(drop_no_real);

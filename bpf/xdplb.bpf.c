@@ -7,6 +7,7 @@
 #include "express.h"
 #include "flow.h"
 #include "forward.h"
+#include "fragment.h"
 #include "parse.h"
 #include "ring.h"
 #include "vip.h"
@@ -40,6 +41,8 @@ __noinline int balance(struct xdp_md *ctx)
 
 	if (verdict == NEXT && !pkt.member)
 		verdict = find_member(&pkt);
+	if (verdict == NEXT && pkt.fragment_offset)
+		verdict = fragment_record(&pkt);
 	return verdict == NEXT ? forward(&pkt) : verdict;
 }
 

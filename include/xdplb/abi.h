@@ -162,6 +162,31 @@ struct member_stats {
 	__u64 pad;
 };
 
+/* ---- Fragments --------------------------------------------------------------------------- */
+
+#define FRAGMENTS	   16384u /* datagrams under way; the least recently used makes room */
+#define FRAGMENT_TIMEOUT_S 30u /* how long after its first a later fragment is taken */
+
+/* Map "fragments": where a datagram's first fragment went. Packet path only. */
+struct fragment_key {
+	struct ip_addr src;
+	struct ip_addr dst;
+	__be32 id; /* IPv4: 16 bits */
+	__u8 protocol; /* IPv4's; IPPROTO_FRAGMENT in IPv6 */
+	__u8 family;
+	__u16 pad;
+};
+
+_Static_assert(sizeof(struct fragment_key) == 40, "no padding in a hash key");
+
+struct fragment {
+	__u64 jiffies; /* when the first fragment came */
+	__u32 member;
+	__u32 service; /* struct flow_tuple's of the first */
+	__be16 sport;
+	__u16 pad[3];
+};
+
 /* ---- VIPs and rings ---------------------------------------------------------------------- */
 
 /* Map "vips": (address, port, protocol) to VIP id, for those that vip_index has no room for.

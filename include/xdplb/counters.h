@@ -28,7 +28,8 @@
 	X(drop_bad_header, "IP version or header length is impossible")                            \
 	X(drop_bad_length, "IP length is shorter than its headers or longer than the frame")       \
 	X(drop_truncated, "transport header lies beyond the end of the packet")                    \
-	X(drop_fragment, "IP fragment")                                                            \
+	X(drop_fragment, "IP fragment of ICMP, or one that overlaps the TCP header")               \
+	X(drop_fragment_unknown, "later IP fragment before its first, or long after it")           \
 	X(drop_extension, "IPv6 extension headers: too many, out of place, or a source route")     \
 	X(drop_protocol, "neither TCP nor UDP, nor an ICMP error")                                 \
 	X(drop_icmp_quote, "ICMP error whose quote is cut off, no TCP or UDP, or not the VIP's")   \
@@ -51,7 +52,8 @@
 	X(flow_lost_race, "another CPU changed the slot first")                                    \
 	X(flow_mismatch, "slot named a member of another VIP; the ring decided")                   \
 	X(flow_moved, "flow left a real that is down")                                             \
-	X(flow_icmp_error, "ICMP error given to the real of the flow it is about")
+	X(flow_icmp_error, "ICMP error given to the real of the flow it is about")                 \
+	X(flow_fragment, "later IP fragment given to the real that got the first")
 
 #define XDPLB_ALL_COUNTERS(X)                                                                      \
 	XDPLB_PASS_COUNTERS(X)                                                                     \

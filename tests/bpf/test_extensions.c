@@ -111,21 +111,22 @@ static const struct chain chains6[] = {
 	{"a source route of type 0", .headers = {ROUTE(24, 0x0001)}, .counter = "drop_extension"},
 	{"a route that goes on after others", .headers = {HOP(8), DEST(8), ROUTE(24, 0x04ff)},
 	 .counter = "drop_extension"},
-	{"a first fragment", .headers = {FRAG(0x0001)}, .counter = "drop_fragment"},
-	{"a later fragment", .headers = {FRAG(0x0009)}, .counter = "drop_fragment"},
-	{"the last fragment", .headers = {FRAG(0x0008)}, .counter = "drop_fragment"},
-	{"the last fragment there may be", .headers = {FRAG(0xfff8)}, .counter = "drop_fragment"},
-	{"a fragment after options", .headers = {HOP(8), DEST(8), FRAG(0x0010)},
-	 .counter = "drop_fragment"},
-	{"a first fragment with options behind", .headers = {FRAG(0x0001), DEST(8)},
-	 .counter = "drop_fragment"},
+	{"a first fragment", .headers = {FRAG(0x0001)}},
+	{"a later fragment", .headers = {FRAG(0x0019)}, .counter = "drop_fragment_unknown"},
+	{"the last fragment", .headers = {FRAG(0x0018)}, .counter = "drop_fragment_unknown"},
+	{"the last fragment there may be", .headers = {FRAG(0xfff8)},
+	 .counter = "drop_fragment_unknown"},
+	{"a fragment after options", .headers = {HOP(8), DEST(8), FRAG(0x0020)},
+	 .counter = "drop_fragment_unknown"},
+	{"a first fragment with options behind", .headers = {FRAG(0x0001), DEST(8)}},
+	{"a first fragment after options", .headers = {HOP(8), DEST(8), FRAG(0x0001)}},
 	{"a first fragment with odd options behind",
 	 .headers = {FRAG(0x0001),
 		     {.type = DESTINATION, .len = 8, .word = 0xffff},
 		     LIE(DESTINATION, 8, 200)},
 	 .counter = "drop_bad_length"},
 	{"a later fragment whose data looks like a header",
-	 .headers = {FRAG(0x0009), LIE(DESTINATION, 8, 200)}, .counter = "drop_fragment"},
+	 .headers = {FRAG(0x0009), LIE(DESTINATION, 8, 200)}, .counter = "drop_fragment_unknown"},
 	{"a fragment of a fragment", .headers = {FRAG(0x0001), FRAG(0x0001)},
 	 .counter = "drop_extension"},
 	{"authentication that is too short for one", .headers = {AUTH(8)},
@@ -211,6 +212,8 @@ static void insert_chain(struct frame *f, const struct chain *chain)
 		bytes[1] = length_field(h);
 		bytes[2] = (uint8_t)(h->word >> 8);
 		bytes[3] = (uint8_t)h->word;
+		if (h->type == FRAGMENT)
+			bytes[7] = (uint8_t)h->word; /* each is of another datagram */
 		frame_insert(f, at, bytes, h->len);
 		f->l3_len += h->len;
 		add_to_length(ip, h->len);
@@ -417,7 +420,7 @@ static void a_later_ipv4_fragment_is_not_searched(void **state)
 	build(VIP4, 80, &(struct chain){"", .headers = {LIE(AUTHENTICATION, 12, 200)}}, &f);
 	f.bytes[FRAME_ETH_LEN + 7] = 1;
 	bed_run(*state, &f, &run);
-	expect_counter(&run, "drop_fragment", "later fragment");
+	expect_counter(&run, "drop_fragment_unknown", "later fragment");
 }
 
 static void neighbour_discovery_passes_behind_a_chain(void **state)

@@ -217,6 +217,22 @@ static void forget_flows(struct bed *bed)
 	       (size_t)bed->dp->control->flow_buckets * sizeof(struct flow_bucket));
 }
 
+static int forget_fragments(const struct bed *bed, struct err *err)
+{
+	struct fragment_key key;
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/maps/fragments", bed->bpffs);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", path);
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
+	close(fd);
+	return 0;
+}
+
 static int set_slot(struct bed *bed, unsigned int index, unsigned long long word, struct err *err)
 {
 	if (index / FLOW_SLOTS >= bed->dp->control->flow_buckets)
@@ -246,7 +262,7 @@ int bed_command(struct bed *bed, const char *line, struct err *err)
 		return build_rings(bed, err);
 	if (!strcmp(line, "forget")) {
 		forget_flows(bed);
-		return 0;
+		return forget_fragments(bed, err);
 	}
 	return err_set(err, EINVAL, "no such command: %s", line);
 }

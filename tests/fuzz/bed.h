@@ -40,7 +40,7 @@ void bed_close(struct bed *bed);
  *                            next hop of a real: row of out_interfaces, 0 for none
  *   out ROW IFINDEX MTU [TAG [TAG]]
  *                            a way out; tags as on the wire, 8 hexadecimal digits each
- *   forget                   empties the flow table
+ *   forget                   empties the flow table, forgets all fragments
  *   slot INDEX WORD          writes one word of the flow table
  */
 int bed_command(struct bed *bed, const char *line, struct err *err);

@@ -11,6 +11,7 @@ The corpus: one file for each way that a packet can take, kept short. A file is 
     flow STATE MEMBER [old]    what the flow table says about the packet's flow: enum flow_state, and
                                VIP/ADDRESS or `free`; old: expired
     full STATE                 both buckets are full of other flows in this state
+    before HEX                 a packet that was sent first
     no-replies                 the rate limit of replies is used up
     packet HEX
     expect VERDICT COUNTER...  forwarded packets: `forwarded` beside the flow table's counters
@@ -113,6 +114,8 @@ class Bench:
                 judge.command([plant(judge, case.packet, line.split()[1:])])
             elif line.startswith("full"):
                 judge.command(fill(judge, case.packet, int(line.split()[1])))
+            elif line.startswith("before"):
+                judge.run([(bytes.fromhex(line.split()[1]), 0)])
         return judge.run([(case.packet, flags)])[0]
 
 
@@ -237,6 +240,8 @@ def case_of(judge, name, is_stale, outcome, flags):
     case.lines += [line for line in hops + ways if line not in usual]
     if flags & NO_REPLY:
         case.lines.append("no-replies")
+    if p.followed:
+        case.lines.append(f"before {p.followed.hex()}")
     if p.before == "mismatch":
         case.lines.append(f"flow 3 {'one6' if p.family == 4 else 'one4'}/10.1.0.1")
     elif p.before:

@@ -9,7 +9,8 @@ A packet goes through STAGES in their order; a stage returns None, for the next 
 
 Left to the packet path and only checked for being allowed (the documents leave it open): which of
 several equally good slots a newcomer takes, and the bits that carry flow entropy (equal for all
-packets of a flow). Time is not modelled: the timeouts are hours, expired slots are planted.
+packets of a flow). Time is not modelled: the timeouts are hours, expired slots are planted, and a
+round is over before a first fragment is too old to be followed.
 """
 
 from collections import namedtuple
@@ -18,12 +19,16 @@ import flows
 import replies
 import wire
 from outcome import DRAIN, DROP, PASS, REDIRECT, TX, UP, Outcome, Packet
-from wire import TCP, UDP, ICMP6
+from wire import ICMP, ICMP6, TCP, UDP
 
 SECOND_PICKS = 8  # RING_SECOND_PICKS of abi.h
 
 Member = namedtuple("Member", "id vip real")  # vip: a Vip; real: address as on the wire
 Way = namedtuple("Way", "row ifindex mtu tags")
+# Of a packet that is one: what tells its datagram from others, where its data belongs, what it is of.
+Fragment = namedtuple("Fragment", "key offset protocol")
+# Where a first fragment went.
+First = namedtuple("First", "protocol sport dport member frame")
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AH, DESTINATION = 0, 43, 44, 51, 60
 EXTENSIONS = {HOP_BY_HOP, ROUTING, FRAGMENT, AH, DESTINATION}  # RFC 8200 section 4, RFC 4302
@@ -66,6 +71,7 @@ class Model:
         self.next_hops = {}  # real to row, and whether it is a gateway
         self.ways = {}  # row to Way
         self.entropy = {}  # of flows seen
+        self.fragments = {}  # Fragment.key to First
         self.replies_allowed = True
         self.load(dump)
 
@@ -142,53 +148,145 @@ class Model:
             p.protocol, p.l4 = ip[6], p.l3 + 40
         if p.l3_len < header or p.l3_len > len(ip):
             return Outcome(DROP, ["drop_bad_length"])
-        if p.family == 4 and int.from_bytes(ip[6:8], "big") & 0x1FFF:  # a later fragment
-            return Outcome(DROP, ["drop_fragment"])
-        p.is_fragment = p.family == 4 and bool(ip[6] & 0x20)
+        if p.family == 4 and int.from_bytes(ip[6:8], "big") & 0x3FFF:
+            p.fragment = Fragment((4, p.src, p.dst, ip[4:6], p.protocol),
+                                  int.from_bytes(ip[6:8], "big") % 0x2000 * 8, p.protocol)
         return None
 
     def headers_between(self, p):
         """Extension headers, and the Authentication Header of both families."""
-        kinds = EXTENSIONS if p.family == 6 else {AH}
-        start, end, count, is_fragment = p.l4, p.l3 + p.l3_len, 0, p.is_fragment
-        while p.protocol in kinds:
+        if p.fragment and p.fragment.offset:
+            return None
+        end = p.l3 + p.l3_len
+        refused, p.protocol, p.l4, fragment = self.skip(p.frame[:end], p.family, p.l4, p.protocol)
+        if refused:
+            return Outcome(DROP, [refused])
+        if fragment:
+            p.fragment = Fragment((6, p.src, p.dst, fragment[4:8]),
+                                  int.from_bytes(fragment[2:4], "big") & 0xFFF8, fragment[0])
+        return None
+
+    @staticmethod
+    def skip(frame, family, start, protocol):
+        """
+        Over the headers from start on: why not or None, the protocol behind them and where it is,
+        the Fragment header if it makes this a fragment. Behind a later fragment's there is data.
+        """
+        kinds = EXTENSIONS if family == 6 else {AH}
+        at, count, fragment = start, 0, None
+        while protocol in kinds:
             count += 1
             if count > MAX_HEADERS:
-                return Outcome(DROP, ["drop_extension"])
-            head = p.frame[p.l4:min(p.l4 + 8, end)]
+                return "drop_extension", protocol, at, fragment
+            head = frame[at:at + 8]
             if len(head) < 8:
-                return Outcome(DROP, ["drop_bad_length"])
-            if p.protocol == HOP_BY_HOP and count > 1:
-                return Outcome(DROP, ["drop_extension"])
-            size = {FRAGMENT: 8, AH: 4 * (head[1] + 2)}.get(p.protocol, 8 * (head[1] + 1))
-            if p.protocol == AH and size < 12:
-                return Outcome(DROP, ["drop_bad_header"])
-            if p.protocol == ROUTING and head[3]:  # the VIP is not the last stop
-                return Outcome(DROP, ["drop_extension"])
-            if p.l4 + size > end:
-                return Outcome(DROP, ["drop_bad_length"])
-            if p.l4 + size - start > MAX_HEADER_BYTES:
-                return Outcome(DROP, ["drop_extension"])
-            if p.protocol == FRAGMENT and is_fragment:
-                return Outcome(DROP, ["drop_extension"])
-            if p.protocol == FRAGMENT and int.from_bytes(head[2:4], "big") & 0xFFF9:
-                if int.from_bytes(head[2:4], "big") & 0xFFF8:  # a later fragment
-                    return Outcome(DROP, ["drop_fragment"])
-                is_fragment = True
-            p.protocol = head[0]
-            p.l4 += size
-        return Outcome(DROP, ["drop_fragment"]) if is_fragment else None
+                return "drop_bad_length", protocol, at, fragment
+            if protocol == HOP_BY_HOP and count > 1:
+                return "drop_extension", protocol, at, fragment
+            size = {FRAGMENT: 8, AH: 4 * (head[1] + 2)}.get(protocol, 8 * (head[1] + 1))
+            if protocol == AH and size < 12:
+                return "drop_bad_header", protocol, at, fragment
+            if protocol == ROUTING and head[3]:  # the VIP is not the last stop
+                return "drop_extension", protocol, at, fragment
+            if at + size > len(frame):
+                return "drop_bad_length", protocol, at, fragment
+            if at + size - start > MAX_HEADER_BYTES:
+                return "drop_extension", protocol, at, fragment
+            if protocol == FRAGMENT and fragment:
+                return "drop_extension", protocol, at, fragment
+            is_fragment = protocol == FRAGMENT and int.from_bytes(head[2:4], "big") & 0xFFF9
+            protocol = head[0]
+            at += size
+            if is_fragment:
+                fragment = head
+                if int.from_bytes(head[2:4], "big") & 0xFFF8:
+                    break
+        return None, protocol, at, fragment
+
+    def fragment(self, p):
+        """docs/packet-path.md, "Fragments": a later one goes where its first went."""
+        if not p.fragment or not p.fragment.offset:
+            return None
+        if p.fragment.protocol == TCP and p.fragment.offset < 20:
+            return Outcome(DROP, ["drop_fragment"])
+        first = self.fragments.get(p.fragment.key)
+        if not first:
+            if self.addresses[p.family, p.dst].on_no_port == "pass":
+                return Outcome(PASS, ["pass_no_port"])
+            return Outcome(DROP, ["drop_fragment_unknown"])
+        if self.state_of(first.member) not in (UP, DRAIN):
+            return Outcome(DROP, ["drop_fragment_unknown"])
+        p.protocol, p.sport, p.dport = first.protocol, first.sport, first.dport
+        p.member, p.followed = first.member, first.frame
+        p.counters.append("flow_fragment")
+        return None
 
     def upper_layer(self, p):
         """Other protocols than TCP and UDP."""
-        if p.protocol in (TCP, UDP):
+        if p.member or p.protocol in (TCP, UDP):
             return None
-        if (p.family == 6 and p.protocol == ICMP6 and p.l4 < p.l3 + p.l3_len and
-                133 <= p.frame[p.l4] <= 137):
+        if p.protocol != (ICMP if p.family == 4 else ICMP6):
+            return Outcome(DROP, ["drop_protocol"])
+        if p.fragment:
+            return Outcome(DROP, ["drop_fragment"])
+        if p.l4 + 8 > p.l3 + p.l3_len:
+            return Outcome(DROP, ["drop_truncated"])
+        kind = p.frame[p.l4]
+        if kind in ((3, 11, 12) if p.family == 4 else (1, 2, 3, 4)):
+            return self.icmp_error(p)
+        if p.family == 6 and 133 <= kind <= 136:
             return Outcome(PASS, ["pass_neighbour_discovery"])
+        if kind in ((4, 5) if p.family == 4 else (137,)):
+            return Outcome(DROP, ["drop_icmp_ignored"])
         return Outcome(DROP, ["drop_protocol"])
 
+    def icmp_error(self, p):
+        """docs/packet-path.md, "ICMP errors": to the real that has the flow."""
+        p.about = self.quoted(p)
+        if not p.about:
+            return Outcome(DROP, ["drop_icmp_quote"])
+        h = self.hash.of(p.family, *p.about)
+        _, address, protocol, _, port = p.about
+        vip = self.services.get((p.family, address, port, protocol))
+        index = self.table.find(h)
+        if index is not None:
+            member = self.members.get(self.table.words[index] >> 12 & 0xFFFFF)
+            if member and member.vip == vip and self.state_of(member) in (UP, DRAIN):
+                p.member = member
+        if not p.member:
+            if not vip and self.addresses[p.family, p.dst].on_no_port == "pass":
+                return Outcome(PASS, ["pass_no_port"])
+            if not vip:
+                return Outcome(DROP, ["drop_icmp_no_port"])
+            p.member = self.pick(vip, h)
+        if not p.member:
+            return Outcome(DROP, ["drop_no_real"])
+        p.counters.append("flow_icmp_error")
+        return None
+
+    def quoted(self, p):
+        """Client, VIP, protocol, ports of the flow of which a packet is quoted, or None."""
+        quote = p.frame[p.l4 + 8:p.l3 + p.l3_len]
+        header = 20 if p.family == 4 else 40
+        if len(quote) < header or quote[0] >> 4 != p.family:
+            return None
+        if p.family == 4:
+            header = (quote[0] & 15) * 4
+            if header < 20 or int.from_bytes(quote[6:8], "big") & 0x1FFF:
+                return None
+            protocol, src, dst = quote[9], quote[12:16], quote[16:20]
+        else:
+            protocol, src, dst = quote[6], quote[8:24], quote[24:40]
+        refused, protocol, at, fragment = self.skip(quote, p.family, header, protocol)
+        if refused or fragment and int.from_bytes(fragment[2:4], "big") & 0xFFF8:
+            return None
+        if src != p.dst or protocol not in (TCP, UDP) or len(quote) < at + 8:
+            return None
+        return dst, src, protocol, quote[at + 2:at + 4], quote[at:at + 2]
+
     def transport(self, p):
+        if p.member:
+            return None
         end = p.l3 + p.l3_len
         if end - p.l4 < (20 if p.protocol == TCP else 8):
             return Outcome(DROP, ["drop_truncated"])
@@ -206,8 +304,11 @@ class Model:
     # ---- Which real ------------------------------------------------------------------------
 
     def known_flow(self, p):
+        if p.member:
+            return None
         p.hash = self.hash.of(p.family, p.src, p.dst, p.protocol, p.sport, p.dport)
         flows.follow(self, p)
+        return None
 
     def service(self, p):
         if p.member:
@@ -237,6 +338,8 @@ class Model:
     # ---- The way out -----------------------------------------------------------------------
 
     def way_out(self, p):
+        if p.fragment and not p.fragment.offset:
+            self.fragments[p.fragment.key] = First(p.protocol, p.sport, p.dport, p.member, p.frame)
         encap = p.member.vip.encap
         row, is_gateway = self.next_hops.get(p.member.real, (0, False))
         if encap == "l2dsr" and is_gateway:
@@ -271,7 +374,8 @@ class Model:
         base, mask, size = self.sources[family]
         inner = p.frame[p.l3:]
         protocol = UDP if is_gue else wire.IPIP if p.family == 4 else wire.IPV6
-        flow = (p.family, p.src, p.dst, p.protocol, p.sport, p.dport, family, is_gue)
+        flow = p.about or (p.src, p.dst, p.protocol, p.sport, p.dport)
+        flow += (p.family, family, is_gue)
         length = p.l3_len + (8 if is_gue else 0)
 
         def finish(seen):
@@ -298,5 +402,5 @@ class Model:
 
         outcome.entropy = finish
 
-    STAGES = [ethernet, destination, network, headers_between, upper_layer, transport, known_flow,
-              service, way_out]
+    STAGES = [ethernet, destination, network, headers_between, fragment, upper_layer, transport,
+              known_flow, service, way_out]

@@ -32,7 +32,6 @@ class Packet:
         self.family = 0
         self.src = self.dst = b""
         self.tos = 0
-        self.is_fragment = False
         self.l3_len = 0  # of the IP packet, by its header
         self.protocol = 0
         self.l4 = 0  # offset of the transport header
@@ -48,3 +47,6 @@ class Packet:
         self.found = None  # the member that it named
         self.takes_over = None  # the slot that names another real
         self.is_new = False  # counted as a new flow
+        self.fragment = None  # model.Fragment
+        self.followed = b""  # the first fragment that this one follows
+        self.about = None  # of an ICMP error: the five-tuple of the flow it is about

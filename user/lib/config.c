@@ -126,6 +126,8 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 	bytes += (uint64_t)capacity->members * sizeof(struct member);
 	bytes += (uint64_t)capacity->members * sizeof(struct member_stats) * n_cpus;
 	bytes += sizeof(struct vip_filter) + VIP_INDEX_PLACES * sizeof(struct vip_index);
+	bytes += (uint64_t)FRAGMENTS *
+		 (sizeof(struct fragment_key) + sizeof(struct fragment) + HASH_ELEMENT_OVERHEAD);
 	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + vip_hash + addr_hash);
 	bytes += (uint64_t)sizing_ring_blocks(capacity->ring_slots) * sizeof(union ring_block);
 	bytes += XDPLB_MAX_INTERFACES * sizeof(struct out_interface);
