@@ -26,7 +26,7 @@
 #define PACKETS	    1000000u
 #define ROUNDS	    9
 #define ATTEMPTS    20 /* a round, until no frame is lost */
-#define N_CASES	    5
+#define N_CASES	    6
 #define GOAL_OF_TX  0.8
 #define MAX_LOST    0.001
 #define GENERATOR   "gen0"
@@ -35,6 +35,7 @@
 enum under_test {
 	TEST_DROP,
 	TEST_TX,
+	TEST_BARE_HEADER, /* a constant outer header: what growing the frame alone costs */
 	TEST_BALANCER,
 };
 
@@ -45,6 +46,7 @@ static const struct live_case {
 } cases[N_CASES] = {
 	{"live-drop", TEST_DROP, 1000},
 	{"live-tx", TEST_TX, 1000},
+	{"live-bare-header", TEST_BARE_HEADER, 1000},
 	{"live-tcp4-1", TEST_BALANCER, 1},
 	{"live-tcp4-1k", TEST_BALANCER, 1000},
 	{"live-tcp4-100k", TEST_BALANCER, 100000},
@@ -107,6 +109,7 @@ static int aim(struct live *live, enum under_test test, struct err *err)
 	const int programs[] = {
 		[TEST_DROP] = bpf_program__fd(live->batch.skel->progs.sink),
 		[TEST_TX] = bpf_program__fd(live->batch.skel->progs.floor_tx),
+		[TEST_BARE_HEADER] = bpf_program__fd(live->batch.skel->progs.floor_encap4),
 		[TEST_BALANCER] = dataplane_prog_fd(live->balancer->dataplane),
 	};
 	int r = bpf_xdp_attach(live->balanced, programs[test], 0, NULL);
@@ -178,7 +181,7 @@ static void print_results(double (*mpps)[ROUNDS])
 		       "\"mpps_max\":%.3f,\"of_tx\":%.3f,\"rounds\":%d}\n",
 		       cases[i].name, cases[i].flows, median, mpps[i][0], mpps[i][ROUNDS - 1],
 		       median / tx, ROUNDS);
-		fprintf(stderr, "%-15s %6.2f Mpps  %4.2f of XDP_TX", cases[i].name, median,
+		fprintf(stderr, "%-16s %6.2f Mpps  %4.2f of XDP_TX", cases[i].name, median,
 			median / tx);
 		if (has_goal)
 			fprintf(stderr, "  goal %.2f: %s", GOAL_OF_TX,
