@@ -25,7 +25,10 @@ static __always_inline bool flow_slot_swap(struct flow_bucket *bucket, __u32 ind
 /* Slot number `i` of a flow's order in a bucket. */
 static __always_inline __u64 flow_probe(const struct flow_bucket *bucket, __u32 first, __u32 i)
 {
-	return READ_WORD(bucket->slot[(first ^ i) % FLOW_SLOTS]);
+	const __u32 size = sizeof(bucket->slot[0]);
+	__u64 offset = (first * size) ^ (i * size); /* fewer instructions than the index */
+
+	return *(const volatile __u64 *)((const char *)bucket + offset % sizeof(*bucket));
 }
 
 /* Place of the lowest bit. */
@@ -241,7 +244,7 @@ __noinline long flow_member_of(struct flow_tuple *tuple, __u64 hash)
 	return state == MEMBER_UP || state == MEMBER_DRAIN ? (long)id : -1;
 }
 
-/* How willingly a slot is given up: lower first; above FLOW_RANK_UNPROVEN: never. */
+/* How willingly a slot is given up: lower first; FLOW_RANK_LIVE: never. */
 enum flow_rank {
 	FLOW_RANK_EMPTY = 0,
 	FLOW_RANK_EXPIRED = 1,
@@ -249,46 +252,63 @@ enum flow_rank {
 	FLOW_RANK_LIVE = 3,
 };
 
-static __always_inline __u32 flow_slot_rank(struct flow_bucket *bucket, __u32 index, __u64 *word,
-					    bool is_expiry_paused)
+/*
+ * Slots are ranked without a branch: in a full table each would be decided by chance. Conditions
+ * are 0 or 1.
+ */
+static __always_inline __u64 flow_slot_rank(__u64 word, __u64 is_expired)
 {
-	__u32 state = SLOT_STATE(*word);
+	__u64 state = SLOT_STATE(word);
+	__u64 rank = FLOW_RANK_LIVE - (FLOW_UNPROVEN_STATES >> state & 1);
+	__u64 not_expired = is_expired - 1;
+	__u64 is_used = -slot_less_bit(FLOW_NONE, state);
 
-	if (state == FLOW_NONE)
-		return FLOW_RANK_EMPTY;
-	if (!is_expiry_paused && slot_is_expired(*word)) {
-		/* Said in the slot, so that its age cannot wrap into youth. */
-		if (SLOT_AGE(*word) != FLOW_AGE_OLD &&
-		    flow_slot_swap(bucket, index, *word, *word | FLOW_AGE_OLD))
-			*word |= FLOW_AGE_OLD;
-		return FLOW_RANK_EXPIRED;
-	}
-	return slot_is_unproven(state) ? FLOW_RANK_UNPROVEN : FLOW_RANK_LIVE;
+	barrier_var(not_expired);
+	barrier_var(is_used);
+	return ((rank & not_expired) | is_expired) & is_used; /* FLOW_RANK_EXPIRED is 1 */
 }
 
 struct flow_victim {
-	__u32 rank;
+	__u64 rank;
+	__u64 has_unmarked; /* expired slots that do not say so */
 	__u32 index;
-	__u64 word; /* what was ranked: only that may be overwritten */
 };
 
 /* Of the lowest rank the first in the flow's order. */
-static __always_inline void flow_bucket_victim(struct flow_bucket *bucket, __u32 first,
-					       bool is_expiry_paused,
-					       struct flow_victim *ret_victim)
+static __always_inline void flow_bucket_victim(const struct flow_bucket *bucket, __u32 first,
+					       __u64 can_expire, struct flow_victim *ret_victim)
 {
-	ret_victim->rank = FLOW_RANK_LIVE;
-	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
-		__u32 index = (first ^ i) % FLOW_SLOTS;
-		__u64 word = READ_WORD(bucket->slot[index]);
-		__u32 rank = flow_slot_rank(bucket, index, &word, is_expiry_paused);
+	__u64 best = FLOW_RANK_LIVE * FLOW_SLOTS;
+	__u64 jiffies = bpf_jiffies64();
 
-		if (rank < ret_victim->rank) {
-			ret_victim->rank = rank;
-			ret_victim->index = index;
-			ret_victim->word = word;
-		}
+	ret_victim->has_unmarked = 0;
+#pragma nounroll
+	for (__u32 i = 0; i < FLOW_SLOTS; i++) {
+		__u64 word = flow_probe(bucket, first, i);
+		__u64 is_expired = slot_expired_bit(word, jiffies) & can_expire;
+		__u64 rank = flow_slot_rank(word, is_expired);
+		__u64 key = rank * FLOW_SLOTS + i;
+
+		best ^= (best ^ key) & -slot_less_bit(key, best);
+		ret_victim->has_unmarked |= rank & is_expired & ~slot_old_bit(word);
 	}
+	ret_victim->rank = best / FLOW_SLOTS;
+	ret_victim->index = first ^ (best % FLOW_SLOTS);
+}
+
+/* Says in expired slots that they have, so that their age cannot wrap into youth. */
+__noinline int flow_mark_old(__u32 bucket_index)
+{
+	struct flow_bucket *bucket = flow_bucket_at(bucket_index);
+
+	for (__u32 i = 0; bucket && i < FLOW_SLOTS; i++) {
+		__u64 word = READ_WORD(bucket->slot[i]);
+
+		if (SLOT_STATE(word) != FLOW_NONE && SLOT_AGE(word) != FLOW_AGE_OLD &&
+		    slot_is_expired(word))
+			flow_slot_swap(bucket, i, word, word | FLOW_AGE_OLD);
+	}
+	return 0;
 }
 
 static __always_inline bool flow_claim(struct flow_bucket *bucket, __u32 index, __u64 old,
@@ -302,15 +322,31 @@ static __always_inline bool flow_claim(struct flow_bucket *bucket, __u32 index, 
 	return true;
 }
 
-static __always_inline bool flow_insert_into(struct flow_bucket *bucket, __u32 first, __u64 new,
-					     bool is_expiry_paused)
+/*
+ * What is overwritten is read once more: it must still be what made it the victim, or the CPU that
+ * changed it has won the race.
+ */
+static __always_inline bool flow_insert_into(__u32 bucket_index, __u32 first, __u64 new,
+					     __u64 can_expire)
 {
-	struct flow_victim victim = {};
+	struct flow_bucket *bucket = flow_bucket_at(bucket_index);
+	struct flow_victim victim;
+	__u64 word;
 
-	flow_bucket_victim(bucket, first, is_expiry_paused, &victim);
+	if (!bucket)
+		return false;
+	flow_bucket_victim(bucket, first, can_expire, &victim);
+	if (victim.has_unmarked)
+		flow_mark_old(bucket_index);
 	if (victim.rank == FLOW_RANK_LIVE)
 		return false;
-	if (flow_claim(bucket, victim.index, victim.word, new) && victim.rank == FLOW_RANK_UNPROVEN)
+	word = READ_WORD(bucket->slot[victim.index % FLOW_SLOTS]);
+	if (flow_slot_rank(word, slot_expired_bit(word, bpf_jiffies64()) & can_expire) !=
+	    victim.rank) {
+		count(flow_lost_race);
+		return true;
+	}
+	if (flow_claim(bucket, victim.index, word, new) && victim.rank == FLOW_RANK_UNPROVEN)
 		count(flow_evicted_unproven);
 	return true;
 }
@@ -321,12 +357,10 @@ __noinline int flow_insert(__u64 hash, __u64 new)
 	__u32 index = flow_hash_bucket(hash, knob_flow_buckets);
 	__u32 row = 0;
 	struct control *c = bpf_map_lookup_elem(&control, &row);
-	bool is_expiry_paused = c && READ_WORD(c->expiry_paused);
+	__u64 can_expire = !c || !READ_WORD(c->expiry_paused);
 
 	for (__u32 i = 0; i < 2; i++) {
-		struct flow_bucket *bucket = flow_bucket_at(index ^ i);
-
-		if (bucket && flow_insert_into(bucket, flow_hash_slot(hash), new, is_expiry_paused))
+		if (flow_insert_into(index ^ i, flow_hash_slot(hash), new, can_expire))
 			return 0;
 	}
 	count(flow_untracked);

@@ -50,9 +50,37 @@ static __always_inline bool slot_is_expired(__u64 word)
 	return slot_is_older(word, knob_clock.timeout_ticks[SLOT_STATE(word)]);
 }
 
+/* 1 if a < b, else 0, without a branch: the compiler is kept from seeing that it is a comparison.
+ */
+static __always_inline __u64 slot_less_bit(__u64 a, __u64 b)
+{
+	__u64 difference = a - b;
+
+	barrier_var(difference);
+	return difference >> 63;
+}
+
+static __always_inline __u64 slot_old_bit(__u64 word)
+{
+	return slot_less_bit(FLOW_AGE_OLD - 1, SLOT_AGE(word));
+}
+
+/* slot_is_expired() as a bit. */
+static __always_inline __u64 slot_expired_bit(__u64 word, __u64 jiffies)
+{
+	__u64 state = SLOT_STATE(word);
+	__u64 now = jiffies >> knob_clock.tick_shift[state];
+
+	return slot_less_bit(knob_clock.timeout_ticks[state],
+			     (now - SLOT_AGE(word)) & FLOW_AGE_MASK) |
+	       slot_old_bit(word);
+}
+
+#define FLOW_UNPROVEN_STATES (1u << FLOW_SYN | 1u << FLOW_ACK | 1u << FLOW_UDP_FIRST)
+
 static __always_inline bool slot_is_unproven(__u32 state)
 {
-	return state == FLOW_SYN || state == FLOW_ACK || state == FLOW_UDP_FIRST;
+	return FLOW_UNPROVEN_STATES >> state & 1;
 }
 
 static __always_inline bool pkt_is_syn(const struct pkt *pkt)
