@@ -89,12 +89,20 @@ def idle_text(rows):
             for row in rows if "cpu_percent" in row]
 
 
+def memory_table(rows):
+    return markdown(["table", "MB", "alone ns", "overlapped ns", "claimed ns", "alone, huge pages ns"],
+                    [[row["table"], f'{row["mb"]:.1f}', f'{row["alone_ns"]:.0f}',
+                      f'{row["overlapped_ns"]:.1f}', f'{row["claimed_ns"]:.0f}',
+                      f'{row["huge_ns"]:.0f}'] for row in rows])
+
+
 # Between `<!-- NAME -->` and `<!-- end -->` of the document: made from which file by what.
 SECTIONS = {
     "path": ("bench.jsonl", path_table),
     "live": ("bench-live.jsonl", live_table),
     "control": ("bench-control.jsonl", control_table),
     "idle": ("bench-control.jsonl", idle_text),
+    "memory": ("bench-memory.jsonl", memory_table),
 }
 
 
