@@ -11,7 +11,7 @@
 
 #define ENCAP_IS_USED(kind) (knob_encaps & 1u << (kind))
 
-static __always_inline int encap(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap(struct pkt *pkt, struct tx *tx)
 {
 	__u8 kind = READ_WORD(pkt->member->encap); /* once: it may change meanwhile */
 

@@ -47,7 +47,7 @@ static __always_inline __u32 encap_gue_sum4(const struct member *member)
 	       (daddr & 0xffff) + (daddr >> 16);
 }
 
-static __always_inline int encap_gue4(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_gue4(struct pkt *pkt, struct tx *tx)
 {
 	const __u32 outer_len = sizeof(struct iphdr) + sizeof(struct udphdr);
 	struct ethhdr *eth;
@@ -67,7 +67,7 @@ static __always_inline int encap_gue4(struct pkt *pkt, const struct tx *tx)
 	return NEXT;
 }
 
-static __always_inline int encap_gue6(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_gue6(struct pkt *pkt, struct tx *tx)
 {
 	const __u32 outer_len = sizeof(struct ipv6hdr) + sizeof(struct udphdr);
 	struct ethhdr *eth;
@@ -93,7 +93,7 @@ static __always_inline int encap_gue6(struct pkt *pkt, const struct tx *tx)
 	return NEXT;
 }
 
-static __always_inline int encap_gue(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_gue(struct pkt *pkt, struct tx *tx)
 {
 	return pkt->member->real_family == FAMILY_V4 ? encap_gue4(pkt, tx) : encap_gue6(pkt, tx);
 }

@@ -9,7 +9,7 @@ static __always_inline __u8 encap_ipip_protocol(const struct pkt *pkt)
 	return pkt->tuple.family == FAMILY_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 }
 
-static __always_inline int encap_ipip4(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_ipip4(struct pkt *pkt, struct tx *tx)
 {
 	struct ethhdr *eth;
 	int verdict = encap_grow(pkt, tx, sizeof(struct iphdr));
@@ -25,7 +25,7 @@ static __always_inline int encap_ipip4(struct pkt *pkt, const struct tx *tx)
 	return NEXT;
 }
 
-static __always_inline int encap_ipip6(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_ipip6(struct pkt *pkt, struct tx *tx)
 {
 	struct ethhdr *eth;
 	int verdict = encap_grow(pkt, tx, sizeof(struct ipv6hdr));
@@ -40,7 +40,7 @@ static __always_inline int encap_ipip6(struct pkt *pkt, const struct tx *tx)
 	return NEXT;
 }
 
-static __always_inline int encap_ipip(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_ipip(struct pkt *pkt, struct tx *tx)
 {
 	return pkt->member->real_family == FAMILY_V4 ? encap_ipip4(pkt, tx) : encap_ipip6(pkt, tx);
 }

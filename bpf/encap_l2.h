@@ -16,7 +16,7 @@ static __always_inline bool encap_l2_untag(struct pkt *pkt)
 	return !tags_len || !bpf_xdp_adjust_head(pkt->ctx, (int)tags_len);
 }
 
-static __always_inline int encap_l2dsr(struct pkt *pkt, const struct tx *tx)
+static __always_inline int encap_l2dsr(struct pkt *pkt, struct tx *tx)
 {
 	struct ethhdr *eth;
 	int verdict = encap_check_mtu(pkt, tx, 0);

@@ -70,20 +70,21 @@ static __always_inline void encap_write_ipv6(const struct pkt *pkt, struct ipv6h
 	words[4] = real[1];
 }
 
-static __always_inline int encap_check_mtu(const struct pkt *pkt, const struct tx *tx,
-					   __u32 outer_len)
+static __always_inline int encap_check_mtu(const struct pkt *pkt, struct tx *tx, __u32 outer_len)
 {
-	if (pkt->l3_len + outer_len <= tx->out->mtu)
+	__u32 mtu = tx->out->mtu;
+
+	if (pkt->l3_len + outer_len <= mtu)
 		return NEXT;
-	count(drop_too_big);
-	return XDP_DROP;
+	tx->inner_mtu = mtu > outer_len ? mtu - outer_len : 0;
+	return TOO_BIG;
 }
 
 /*
  * Makes room for the outer header behind a new Ethernet header, which takes the place of the one
  * that came; the frame's linear part may have moved.
  */
-static __always_inline int encap_grow(struct pkt *pkt, const struct tx *tx, __u32 outer_len)
+static __always_inline int encap_grow(struct pkt *pkt, struct tx *tx, __u32 outer_len)
 {
 	int verdict = encap_check_mtu(pkt, tx, outer_len);
 

@@ -134,7 +134,7 @@ static __always_inline bool express_fits(const struct pkt *pkt, const struct tx 
 }
 
 /* The outer header, where it is one that fits. NEXT: the packet has it, or it is left as it was. */
-static __always_inline int express_encap(struct pkt *pkt, const struct tx *tx, bool *ret_is_done)
+static __always_inline int express_encap(struct pkt *pkt, struct tx *tx, bool *ret_is_done)
 {
 	__u16 real = READ_WORD(*(const __u16 *)&pkt->member->real_family);
 

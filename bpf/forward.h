@@ -4,6 +4,7 @@
 
 #include "encap.h"
 #include "pkt.h"
+#include "too_big.h"
 #include "tx.h"
 
 static __always_inline int forward(struct pkt *pkt)
@@ -13,5 +14,7 @@ static __always_inline int forward(struct pkt *pkt)
 
 	if (verdict == NEXT)
 		verdict = encap(pkt, &tx);
+	if (verdict == TOO_BIG)
+		return too_big(pkt, tx.inner_mtu);
 	return verdict == NEXT ? tx_send(pkt, &tx) : verdict;
 }

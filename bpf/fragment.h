@@ -89,6 +89,7 @@ static __always_inline int fragment_follow(struct pkt *pkt, const struct fragmen
 		return vip_refuse(pkt, counter_index(drop_fragment_unknown));
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
 	pkt->fragment_offset = 0;
+	pkt->is_later_fragment = true;
 	pkt->member = member;
 	count(flow_fragment);
 	return NEXT;

@@ -15,6 +15,9 @@
 #include "xdplb/hash.h"
 
 #define NEXT (-1)
+#define TOO_BIG                                                                                    \
+	(-2) /* of what encapsulates: for the general path to answer, nothing is counted           \
+	      */
 
 /* A word that others write: read once, and not twice. */
 #define READ_WORD(x) (*(volatile typeof(x) *)&(x))
@@ -45,6 +48,7 @@ struct pkt {
 	struct flow_bucket
 		*bucket; /* holds the flow's own slot; NULL: the table does not know it */
 	__u64 slot_word; /* what that slot held */
+	bool is_later_fragment;
 	bool is_recordable;
 	bool is_new_flow;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answers that the balancer itself gives for a port that nobody serves: TCP gets a RST (RFC 9293
- * section 3.10.7.1), UDP a port unreachable (RFC 792, RFC 4443) that quotes the IP header and 8
- * bytes. The answer is made from the packet, so it is never larger than the question by more than
- * two headers, goes back the way it came, and is limited in rate. A cold path: size over speed.
+ * Answers that the balancer itself gives, and those for a port that nobody serves: TCP gets a RST
+ * (RFC 9293 section 3.10.7.1), UDP a port unreachable (RFC 792, RFC 4443). The answer is made from
+ * the packet, so it is never larger than the question by more than two headers, goes back the way
+ * it came, and is limited in rate. A cold path: size over speed.
  */
 #pragma once
 
@@ -14,30 +14,30 @@
 #include <bpf/bpf_endian.h>
 
 #include "csum.h"
+#include "csum_frame.h"
 #include "knobs.h"
 #include "maps.h"
 #include "pkt.h"
 #include "stats.h"
 
-#define REPLY_TTL	    64
-#define REPLY_DF	    0x4000
-#define REPLY_MAX_IP_HEADER 60 /* IPv4 with all options there can be */
-#define REPLY_QUOTED_L4	    8 /* bytes behind the quoted IP header */
+#define REPLY_TTL 64
+#define REPLY_DF  0x4000
 
 #define ICMP4_UNREACHABLE      3
 #define ICMP4_PORT_UNREACHABLE 3
 #define ICMP6_UNREACHABLE      1
 #define ICMP6_PORT_UNREACHABLE 4
 
-/* Both protocols' unreachable message up to its quote: RFC 792, RFC 4443 section 3.1. */
-struct reply_unreachable {
+#define ICMP4_MAX_ERROR 576 /* the whole IP packet: RFC 1812 section 4.3.2.3 */
+#define ICMP6_MAX_ERROR 1280 /* RFC 4443 section 2.4 (c) */
+
+/* Any message's beginning: RFC 792, RFC 4443. */
+struct reply_icmp {
 	__u8 type;
 	__u8 code;
 	__be16 check;
-	__be32 unused;
+	__be32 rest;
 };
-
-#define REPLY_ICMP_HEADER sizeof(struct reply_unreachable)
 
 /*
  * One for both families: the words of a mapped address that IPv4 has not add up to 0xffff, which
@@ -79,9 +79,7 @@ static __always_inline bool reply_may_answer(const struct pkt *pkt)
 {
 	struct ethhdr *eth = pkt_at(pkt, 0, sizeof(*eth));
 
-	if (!eth || eth->h_dest[0] & 1 || !reply_source_is_host(pkt))
-		return false;
-	return pkt->tuple.protocol == IPPROTO_UDP || !(pkt->tcp_flags & TCP_RST);
+	return eth && !(eth->h_dest[0] & 1) && reply_source_is_host(pkt);
 }
 
 /* Takes one reply out of this CPU's bucket. */
@@ -195,48 +193,39 @@ static __noinline bool reply_with_reset(const struct pkt *pkt)
 				    sizeof(rst));
 }
 
-/*
- * Adds the quote to *sum. A function of its own, so that the room for it is not on the stack below
- * the others'.
- */
-static __noinline bool reply_add_quote(const struct pkt *pkt, __u64 len, __u32 *sum)
+/* As much of the packet as an ICMP error of the largest size has room for. */
+static __always_inline __u32 reply_quote_len(const struct pkt *pkt)
 {
-	__be32 quote[(REPLY_MAX_IP_HEADER + REPLY_QUOTED_L4) / 4] = {};
+	__u32 most = pkt->tuple.family == FAMILY_V4 ? ICMP4_MAX_ERROR : ICMP6_MAX_ERROR;
 
-	/* Linux 6.1 wants both bounds on the register that it is called with. */
-	barrier_var(len);
-	if (len > sizeof(quote))
-		return false;
-	barrier_var(len);
-	if (len < REPLY_QUOTED_L4 || bpf_xdp_load_bytes(pkt->ctx, pkt->l3_offset, quote, len))
-		return false;
-	*sum = bpf_csum_diff(NULL, 0, quote, sizeof(quote), *sum);
-	return true;
+	most -= reply_ip_header_len(pkt) + sizeof(struct reply_icmp);
+	return pkt->l3_len < most ? pkt->l3_len : most;
 }
 
 /* The quote is already in its place behind the headers that go in front of it. */
-static __noinline bool reply_with_unreachable(const struct pkt *pkt)
+static __noinline bool reply_with_error(const struct pkt *pkt, __u8 type, __u8 code, __u32 rest)
 {
 	bool is_v4 = pkt->tuple.family == FAMILY_V4;
 	__u8 protocol = is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	__u64 quote_len = pkt->l4_offset - pkt->l3_offset + REPLY_QUOTED_L4;
-	struct reply_unreachable message = {
-		.type = is_v4 ? ICMP4_UNREACHABLE : ICMP6_UNREACHABLE,
-		.code = is_v4 ? ICMP4_PORT_UNREACHABLE : ICMP6_PORT_UNREACHABLE,
-	};
-	__u32 sum = 0;
+	__u32 len = sizeof(struct reply_icmp) + reply_quote_len(pkt);
+	struct reply_icmp message = {.type = type, .code = code, .rest = bpf_htonl(rest)};
+	__u64 sum = csum_frame(pkt->ctx, pkt->l3_offset, reply_quote_len(pkt));
 
 	if (!is_v4)
-		sum = reply_pseudo_sum(pkt, protocol, REPLY_ICMP_HEADER + quote_len);
-	if (!reply_add_quote(pkt, quote_len, &sum))
-		return false;
-	message.check =
-		~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), sum));
-	if (!reply_frame(pkt, reply_ip_header_len(pkt) + REPLY_ICMP_HEADER, protocol,
-			 REPLY_ICMP_HEADER + quote_len))
+		sum += reply_pseudo_sum(pkt, protocol, len);
+	sum += (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), 0);
+	message.check = ~csum_fold64(sum);
+	if (!reply_frame(pkt, reply_ip_header_len(pkt) + sizeof(message), protocol, len))
 		return false;
 	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset + reply_ip_header_len(pkt), &message,
-				    REPLY_ICMP_HEADER);
+				    sizeof(message));
+}
+
+static __always_inline bool reply_with_unreachable(const struct pkt *pkt)
+{
+	if (pkt->tuple.family == FAMILY_V4)
+		return reply_with_error(pkt, ICMP4_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0);
+	return reply_with_error(pkt, ICMP6_UNREACHABLE, ICMP6_PORT_UNREACHABLE, 0);
 }
 
 /* What must not, or cannot, be answered is dropped. */
@@ -244,7 +233,7 @@ static __always_inline int reply_no_port(const struct pkt *pkt)
 {
 	bool is_tcp = pkt->tuple.protocol == IPPROTO_TCP;
 
-	if (!reply_may_answer(pkt)) {
+	if (!reply_may_answer(pkt) || (is_tcp && pkt->tcp_flags & TCP_RST)) {
 		count(drop_no_port);
 		return XDP_DROP;
 	}

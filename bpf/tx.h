@@ -14,6 +14,7 @@
 struct tx {
 	__u64 next_hop;
 	struct out_interface *out;
+	__u32 inner_mtu; /* set with TOO_BIG: the longest IP packet that would have fitted */
 };
 
 static __noinline int tx_refuse(__u64 next_hop)

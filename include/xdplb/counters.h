@@ -17,11 +17,12 @@
 	X(pass_neighbour_discovery, "ICMPv6 neighbour discovery for a VIP address")                \
 	X(pass_no_port, "VIP address, port not served, on_no_port: pass")
 
-/* The balancer answers itself (on_no_port: reply). */
+/* The balancer answers itself. */
 #define XDPLB_REPLY_COUNTERS(X)                                                                    \
 	X(reply_reset, "TCP RST to a port of a VIP address that is not served")                    \
 	X(reply_unreachable, "ICMP port unreachable to a port of a VIP address that is not "       \
-			     "served")
+			     "served")                                                             \
+	X(reply_too_big, "ICMP fragmentation needed, or ICMPv6 packet too big")
 
 /* Dropped; each only for packets whose destination is a VIP address. */
 #define XDPLB_DROP_COUNTERS(X)                                                                     \
@@ -36,11 +37,12 @@
 	X(drop_icmp_no_port, "ICMP error about a port that is not served")                         \
 	X(drop_icmp_ignored, "ICMP redirect or source quench")                                     \
 	X(drop_no_port, "port not served, on_no_port: drop, or nothing to answer to")              \
-	X(drop_reply_limit, "port not served, reply rate exceeded")                                \
+	X(drop_reply_limit, "to be answered, but reply rate exceeded")                             \
 	X(drop_no_real, "no real of the VIP can take the packet")                                  \
 	X(drop_no_next_hop, "the real's next hop is not resolved")                                 \
 	X(drop_not_on_link, "the real is behind a gateway, which L2 DSR cannot pass")              \
-	X(drop_too_big, "does not fit the outgoing MTU once encapsulated")                         \
+	X(drop_too_big,                                                                            \
+	  "does not fit the outgoing MTU once encapsulated, and must not be answered")             \
 	X(drop_no_headroom, "no room in the frame for the outer header")                           \
 	X(drop_encap, "the member's encapsulation is not in the loaded program")
 

@@ -3,13 +3,9 @@
  * The balancer's own answers (on_no_port: reply), byte by byte: RST as RFC 9293 section 3.10.7.1
  * has it, ICMP and ICMPv6 port unreachable; whom it never answers; how often it answers at most.
  */
-#include "harness.h"
+#include "answers.h"
 
-#include <bpf/bpf.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -28,70 +24,6 @@ static int setup(void **state)
 	bed_setup(state);
 	bed_apply(*state, vips, ARRAY_SIZE(vips));
 	return 0;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
-/* Ethernet and IP header of an answer to `in`; returns where its transport header goes. */
-static uint8_t *put_headers(const struct frame *in, uint8_t protocol, size_t l4_len,
-			    struct frame *ret_frame)
-{
-	const uint8_t *ip = in->bytes + FRAME_ETH_LEN;
-	uint8_t *out = ret_frame->bytes + FRAME_ETH_LEN;
-	bool is_v4 = ip[0] >> 4 == 4;
-
-	memset(ret_frame->bytes, 0, FRAME_ETH_LEN + 40);
-	memcpy(ret_frame->bytes, frame_router_mac, 6);
-	memcpy(ret_frame->bytes + 6, frame_local_mac, 6);
-	memcpy(ret_frame->bytes + 12, in->bytes + 12, 2);
-	ret_frame->l3_len = (is_v4 ? 20 : 40) + l4_len;
-	ret_frame->l4 = FRAME_ETH_LEN + ret_frame->l3_len - l4_len;
-	ret_frame->len = FRAME_ETH_LEN + ret_frame->l3_len;
-	if (!is_v4) {
-		out[0] = 0x60;
-		out[5] = (uint8_t)l4_len;
-		out[6] = protocol;
-		out[7] = 64;
-		memcpy(out + 8, ip + 24, 16);
-		memcpy(out + 24, ip + 8, 16);
-		return out + 40;
-	}
-	out[0] = 0x45;
-	out[3] = (uint8_t)(20 + l4_len);
-	out[6] = 0x40;
-	out[8] = 64;
-	out[9] = protocol;
-	memcpy(out + 12, ip + 16, 4);
-	memcpy(out + 16, ip + 12, 4);
-	put32(out + 8, 64u << 24 | protocol << 16 | frame_checksum(out, 20, 0));
-	return out + 20;
-}
-
-static void put16_at(uint8_t *at, uint16_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void expect_reply(struct bed *bed, const struct frame *in, const struct frame *want,
-			 const char *counter, const char *what)
-{
-	struct run run;
-
-	bed_run(bed, in, &run);
-	if (run.verdict != XDP_TX || strcmp(run_counter(&run), counter) != 0)
-		fail_msg("%s: %s", what, run_counter(&run));
-	if (run.out.len != want->len)
-		fail_msg("%s: %zu bytes, not %zu", what, run.out.len, want->len);
-	for (size_t i = 0; i < want->len; i++) {
-		if (run.out.bytes[i] != want->bytes[i])
-			fail_msg("%s: byte %zu is %02x, not %02x", what, i, run.out.bytes[i],
-				 want->bytes[i]);
-	}
 }
 
 /* ---- TCP --------------------------------------------------------------------------------- */
@@ -155,7 +87,7 @@ static const struct reset resets[] = {
 
 static void build_reset(const struct frame *in, const struct reset *r, struct frame *ret_frame)
 {
-	uint8_t *tcp = put_headers(in, IPPROTO_TCP, 20, ret_frame);
+	uint8_t *tcp = answer_put_headers(in, IPPROTO_TCP, 20, ret_frame);
 	const uint8_t *was = in->bytes + in->l4;
 
 	memset(tcp, 0, 20);
@@ -165,8 +97,8 @@ static void build_reset(const struct frame *in, const struct reset *r, struct fr
 	put32(tcp + 8, r->ack);
 	tcp[12] = 0x50;
 	tcp[13] = r->flags;
-	put16_at(tcp + 16, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN,
-					     ret_frame->l4 - FRAME_ETH_LEN, ret_frame->l3_len));
+	put16(tcp + 16, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN,
+					  ret_frame->l4 - FRAME_ETH_LEN, ret_frame->l3_len));
 }
 
 static struct packet addressed(const struct packet *packet, bool is_v6)
@@ -189,7 +121,7 @@ static void a_segment_to_a_port_without_a_vip_is_reset(void **state)
 
 		frame_build(&p, &in);
 		build_reset(&in, r, &want);
-		expect_reply(*state, &in, &want, "reply_reset", r->what);
+		answer_expect(*state, &in, &want, "reply_reset", r->what);
 	}
 }
 
@@ -202,6 +134,10 @@ static const struct {
 	{"empty", {.payload = 0}},
 	{"one byte", {.payload = 1}},
 	{"some bytes", {.payload = 100}},
+	{"as long as the quote over IPv4", {.payload = 520}},
+	{"longer by one byte", {.payload = 521}},
+	{"as long as the quote over IPv6", {.payload = 1184}},
+	{"longer than that by one byte", {.payload = 1185}},
 	{"jumbo", {.payload = 8000}},
 	{"padded", {.padding = 18}},
 	{"IPv4 options", {.ip_options = 3, .payload = 8}},
@@ -209,34 +145,18 @@ static const struct {
 	{"DSCP and ECN", {.tos = 0xff, .payload = 8}},
 };
 
-/* The message quotes the IP header and 8 bytes. */
-static void build_unreachable(const struct frame *in, struct frame *ret_frame)
-{
-	size_t quote_len = in->l4 - FRAME_ETH_LEN + 8;
-	bool is_v4 = in->bytes[FRAME_ETH_LEN] >> 4 == 4;
-	uint8_t *icmp = put_headers(in, is_v4 ? 1 : 58, 8 + quote_len, ret_frame);
-
-	memset(icmp, 0, 8);
-	icmp[0] = is_v4 ? 3 : 1;
-	icmp[1] = is_v4 ? 3 : 4;
-	memcpy(icmp + 8, in->bytes + FRAME_ETH_LEN, quote_len);
-	if (is_v4)
-		put16_at(icmp + 2, frame_checksum(icmp, 8 + quote_len, 0));
-	else
-		put16_at(icmp + 2, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN, 40,
-						     ret_frame->l3_len));
-}
-
 static void a_datagram_to_a_port_without_a_vip_is_unreachable(void **state)
 {
+	static const struct answer_error unreachable[] = {{3, 3, 0}, {1, 4, 0}};
+
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(datagrams); i++) {
 		struct packet p = addressed(&datagrams[i / 2].packet, i % 2);
 		struct frame in, want;
 
 		p.protocol = IPPROTO_UDP;
 		frame_build(&p, &in);
-		build_unreachable(&in, &want);
-		expect_reply(*state, &in, &want, "reply_unreachable", datagrams[i / 2].what);
+		answer_build_error(&in, &unreachable[i % 2], &want);
+		answer_expect(*state, &in, &want, "reply_unreachable", datagrams[i / 2].what);
 	}
 }
 
@@ -291,50 +211,6 @@ static void a_frame_to_many_stations_is_not_answered(void **state)
 
 /* ---- How often --------------------------------------------------------------------------- */
 
-static int limit_fd(const struct bed *bed)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/maps/reply_limit", bed->bpffs);
-	fd = bpf_obj_get(path);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void set_limit(const struct bed *bed, uint64_t last_jiffies, uint64_t tokens)
-{
-	unsigned int n_cpus = dataplane_n_cpus();
-	struct reply_limit *rows = calloc(n_cpus, sizeof(*rows));
-	int fd = limit_fd(bed);
-	uint32_t row = 0;
-
-	for (unsigned int i = 0; i < n_cpus; i++)
-		rows[i] = (struct reply_limit){last_jiffies, tokens};
-	assert_int_equal(bpf_map_update_elem(fd, &row, rows, BPF_ANY), 0);
-	close(fd);
-	free(rows);
-}
-
-/* Of the CPU whose bucket was used last. */
-static uint64_t tokens_left(const struct bed *bed)
-{
-	unsigned int n_cpus = dataplane_n_cpus();
-	struct reply_limit *rows = calloc(n_cpus, sizeof(*rows));
-	struct reply_limit last = {};
-	int fd = limit_fd(bed);
-	uint32_t row = 0;
-
-	assert_int_equal(bpf_map_lookup_elem(fd, &row, rows), 0);
-	for (unsigned int i = 0; i < n_cpus; i++) {
-		if (rows[i].last_jiffies > last.last_jiffies)
-			last = rows[i];
-	}
-	close(fd);
-	free(rows);
-	return last.tokens;
-}
-
 static void an_idle_bucket_is_full_and_no_fuller(void **state)
 {
 	static const uint64_t idle_s[] = {2, 100, 1000000};
@@ -344,10 +220,10 @@ static void an_idle_bucket_is_full_and_no_fuller(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(idle_s); i++) {
 		struct run run;
 
-		set_limit(bed, bed_jiffies(bed) - idle_s[i] * bed->knobs.hz, 5000);
+		answer_set_limit(bed, bed_jiffies(bed) - idle_s[i] * bed->knobs.hz, 5000);
 		bed_send(bed, &p, &run);
 		assert_string_equal(run_counter(&run), "reply_reset");
-		assert_int_equal(tokens_left(bed), (REPLY_BURST - 1) * 1000);
+		assert_int_equal(answer_tokens_left(bed), (REPLY_BURST - 1) * 1000);
 	}
 }
 
@@ -360,11 +236,11 @@ static void a_bucket_fills_at_the_rate(void **state)
 	struct run run;
 
 	from = bed_jiffies(bed) - tenth;
-	set_limit(bed, from, 0);
+	answer_set_limit(bed, from, 0);
 	bed_send(bed, &p, &run);
 	least = tenth * REPLY_RATE_PPS * 1000 / bed->knobs.hz - 1000;
 	most = (bed_jiffies(bed) - from) * REPLY_RATE_PPS * 1000 / bed->knobs.hz - 1000;
-	assert_in_range(tokens_left(bed), least, most > 999000 ? 999000 : most);
+	assert_in_range(answer_tokens_left(bed), least, most > 999000 ? 999000 : most);
 }
 
 static void an_empty_bucket_answers_no_more(void **state)
@@ -377,7 +253,7 @@ static void an_empty_bucket_answers_no_more(void **state)
 		struct run run;
 
 		p.protocol = i % 2 ? IPPROTO_UDP : IPPROTO_TCP;
-		set_limit(bed, bed_jiffies(bed), 999);
+		answer_set_limit(bed, bed_jiffies(bed), 999);
 		bed_send(bed, &p, &run);
 		if (run.rise.drop_reply_limit) {
 			assert_int_equal(run.verdict, XDP_DROP);

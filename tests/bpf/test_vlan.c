@@ -176,7 +176,7 @@ static void tags_do_not_count_against_the_mtu(void **state)
 		frame_build(&p, &in);
 		frame_tag(&in, &tags);
 		bed_run(bed, &in, &run);
-		assert_string_equal(run_counter(&run), i ? "drop_too_big" : "forwarded");
+		assert_string_equal(run_counter(&run), i ? "reply_too_big" : "forwarded");
 	}
 }
 

@@ -100,12 +100,11 @@ class Judge:
         outcome = self.model.run(frame)
         problems = []
         self.limited += "drop_reply_limit" in outcome.counters
-        if outcome.verdict != did.verdict or sorted((c, 1) for c in outcome.counters) != sorted(
+        if (flags & NO_REPLY and "drop_reply_limit" in outcome.counters and
+                any(name.startswith("reply_") for name, _ in did.counters)):
+            self.late_replies += 1
+        elif outcome.verdict != did.verdict or sorted((c, 1) for c in outcome.counters) != sorted(
                 did.counters):
-            if (flags & NO_REPLY and "drop_reply_limit" in outcome.counters and
-                    did.counters and did.counters[0][0].startswith("reply_")):
-                self.late_replies += 1
-                return outcome
             problems.append("verdict or counters")
         else:
             out = outcome.out or frame

@@ -351,7 +351,7 @@ class Model:
         if encap != "l2dsr":
             outer += 20 if len(p.member.real) == 4 else 40
         if p.l3_len + outer > way.mtu:
-            return Outcome(DROP, ["drop_too_big"])
+            return replies.too_big(self, p, way.mtu - outer)
         outcome = Outcome(TX if way.ifindex == LOOPBACK else REDIRECT, [])
         outcome.member = p.member
         outcome.stats = (1, p.l3_len, int(p.is_new))

@@ -109,6 +109,24 @@ def large(random):
                    Raw(bytes(size - head)), f"large{family}")
         yield Seed(ip_of(family, src, dst) / UDP(sport=1024, dport=99) / Raw(bytes(size - head)),
                    f"large-unserved{family}")
+    for name, packet in large_unanswered(bytes(1400)):
+        yield Seed(packet, name)
+
+
+def large_unanswered(data):
+    """Large ICMP errors and fragments: of the latter only the first may be answered."""
+    src, dst = CLIENTS4[0], "192.0.2.10"
+    quoted = IP(src=dst, dst=src) / UDP(sport=53, dport=1024)
+    yield "large-error4", ip_of(4, src, dst) / ICMP(type=3, code=1) / quoted / Raw(data)
+    yield "large-first4", ip_of(4, src, dst, flags="MF", id=9) / UDP(sport=1024, dport=53) / Raw(data)
+    yield "large-later4", ip_of(4, src, dst, frag=200, id=9, proto=17) / Raw(data)
+    src, dst = CLIENTS6[0], "2001:db8::10"
+    quoted = IPv6(src=dst, dst=src) / UDP(sport=53, dport=1024)
+    yield "large-error6", ip_of(6, src, dst) / ICMPv6PacketTooBig(mtu=1280) / quoted / Raw(data)
+    yield "large-first6", (ip_of(6, src, dst) / IPv6ExtHdrFragment(m=1, id=9) /
+                           UDP(sport=1024, dport=53) / Raw(data))
+    yield "large-later6", (ip_of(6, src, dst) / IPv6ExtHdrFragment(offset=200, id=9, nh=17) /
+                           Raw(data))
 
 
 def odd4(random):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """
-What the balancer itself answers: RST (RFC 9293 section 3.10.7.1) and port unreachable (RFC 792, RFC
-1122 section 3.2.2, RFC 4443 section 3.1).
+What the balancer itself answers: RST (RFC 9293 section 3.10.7.1), port unreachable (RFC 792, RFC
+1122 section 3.2.2, RFC 4443 section 3.1), fragmentation needed (RFC 1191) and packet too big (RFC
+4443 section 3.2).
 """
 
 import struct
@@ -17,24 +18,31 @@ def refuse(model, p):
     policy = model.addresses[p.family, p.dst].on_no_port
     if policy == "pass":
         return m.Outcome(m.PASS, ["pass_no_port"])
-    if policy == "drop" or not is_answerable(p):
+    if policy == "drop" or not is_answerable(p) or p.protocol == TCP and p.flags & RST:
         return m.Outcome(m.DROP, ["drop_no_port"])
     if not model.replies_allowed:
         return m.Outcome(m.DROP, ["drop_reply_limit"])
-    if p.protocol == UDP and p.l4 - p.l3 > MAX_QUOTED_HEADER:
-        return m.Outcome(m.DROP, ["drop_no_port"])
     if p.protocol == TCP:
         return m.Outcome(m.TX, ["reply_reset"], reply(p, TCP, reset(p)))
-    protocol = wire.ICMP if p.family == 4 else wire.ICMP6
-    return m.Outcome(m.TX, ["reply_unreachable"], reply(p, protocol, unreachable(p)))
+    return m.Outcome(m.TX, ["reply_unreachable"], error(p, *((3, 3) if p.family == 4 else (1, 4))))
 
 
-MAX_QUOTED_HEADER = 60  # IP header with options or extension headers: docs/packet-path.md, "Answers"
+LEAST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200 section 5
+
+
+def too_big(model, p, mtu):
+    """docs/packet-path.md, "Answers"; mtu: of the packets that would fit."""
+    mtu = max(mtu, LEAST_MTU[p.family])
+    is_later = p.fragment and p.fragment.offset
+    if p.l3_len <= mtu or p.about or is_later or not is_answerable(p):
+        return m.Outcome(m.DROP, ["drop_too_big"])
+    if not model.replies_allowed:
+        return m.Outcome(m.DROP, ["drop_reply_limit"])
+    kind = (3, 4) if p.family == 4 else (2, 0)
+    return m.Outcome(m.TX, ["reply_too_big"], error(p, *kind, mtu))
 
 
 def is_answerable(p):
-    if p.protocol == TCP and p.flags & RST:
-        return False
     if p.frame[0] & 1:  # link-layer multicast or broadcast
         return False
     if p.family == 4:
@@ -63,15 +71,14 @@ def reset(p):
     return segment[:16] + struct.pack(">H", total) + segment[18:]
 
 
-def unreachable(p):
-    """
-    Quotes the IP header and 8 bytes: RFC 792's amount, less than RFC 1812 section 4.3.2.3 and RFC
-    4443 section 2.4 (c) want (docs/packet-path.md, "Answers").
-    """
-    quote = p.frame[p.l3:p.l4 + 8]
-    if p.family == 4:
-        message = struct.pack(">BBHI", 3, 3, 0, 0) + quote
-        return message[:2] + struct.pack(">H", wire.checksum(message)) + message[4:]
-    message = struct.pack(">BBHI", 1, 4, 0, 0) + quote
-    start = wire.pseudo_sum(p.dst, p.src, wire.ICMP6, len(message))
-    return message[:2] + struct.pack(">H", wire.checksum(message, start)) + message[4:]
+LARGEST = {4: 576 - 28, 6: 1280 - 48}  # quotes: RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c)
+
+
+def error(p, kind, code, word=0):
+    """An ICMP error about the packet, quoting as much of it as there is room for."""
+    quote = p.frame[p.l3:p.l3 + min(p.l3_len, LARGEST[p.family])]
+    message = struct.pack(">BBHI", kind, code, 0, word) + quote
+    protocol = wire.ICMP if p.family == 4 else wire.ICMP6
+    start = 0 if p.family == 4 else wire.pseudo_sum(p.dst, p.src, protocol, len(message))
+    total = wire.checksum(message, start)
+    return reply(p, protocol, message[:2] + struct.pack(">H", total) + message[4:])

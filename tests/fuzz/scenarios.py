@@ -74,7 +74,7 @@ def shake(spec, random, table):
             row = random.choice((0, NARROW, NARROW, WIDE, TAGGED, QINQ))
             commands.append(f"hop {real} {row}" + random.choice(("", "", " gateway" if row else "")))
     if random.random() < 0.3:
-        commands.append(f"out {NARROW} 1 {random.choice((1280, 1400, 1500, 2000, 65535))}")
+        commands.append(f"out {NARROW} 1 {random.choice((60, 1280, 1310, 1400, 2000, 65535))}")
     if random.random() < 0.1:
         commands.append("forget")
     else:
