@@ -13,7 +13,8 @@
 
 static __always_inline int encap(struct pkt *pkt, struct tx *tx)
 {
-	__u8 kind = READ_WORD(pkt->member->encap); /* once: it may change meanwhile */
+	/* Once: it may change meanwhile. */
+	__u8 kind = READ_WORD(pkt->member->encap) & ~MEMBER_NO_EXPRESS;
 
 	if (ENCAP_IS_USED(ENCAP_IPIP) && kind == ENCAP_IPIP)
 		return encap_ipip(pkt, tx);

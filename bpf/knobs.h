@@ -26,3 +26,7 @@ const volatile struct ip_addr knob_source6_entropy = {};
 const volatile __u32 knob_encaps = 1u << ENCAP_IPIP;
 const volatile __be16 knob_gue_port = 0;
 const volatile bool knob_gue_checksum6 = false; /* of the UDP header over IPv6 */
+
+/* Whether some VIP goes by QUIC connection IDs; then also what AES looks up. */
+const volatile bool knob_quic = false;
+const volatile struct aes_tables knob_aes = {};

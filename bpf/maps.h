@@ -101,6 +101,23 @@ struct {
 	__type(value, struct reply_limit);
 } reply_limit SEC(".maps");
 
+/* What no VIP uses takes no memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct quic_config_key);
+	__type(value, struct quic_config);
+} quic_configs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct quic_server_key);
+	__type(value, __u32);
+} quic_servers SEC(".maps");
+
 /*
  * Small ones of fixed size as variables: the program has their address, where a map costs a lookup
  * of a dozen instructions. Each is a map of its own all the same, pinned under its name.

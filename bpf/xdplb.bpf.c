@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "fragment.h"
 #include "parse.h"
+#include "quic.h"
 #include "ring.h"
 #include "vip.h"
 
@@ -17,19 +18,23 @@ static __always_inline int pick(struct pkt *pkt)
 	struct vip vip = {};
 	int verdict = vip_find(pkt, &vip);
 
-	if (verdict == NEXT)
-		verdict = ring_pick(pkt, &vip);
-	if (verdict == NEXT)
-		flow_record(pkt);
-	return verdict;
+	return verdict == NEXT ? ring_pick(pkt, &vip) : verdict;
 }
 
+/* A connection ID that names a real wins over the flow table, which then follows it. */
 static __always_inline int find_member(struct pkt *pkt)
 {
 	int verdict = vip_filter_pass(pkt);
+	long named;
 
-	if (verdict == NEXT && !flow_lookup(pkt))
-		verdict = pick(pkt);
+	if (verdict != NEXT)
+		return verdict;
+	named = quic_named(pkt);
+	if (flow_lookup(pkt) && (named < 0 || named == pkt->member_id))
+		return NEXT;
+	verdict = named < 0 ? pick(pkt) : quic_take(pkt, named);
+	if (verdict == NEXT)
+		flow_record(pkt);
 	return verdict;
 }
 

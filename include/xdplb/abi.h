@@ -126,6 +126,12 @@ enum member_state {
 #define NEXT_HOP_ROW_SHIFT   48
 #define NEXT_HOP_MAC_MASK    ((1ULL << NEXT_HOP_ROW_SHIFT) - 1)
 
+/*
+ * In member.encap: its packets are not for the express lane, which reads that byte and finds no
+ * kind that it knows.
+ */
+#define MEMBER_NO_EXPRESS 0x80u
+
 /* Map "members": one real inside one VIP. Written by the daemon before any ring or flow names it.
  */
 struct member {
@@ -142,7 +148,7 @@ struct member {
 		__u32 service; /* the three in one comparison */
 	};
 	__u8 real_family;
-	__u8 encap; /* enum xdplb_encap */
+	__u8 encap; /* enum xdplb_encap, and MEMBER_NO_EXPRESS */
 	__u16 csum; /* folded sum of the outer IPv4 header's words that are the member's */
 	__u16 vip_id;
 	__u16 pad;
@@ -251,7 +257,8 @@ struct vip_state {
 		};
 		__u32 service; /* the three in one comparison, as in struct member */
 	};
-	__u32 pad1[9];
+	__u32 flags; /* live: one aligned store; VIP_* */
+	__u32 pad1[8];
 	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
 	__u32 members; /* daemon only: length of the member list of the half in use */
 	__u32 pad0;
@@ -265,6 +272,8 @@ struct vip_state {
 
 _Static_assert(sizeof(struct vip_state) == 2 * XDPLB_CACHE_LINE, "one VIP, two lines");
 _Static_assert(__builtin_offsetof(struct vip_state, half) == XDPLB_CACHE_LINE, "the daemon's line");
+
+#define VIP_QUIC (1u << 0) /* a QUIC connection ID may name the real */
 
 /*
  * Map "rings": 64-byte blocks. A half is an extent of blocks: first the ring, 32 slots a block,
@@ -289,6 +298,66 @@ _Static_assert(sizeof(union ring_block) == XDPLB_CACHE_LINE, "one block, one lin
 
 /* How many more slots are tried when a pick's member is down, before the packet is dropped. */
 #define RING_SECOND_PICKS 8
+
+/* ---- QUIC (draft-ietf-quic-load-balancers) ------------------------------------------------ */
+
+#define QUIC_CID_MAX	   20 /* QUIC version 1 */
+#define QUIC_SERVER_ID_MAX 15
+#define QUIC_NONCE_MIN	   4
+#define QUIC_ID_MAX	   19 /* server ID and nonce together */
+#define QUIC_UNROUTABLE	   7 /* this rotation says: no configuration */
+
+#define AES_BLOCK     16
+#define AES_ROUNDS    10 /* AES-128 */
+#define AES_KEY_WORDS (4 * (AES_ROUNDS + 1))
+
+enum quic_cipher {
+	QUIC_PLAINTEXT = 0,
+	QUIC_ONE_PASS = 1, /* server ID and nonce are one AES block */
+	QUIC_THREE_PASSES = 2, /* of the four: the server ID is in the left half */
+	QUIC_FOUR_PASSES = 3,
+};
+
+/* 128 bits, the first octets in the upper half of the first word. */
+struct quic_bits {
+	__u64 word[2];
+};
+
+/* Map "quic_configs": how a VIP's connection IDs are read. Written by the daemon. */
+struct quic_config_key {
+	__u32 vip_id;
+	__u32 rotation; /* 0 ... 6 */
+};
+
+struct quic_config {
+	__u32 cipher; /* enum quic_cipher */
+	__u32 length; /* of server ID and nonce together */
+	struct quic_bits server_id; /* mask */
+	/* three or four passes: the halves, and how far in the right one begins, in bits */
+	struct quic_bits left;
+	struct quic_bits right;
+	__u32 right_shift;
+	__u32 pad;
+	/* one pass: to decrypt with, in the order of use; else to encrypt with */
+	__u32 round_key[AES_KEY_WORDS];
+};
+
+/* Map "quic_servers": VIP and server ID to member id. Written by the daemon. */
+struct quic_server_key {
+	struct quic_bits server_id; /* zeroes behind it */
+	__u32 vip_id;
+	__u32 pad;
+};
+
+/*
+ * AES one round at a time: SubBytes and MixColumns of a byte in the first row, as a column; the
+ * other rows' are the same, rotated. The S-box is any byte in the middle of encrypt[].
+ */
+struct aes_tables {
+	__u32 encrypt[256];
+	__u32 decrypt[256];
+	__u8 inverse[256]; /* S-box */
+};
 
 /* ---- Ways out ---------------------------------------------------------------------------- */
 

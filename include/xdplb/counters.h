@@ -55,7 +55,12 @@
 	X(flow_mismatch, "slot named a member of another VIP; the ring decided")                   \
 	X(flow_moved, "flow left a real that is down")                                             \
 	X(flow_icmp_error, "ICMP error given to the real of the flow it is about")                 \
-	X(flow_fragment, "later IP fragment given to the real that got the first")
+	X(flow_fragment, "later IP fragment given to the real that got the first")                 \
+	X(quic_by_cid, "QUIC packet given to the real that its connection ID names")               \
+	X(quic_unroutable, "no configuration reads a QUIC packet's connection ID; the 4-tuple "    \
+			   "decided")                                                              \
+	X(quic_no_server, "connection ID of a server that is unknown or down; the 4-tuple "        \
+			  "decided")
 
 #define XDPLB_ALL_COUNTERS(X)                                                                      \
 	XDPLB_PASS_COUNTERS(X)                                                                     \

@@ -12,6 +12,7 @@
 #include "lib/addr.h"
 #include "lib/apply.h"
 #include "lib/flow_clock.h"
+#include "lib/hex.h"
 
 #define DEFAULT_FLOWS	4096
 #define DEFAULT_MEMBERS 64
@@ -81,6 +82,7 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	k.gue_port = htons(o->gue_port ? o->gue_port : BED_GUE_PORT);
 	k.is_express_on = !express || strcmp(express, "off") != 0;
 	k.gue_checksum6 = o->gue_checksum6;
+	k.is_quic_on = o->is_quic_on;
 	*ret_knobs = k;
 }
 
@@ -157,6 +159,16 @@ int bed_teardown(void **state)
 	return 0;
 }
 
+static struct server_id server_id(const char *text)
+{
+	struct server_id id = {};
+	int length = text ? hex_parse(text, id.bytes, sizeof(id.bytes)) : 0;
+
+	assert_true(length >= 0);
+	id.length = (uint8_t)length;
+	return id;
+}
+
 static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 {
 	struct vip_spec *spec = &c->specs[i];
@@ -170,6 +182,8 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		.timeouts = timeouts,
 		.on_no_port = vip->on_no_port,
 		.encap = vip->encap,
+		.quic = (struct quic_spec *)vip->quic,
+		.n_quic = vip->n_quic,
 		.reals = c->reals[i],
 	};
 	while (spec->n_reals < BED_MAX_REALS && vip->reals[spec->n_reals].address) {
@@ -178,6 +192,7 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		c->reals[i][spec->n_reals++] = (struct real_spec){
 			.address = address(real->address),
 			.weight = real->weight ? real->weight : 100,
+			.server_id = server_id(real->server_id),
 		};
 	}
 }

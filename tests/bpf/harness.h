@@ -39,6 +39,7 @@ struct bed_real {
 	uint32_t weight; /* 0: 100 */
 	bool is_down;
 	bool is_drained;
+	const char *server_id; /* hex */
 };
 
 struct bed_vip {
@@ -48,6 +49,8 @@ struct bed_vip {
 	enum xdplb_on_no_port on_no_port;
 	enum xdplb_encap encap;
 	uint32_t ring; /* 0: 1021 */
+	const struct quic_spec *quic;
+	size_t n_quic;
 	struct bed_real reals[BED_MAX_REALS]; /* up to the first without an address */
 };
 
@@ -62,6 +65,7 @@ struct bed_options {
 	unsigned int source6_bits;
 	uint16_t gue_port; /* 0: BED_GUE_PORT */
 	bool gue_checksum6;
+	bool is_quic_on;
 };
 
 struct bed {

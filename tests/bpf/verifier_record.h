@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 74005, 1384},
+	{"xdplb", 82089, 1744},
 	{"read_clock", 5, 0},
 	{"receiver", 16980, 256},
 };

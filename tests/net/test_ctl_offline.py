@@ -19,7 +19,7 @@ CTL = str(BUILD.resolve() / "xdplbctl")
 
 COMMANDS = """status; vip list; vip show; real list; real show; real drain; real undrain;
 real enable; real disable; flow count; health list; stats show; config check; config show;
-config apply; reload; detach; completion""".replace("\n", " ").split("; ")
+config apply; reload; detach; completion; quic encode; quic decode""".replace("\n", " ").split("; ")
 NOUNS = sorted({command.split()[0] for command in COMMANDS})
 NOT_YET = ["vip add", "vip set", "vip del", "real add", "real set", "real del", "flow list",
            "config plan", "config diff", "explain", "top", "events", "capture", "doctor"]

@@ -32,8 +32,13 @@ struct fake_addr {
 	struct vip_addr value;
 };
 
+#define FAKE_SERVERS 64
+
 /* What a killed daemon leaves behind is all in here. */
 struct fake_maps {
+	struct quic_server_row servers[FAKE_SERVERS];
+	size_t n_servers;
+	struct quic_config configs[FAKE_VIPS][QUIC_UNROUTABLE]; /* length 0: none */
 	struct control control;
 	struct fake_vip vips[FAKE_VIPS];
 	size_t n_vips;
@@ -148,6 +153,82 @@ static inline int fake_addr_del(void *user, const struct vip_addr_key *key)
 	return 0;
 }
 
+static inline int fake_quic_config_set(void *user, const struct quic_config_key *key,
+				       const struct quic_config *value)
+{
+	struct fake *f = user;
+
+	if (!fake_call(f, 'Q'))
+		return -EIO;
+	f->maps->configs[key->vip_id][key->rotation] = *value;
+	return 0;
+}
+
+static inline int fake_quic_config_del(void *user, const struct quic_config_key *key)
+{
+	struct fake *f = user;
+	struct quic_config *config = &f->maps->configs[key->vip_id][key->rotation];
+	bool was_there = config->length;
+
+	if (!fake_call(f, 'q'))
+		return -EIO;
+	*config = (struct quic_config){};
+	return was_there ? 0 : -ENOENT;
+}
+
+static inline struct quic_server_row *fake_find_server(const struct fake *f,
+						       const struct quic_server_key *key)
+{
+	for (size_t i = 0; i < f->maps->n_servers; i++) {
+		if (memcmp(&f->maps->servers[i].key, key, sizeof(*key)) == 0)
+			return &f->maps->servers[i];
+	}
+	return NULL;
+}
+
+static inline int fake_quic_server_set(void *user, const struct quic_server_key *key,
+				       uint32_t member_id)
+{
+	struct fake *f = user;
+	struct quic_server_row *row = fake_find_server(f, key);
+
+	if (!fake_call(f, 'I'))
+		return -EIO;
+	if (!row) {
+		assert_true(f->maps->n_servers < FAKE_SERVERS);
+		row = &f->maps->servers[f->maps->n_servers++];
+	}
+	*row = (struct quic_server_row){*key, member_id};
+	return 0;
+}
+
+static inline int fake_quic_server_del(void *user, const struct quic_server_key *key,
+				       uint32_t member_id)
+{
+	struct fake *f = user;
+	struct quic_server_row *row = fake_find_server(f, key);
+
+	if (!fake_call(f, 'i'))
+		return -EIO;
+	if (!row)
+		return -ENOENT;
+	if (row->member_id == member_id)
+		*row = f->maps->servers[--f->maps->n_servers];
+	return 0;
+}
+
+static inline int fake_quic_servers_read(void *user, struct quic_server_row **ret_rows,
+					 size_t *ret_n)
+{
+	const struct fake_maps *maps = ((struct fake *)user)->maps;
+
+	*ret_rows = calloc(maps->n_servers + 1, sizeof(**ret_rows));
+	assert_non_null(*ret_rows);
+	memcpy(*ret_rows, maps->servers, maps->n_servers * sizeof(**ret_rows));
+	*ret_n = maps->n_servers;
+	return 0;
+}
+
 static inline int fake_stats_read(void *user, uint32_t id, struct member_stats *ret_sum)
 {
 	struct fake *f = user;
@@ -199,6 +280,11 @@ static inline struct fake *fake_new(uint32_t members, uint32_t vips, uint32_t ri
 		.vip_del = fake_vip_del,
 		.vip_addr_set = fake_addr_set,
 		.vip_addr_del = fake_addr_del,
+		.quic_config_set = fake_quic_config_set,
+		.quic_config_del = fake_quic_config_del,
+		.quic_server_set = fake_quic_server_set,
+		.quic_server_del = fake_quic_server_del,
+		.quic_servers_read = fake_quic_servers_read,
 		.member_stats_read = fake_stats_read,
 		.member_stats_zero = fake_stats_zero,
 		.grace_request = fake_grace_request,

@@ -23,6 +23,8 @@ struct bad_case {
 #define IF  "interfaces: [{name: eth0}]\n"
 #define SRC IF "encap: {source4: 10.0.0.10}\n"
 #define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
+/* The configurations stand in line 5. */
+#define QUIC SRC "vips:\n- {name: web, address: 192.0.2.10, port: 443, protocol: udp,\n    quic: ["
 
 /* clang-format off */
 static const struct bad_case bad_cases[] = {
@@ -73,7 +75,7 @@ static const struct bad_case bad_cases[] = {
 	{YAML(VIP ", reals: [{address: 10.1.0.1, wieght: 5}]}\n"),
 	 "f.yaml:4:89: vips[0].reals[0]: unknown key \"wieght\"; did you mean \"weight\"?"},
 	{YAML(VIP ", fast_interval: 1s}\n"),
-	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, ring, slow_start, timeouts, on_no_port, health, name, address, port, protocol, reals"},
+	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, ring, slow_start, timeouts, on_no_port, health, name, address, port, protocol, reals, quic"},
 	{YAML(VIP ", health: {fast_interval: 1s}}\n"),
 	 "f.yaml:4:70: vips[0].health: unknown key \"fast_interval\"; did you mean \"interval\"?"},
 	{YAML(IF "vips: [{address: 192.0.2.1, port: 80, protocol: tcp}]\n"),
@@ -290,6 +292,35 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:2:27: defaults.health.path: expected no such key with type tcp; it belongs to http"},
 	{YAML(VIP ", health: {type: none, method: GET}}\ndefaults: {health: {type: http}}\n"),
 	 "f.yaml:4:90: vips[0].health.method: expected no such key with type none; it belongs to http"},
+	/* QUIC */
+	{YAML(VIP ", quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}]}\n"),
+	 "f.yaml:4:67: vips[0].quic: expected protocol: udp"},
+	{YAML(QUIC "{rotation: 7, server_id_length: 2, nonce_length: 6}]}\n"),
+	 "f.yaml:5:23: vips[0].quic[0].rotation: expected a number from 0 to 6, got \"7\""},
+	{YAML(QUIC "{rotation: 0, server_id_length: 12, nonce_length: 8}]}\n"),
+	 "f.yaml:5:62: vips[0].quic[0].nonce_length: expected at most 19 octets together with the server ID"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 3}]}\n"),
+	 "f.yaml:5:61: vips[0].quic[0].nonce_length: expected a number from 4 to 18, got \"3\""},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key: 00112233}]}\n"),
+	 "f.yaml:5:69: vips[0].quic[0].key: expected a key of 16 octets in hex (32 digits)"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key: 00112233445566778899aabbccddeeff, key_file: /k}]}\n"),
+	 "f.yaml:5:113: vips[0].quic[0].key_file: expected either key or key_file"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key_file: /nonexistent/k}]}\n"),
+	 "f.yaml:5:74: vips[0].quic[0].key_file: open /nonexistent/k: No such file or directory"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6},\n    {rotation: 0, server_id_length: 2, nonce_length: 6}]}\n"),
+	 "f.yaml:6:16: vips[0].quic[1].rotation: duplicate rotation, already given in line 5"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6},\n    {rotation: 1, server_id_length: 3, nonce_length: 6}]}\n"),
+	 "f.yaml:6:37: vips[0].quic[1].server_id_length: expected 2, as in line 5: a real has one server_id"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1}]}\n"),
+	 "f.yaml:6:13: vips[0].reals[0]: expected the key \"server_id\", since the VIP has `quic`"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a}]}\n"),
+	 "f.yaml:6:44: vips[0].reals[0].server_id: expected 2 octets (4 hex digits), as server_id_length says"},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a1g}]}\n"),
+	 "f.yaml:6:44: vips[0].reals[0].server_id: expected a server ID of 1 to 15 octets in hex, got \"0a1g\""},
+	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a1b}, {address: 10.1.0.2, server_id: 0A1B}]}\n"),
+	 "f.yaml:6:82: vips[0].reals[1].server_id: duplicate server ID 0A1B, already given in line 6"},
+	{YAML(VIP ", reals: [{address: 10.1.0.1, server_id: 0a1b}]}\n"),
+	 "f.yaml:4:100: vips[0].reals[0].server_id: expected the VIP to have `quic`, which says how it is written"},
 	{YAML(VIP "}\n- {name: b, address: 192.0.2.11, port: 80, protocol: tcp}\ncapacity: {vips: 1}\n"),
 	 "f.yaml:6:18: capacity.vips: expected at least 2 for the VIPs of this file, got 1; raise capacity.vips"},
 	{YAML(VIP ", reals: [{address: 10.1.0.1}, {address: 10.1.0.2}, {address: 10.1.0.3}, {address: 10.1.0.4}, {address: 10.1.0.5}, {address: 10.1.0.6}, {address: 10.1.0.7}, {address: 10.1.0.8}, {address: 10.1.0.9}, {address: 10.1.0.10}, {address: 10.1.0.11}, {address: 10.1.0.12}, {address: 10.1.0.13}, {address: 10.1.0.14}, {address: 10.1.0.15}, {address: 10.1.0.16}, {address: 10.1.0.17}]}\ncapacity: {members: 16}\n"),

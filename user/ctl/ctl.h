@@ -90,6 +90,8 @@ enum exit_status cmd_config_show(const struct invocation *invocation);
 enum exit_status cmd_config_apply(const struct invocation *invocation);
 enum exit_status cmd_reload(const struct invocation *invocation);
 enum exit_status cmd_detach(const struct invocation *invocation);
+enum exit_status cmd_quic_encode(const struct invocation *invocation);
+enum exit_status cmd_quic_decode(const struct invocation *invocation);
 enum exit_status cmd_completion(const struct invocation *invocation);
 
 /* Reals as a table: real list and vip show. */

@@ -60,6 +60,7 @@ struct dataplane_knobs change_knobs(const struct controller *c, const struct con
 	k.encaps = config_encaps(config);
 	k.gue_port = htons(config->gue_port);
 	k.gue_checksum6 = config->gue_checksum6;
+	k.is_quic_on = config_has_quic(config);
 	return k;
 }
 
@@ -217,7 +218,7 @@ static void program_restore(struct controller *c)
 
 /*
  * The program with the new knobs, on every interface of the new configuration. It goes on to know
- * the encapsulations that members have now, until they have others.
+ * the encapsulations that members have now, and QUIC, until they have others.
  */
 static int program_switch(struct controller *c, const struct change *change, struct err *err)
 {
@@ -226,6 +227,7 @@ static int program_switch(struct controller *c, const struct change *change, str
 	int r = 0;
 
 	knobs.encaps |= applied_encaps(c->applied);
+	knobs.is_quic_on |= applied_has_quic(c->applied);
 	if (memcmp(&control->clock, &knobs.clock, sizeof(control->clock)) != 0)
 		dp_store(control->expiry_paused, 1);
 	if (memcmp(&c->knobs, &knobs, sizeof(knobs)) != 0)
@@ -241,18 +243,19 @@ static int program_switch(struct controller *c, const struct change *change, str
 	return 0;
 }
 
-/* Without the encapsulations that no member has any more. What cannot be loaded can wait. */
+/* Without the encapsulations that no member has any more, or QUIC. What cannot be loaded can wait.
+ */
 static void program_shrink(struct controller *c, const struct config *config)
 {
 	struct dataplane_knobs knobs = c->knobs;
 	struct err err;
 
 	knobs.encaps = config_encaps(config) | applied_encaps(c->applied);
-	if (knobs.encaps == c->knobs.encaps)
+	knobs.is_quic_on = config_has_quic(config) || applied_has_quic(c->applied);
+	if (memcmp(&knobs, &c->knobs, sizeof(knobs)) == 0)
 		return;
 	if (dataplane_load(c->dataplane, &knobs, &err) || ways_out_attach_all(c, config, &err)) {
-		log_warning("packet program keeps an encapsulation no VIP uses error=\"%s\"",
-			    err.text);
+		log_warning("packet program keeps what no VIP uses error=\"%s\"", err.text);
 		return;
 	}
 	c->knobs = knobs;

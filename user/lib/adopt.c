@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "apply_quic.h"
 #include "sizing.h"
 
 static struct extent extent_of(uint64_t word)
@@ -67,6 +68,8 @@ static int adopt_vip(struct applied *applied, const struct vip_key *key, uint32_
 	/* Not read back: the next plan says it again. */
 	vip->on_no_port = NO_POLICY;
 	vip->published_policy = NO_POLICY;
+	/* Nor are the configurations, which have no place in here until one is wanted. */
+	vip->is_quic_published = applied->dp->vip_state[id].flags & VIP_QUIC;
 	r = applied_claim_vip_id(applied, id);
 	if (!r)
 		r = adopt_rings(applied, vip);
@@ -127,7 +130,7 @@ static int adopt_member(struct applied *applied, uint32_t id)
 	r = applied_add_member(vip, &member);
 	if (r)
 		return r;
-	vip->encap = m->encap;
+	vip->encap = m->encap & ~MEMBER_NO_EXPRESS;
 	memcpy(vip->timeout_ticks, m->timeout_ticks, sizeof(vip->timeout_ticks));
 	return 0;
 }
@@ -151,6 +154,8 @@ int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint3
 		if (!is_blank(&dp->members[id]))
 			r = adopt_member(applied, id);
 	}
+	if (!r)
+		r = apply_adopt_servers(applied);
 	if (r)
 		return err_errno(err, -r, "the pinned maps contradict each other");
 	return 0;

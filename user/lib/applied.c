@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "quic_map.h"
 
 int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_fingerprint)
 {
@@ -30,6 +31,7 @@ int applied_new(struct applied **ret_applied, const struct dp *dp, uint64_t key_
 
 static void vip_free(struct applied_vip *vip)
 {
+	free(vip->quic);
 	free(vip->members);
 	free(vip);
 }
@@ -207,6 +209,25 @@ uint32_t applied_encaps(const struct applied *applied)
 	for (size_t i = 0; i < applied->n_vips; i++)
 		encaps |= 1u << applied->vips[i]->encap;
 	return encaps;
+}
+
+bool applied_quic_differs(const struct applied_vip *have, const struct vip_spec *want)
+{
+	struct quic_config configs[QUIC_UNROUTABLE];
+
+	if (!want->n_quic)
+		return have->quic || have->is_quic_published;
+	quic_map_configs(want, configs);
+	return !have->quic || memcmp(have->quic, configs, sizeof(configs)) != 0;
+}
+
+bool applied_has_quic(const struct applied *applied)
+{
+	for (size_t i = 0; i < applied->n_vips; i++) {
+		if (applied->vips[i]->quic || applied->vips[i]->is_quic_published)
+			return true;
+	}
+	return false;
 }
 
 static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)

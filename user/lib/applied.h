@@ -12,6 +12,7 @@
 #include "dp.h"
 #include "flow_table.h"
 #include "id_pool.h"
+#include "model.h"
 #include "real_index.h"
 #include "ring_space.h"
 
@@ -38,6 +39,10 @@ struct applied_member {
 	struct ip_addr real;
 	uint32_t state; /* enum member_state and notes, as in the map */
 	uint32_t ring_weight; /* wanted in the ring; 0: not in it */
+	struct server_id server_id; /* wanted in connection IDs */
+	struct quic_bits published_id; /* what "quic_servers" has it under, if is_id_published */
+	bool is_id_published;
+	bool is_id_unsure; /* another may have been written there since */
 	struct retirement retirement; /* while MEMBER_NOTE_REMOVED is set */
 };
 
@@ -49,6 +54,9 @@ struct applied_vip {
 	uint32_t on_no_port;
 	uint32_t published_policy; /* on_no_port in "vip_addrs"; NO_POLICY: not said there */
 	__u8 timeout_ticks[FLOW_STATES];
+	struct quic_config *quic; /* wanted, by rotation; length 0: none; NULL: no QUIC */
+	bool is_quic_published; /* the flag in vip_state says so */
+	bool is_quic_stale; /* apply_publish_quic() has something to do */
 	struct applied_member *members;
 	size_t n_members;
 	size_t members_capacity;
@@ -129,6 +137,10 @@ void applied_let_go_vip_id(struct applied *applied, uint32_t id);
 
 /* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
 uint32_t applied_encaps(const struct applied *applied);
+/* Whether the VIP's connection IDs are to be read in another way. */
+bool applied_quic_differs(const struct applied_vip *have, const struct vip_spec *want);
+/* Whether packets may still find a VIP that goes by QUIC connection IDs. */
+bool applied_has_quic(const struct applied *applied);
 
 /* FNV-1a of what a ring is made from: equal on balancers that pick equally. */
 uint64_t applied_fingerprint(const struct applied *applied, const struct applied_vip *vip);

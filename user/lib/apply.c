@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "apply_private.h"
+#include "apply_quic.h"
 #include "flow_clock.h"
 
 #define OUTER_TTL 64
@@ -86,11 +87,14 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	vip->published_policy = NO_POLICY;
 	vip->live = 1;
 	set_policy(plan, vip, spec);
-	r = alloc_pair(applied, plan_half_blocks(spec), vip->half);
+	r = apply_want_quic(vip, spec);
+	if (!r)
+		r = alloc_pair(applied, plan_half_blocks(spec), vip->half);
 	if (!r)
 		r = applied_insert_vip(applied, vip);
 	if (r) {
 		release_pair(applied, vip->half);
+		free(vip->quic);
 		free(vip);
 		return r;
 	}
@@ -104,13 +108,24 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	return 0;
 }
 
+static bool is_l2dsr(const struct member *m)
+{
+	return (m->encap & ~MEMBER_NO_EXPRESS) == ENCAP_L2DSR;
+}
+
+/* The express lane goes by flows, and would take a connection that has moved to the wrong real. */
+static uint8_t encap_byte(const struct applied_vip *vip)
+{
+	return vip->encap | (vip->quic ? MEMBER_NO_EXPRESS : 0);
+}
+
 /* What is a way for the other kinds may be a gateway, and none for L2 DSR, until it is said anew.
  */
-static void set_encap(struct member *m, uint8_t encap)
+static void set_encap(struct member *m, const struct applied_vip *vip)
 {
-	if (encap == ENCAP_L2DSR && m->encap != encap)
+	if (vip->encap == ENCAP_L2DSR && !is_l2dsr(m))
 		dp_store(m->next_hop, NEXT_HOP_NONE);
-	dp_store(m->encap, encap);
+	dp_store(m->encap, encap_byte(vip));
 }
 
 static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
@@ -127,11 +142,13 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 			return r;
 	}
 	set_policy(plan, vip, spec);
+	if (apply_want_quic(vip, spec))
+		return -ENOMEM;
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct member *m = &applied->dp->members[vip->members[i].id];
 
 		memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
-		set_encap(m, vip->encap);
+		set_encap(m, vip);
 	}
 	return 0;
 }
@@ -146,7 +163,7 @@ static void write_member(const struct dp *dp, const struct applied_vip *vip,
 		.protocol = vip->key.protocol,
 		.vip_family = vip->key.family,
 		.real_family = addr_family(&member->real),
-		.encap = vip->encap,
+		.encap = encap_byte(vip),
 		.vip_id = vip->id,
 	};
 
@@ -163,6 +180,7 @@ static int add_member(struct applied *applied, const struct plan_step *step)
 		.real = step->real,
 		.state = step->member->state,
 		.ring_weight = step->member->ring_weight,
+		.server_id = step->member->server_id,
 	};
 	int r = id_pool_take(&applied->member_ids, &m.id);
 
@@ -174,14 +192,16 @@ static int add_member(struct applied *applied, const struct plan_step *step)
 		return r;
 	}
 	vip->is_changed = true;
+	vip->is_quic_stale |= m.server_id.length != 0;
 	write_member(applied->dp, vip, &m);
 	real_index_add(&applied->index, m.id);
 	return 0;
 }
 
-static void set_member(struct applied *applied, struct applied_member *m,
+static void set_member(struct applied *applied, struct applied_vip *vip, struct applied_member *m,
 		       const struct desired_member *want)
 {
+	apply_want_server_id(vip, m, &want->server_id);
 	m->ring_weight = want->ring_weight;
 	m->retirement = (struct retirement){};
 	set_state(applied, m, want->state);
@@ -192,7 +212,7 @@ static void set_planned_member(struct applied *applied, const struct plan_step *
 	struct applied_vip *vip = applied_find(applied, &step->key);
 
 	vip->is_changed = true;
-	set_member(applied, applied_find_member(vip, &step->real, step->hint), step->member);
+	set_member(applied, vip, applied_find_member(vip, &step->real, step->hint), step->member);
 }
 
 int apply_member(struct applied *applied, const struct vip_key *key,
@@ -203,7 +223,7 @@ int apply_member(struct applied *applied, const struct vip_key *key,
 
 	if (!m)
 		return -ENOENT;
-	set_member(applied, m, want);
+	set_member(applied, vip, m, want);
 	vip->is_changed = true;
 	return 0;
 }
@@ -275,6 +295,8 @@ static int remove_vip(struct applied *applied, const struct plan_step *step)
 
 	if (!r)
 		r = unpublish(applied, vip);
+	if (!r)
+		r = apply_unpublish_quic(applied, vip);
 	if (r)
 		return r;
 	dp_store(dp->vip_state[vip->id].ring, 0);
@@ -312,7 +334,7 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 	return -EINVAL;
 }
 
-/* The addresses of published VIPs where they say something else. */
+/* The addresses of published VIPs, and connection IDs, where they say something else. */
 static int publish_policies(struct applied *applied)
 {
 	int r = 0;
@@ -321,6 +343,8 @@ static int publish_policies(struct applied *applied)
 		struct applied_vip *vip = applied->vips[i];
 		int failed = vip->is_published ? apply_publish_policy(applied, vip) : 0;
 
+		r = r ? r : failed;
+		failed = apply_publish_quic(applied, vip);
 		r = r ? r : failed;
 	}
 	return r;
@@ -384,10 +408,10 @@ size_t apply_gateway(struct applied *applied, const struct ip_addr *real, uint64
 
 	for (; id != REAL_INDEX_END; id = real_index_next(&applied->index, id)) {
 		struct member *m = &applied->dp->members[id];
-		bool is_l2dsr = m->encap == ENCAP_L2DSR;
+		bool is_refused = is_l2dsr(m);
 
-		dp_store(m->next_hop, is_l2dsr ? NEXT_HOP_NOT_ON_LINK : next_hop);
-		n_refused += is_l2dsr;
+		dp_store(m->next_hop, is_refused ? NEXT_HOP_NOT_ON_LINK : next_hop);
+		n_refused += is_refused;
 	}
 	return n_refused;
 }

@@ -18,6 +18,8 @@
 
 /* An element of a kernel hash table beside key and value, about. */
 #define HASH_ELEMENT_OVERHEAD 48
+/* An empty one whose elements are made as they come. */
+#define HASH_BUCKET 16
 
 int config_parse(const char *file, const char *text, size_t len, struct config **ret_config,
 		 struct err *err)
@@ -33,6 +35,10 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 		ret = config_resolve(file, &doc, &config);
 		if (ret == 0)
 			ret = config_check(&doc, config, err);
+		if (ret == 0)
+			ret = config_check_quic(&doc, config, err);
+		if (ret == 0)
+			ret = config_read_keys(config, err);
 		if (ret == -ENOMEM)
 			err_set(err, ENOMEM, "%.255s: out of memory", file);
 	}
@@ -114,6 +120,15 @@ int config_load(const char *file, struct config **ret_config, struct err *err)
 	return ret;
 }
 
+static uint64_t power_of_two(uint32_t at_least)
+{
+	uint64_t power = 1;
+
+	while (power < at_least)
+		power *= 2;
+	return power;
+}
+
 uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 {
 	const struct capacity *capacity = &config->capacity;
@@ -130,6 +145,8 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 		 (sizeof(struct fragment_key) + sizeof(struct fragment) + HASH_ELEMENT_OVERHEAD);
 	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + vip_hash + addr_hash);
 	bytes += (uint64_t)sizing_ring_blocks(capacity->ring_slots) * sizeof(union ring_block);
+	bytes += HASH_BUCKET * power_of_two(capacity->vips * QUIC_UNROUTABLE);
+	bytes += HASH_BUCKET * power_of_two(capacity->members);
 	bytes += XDPLB_MAX_INTERFACES * sizeof(struct out_interface);
 	bytes += (sizeof(struct stats) + sizeof(struct reply_limit)) * n_cpus;
 	return bytes;

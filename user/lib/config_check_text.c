@@ -71,6 +71,22 @@ const char *check_absolute_path(const char *text)
 	return NULL;
 }
 
+#define HEX_CHARS "0123456789abcdefABCDEF"
+
+const char *check_server_id(const char *text)
+{
+	return is_made_of(text, HEX_CHARS, 2 * QUIC_SERVER_ID_MAX) && strlen(text) % 2 == 0
+		       ? NULL
+		       : "a server ID of 1 to 15 octets in hex";
+}
+
+const char *check_aes_key(const char *text)
+{
+	return is_made_of(text, HEX_CHARS, 2 * AES_BLOCK) && strlen(text) == 2 * AES_BLOCK
+		       ? NULL
+		       : "a key of 16 octets in hex (32 digits)";
+}
+
 const char *check_http_method(const char *text)
 {
 	return is_made_of(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 16) ? NULL

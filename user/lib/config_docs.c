@@ -253,7 +253,7 @@ char *config_reference_markdown(void)
 	static const struct schema_section *const sections[] = {
 		&schema_file,  &schema_interface, &schema_encap,    &schema_capacity,
 		&schema_guard, &schema_defaults,  &schema_timeouts, &schema_health,
-		&schema_vip,   &schema_real,
+		&schema_vip,   &schema_real,	  &schema_quic,
 	};
 	char *text = NULL;
 	size_t len;

@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "config.h"
 #include "config_value.h"
+#include "hex.h"
 
 static json_t *duration(uint32_t ms)
 {
@@ -120,10 +121,37 @@ static json_t *reals_json(const struct vip_spec *vip)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < vip->n_reals; i++)
-		json_array_append_new(list, json_pack("{so si sb}", "address",
-						      address(&vip->reals[i].address), "weight",
-						      (int)vip->reals[i].weight, "backup", 0));
+	for (size_t i = 0; i < vip->n_reals; i++) {
+		const struct real_spec *spec = &vip->reals[i];
+		json_t *real = json_pack("{so si sb}", "address", address(&spec->address), "weight",
+					 (int)spec->weight, "backup", 0);
+		char text[2 * QUIC_SERVER_ID_MAX + 1];
+
+		hex_format(spec->server_id.bytes, spec->server_id.length, text);
+		if (spec->server_id.length)
+			json_object_set_new(real, "server_id", json_string(text));
+		json_array_append_new(list, real);
+	}
+	return list;
+}
+
+/* Without the keys. What names none is no file to load: a key is not made up for it. */
+static json_t *quic_json(const struct vip_spec *vip)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < vip->n_quic; i++) {
+		const struct quic_spec *spec = &vip->quic[i];
+		json_t *json = json_pack("{si si si}", "rotation", spec->rotation,
+					 "server_id_length", spec->server_id_length, "nonce_length",
+					 spec->nonce_length);
+
+		if (spec->key_file)
+			json_object_set_new(json, "key_file", json_string(spec->key_file));
+		else if (spec->has_key)
+			json_object_set_new(json, "key", json_string("hidden"));
+		json_array_append_new(list, json);
+	}
 	return list;
 }
 
@@ -146,6 +174,8 @@ static json_t *vip_json(const struct vip_spec *vip)
 				      duration(t->tcp_unproven_ms), "udp", duration(t->udp_ms)));
 	json_object_set_new(json, "on_no_port", json_string(on_no_port_name(vip->on_no_port)));
 	json_object_set_new(json, "health", health_json(vip));
+	if (vip->n_quic)
+		json_object_set_new(json, "quic", quic_json(vip));
 	json_object_set_new(json, "reals", reals_json(vip));
 	return json;
 }

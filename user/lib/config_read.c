@@ -363,6 +363,8 @@ static int read_scalar(struct reader *r, const struct schema_field *field,
 	ret = value_parse(field, (const char *)event->data.scalar.value, slot, &why);
 	if (ret == -EOPNOTSUPP)
 		return reader_fail(r, event->start_mark, "not supported yet: %s", why.text);
+	if (ret == -EINVAL && field->is_secret)
+		return reader_fail(r, event->start_mark, "%s", why.text);
 	if (ret == -EINVAL)
 		return reader_fail_value(r, event, &why);
 	return ret;

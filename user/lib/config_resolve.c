@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "hex.h"
 
 /* Zeroed; not NULL for n = 0. */
 static void *new_array(size_t n, size_t size)
@@ -134,6 +135,35 @@ static int resolve_reals(const struct doc_vip *from, struct vip_spec *vip)
 		vip->reals[i].address = reals[i].address;
 		vip->reals[i].weight = schema_u32(&schema_real, &reals[i], REAL_WEIGHT);
 		vip->reals[i].mark = reals[i].self;
+		if (reals[i].server_id)
+			vip->reals[i].server_id.length = (uint8_t)hex_parse(
+				reals[i].server_id, vip->reals[i].server_id.bytes,
+				QUIC_SERVER_ID_MAX);
+	}
+	return 0;
+}
+
+static int resolve_quic(const struct doc_vip *from, struct vip_spec *vip)
+{
+	const struct doc_quic *configs = from->quic.items;
+
+	vip->quic = new_array(from->quic.n, sizeof(*vip->quic));
+	if (!vip->quic)
+		return -ENOMEM;
+	vip->n_quic = from->quic.n;
+	for (size_t i = 0; i < vip->n_quic; i++) {
+		const struct doc_quic *c = &configs[i];
+		struct quic_spec *spec = &vip->quic[i];
+
+		spec->rotation = (uint8_t)c->rotation;
+		spec->server_id_length = (uint8_t)c->server_id_length;
+		spec->nonce_length = (uint8_t)c->nonce_length;
+		spec->has_key = c->key || c->key_file;
+		spec->mark = c->at[QUIC_KEY_FILE];
+		if (c->key)
+			hex_parse(c->key, spec->key, sizeof(spec->key));
+		if (c->key_file && copy_text(c->key_file, &spec->key_file) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -154,7 +184,7 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, s
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
 	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);
 	vip->timeouts.udp_ms = timeout_ms(doc, from, TIMEOUTS_UDP);
-	if (resolve_health(doc, from, &vip->health) < 0)
+	if (resolve_health(doc, from, &vip->health) < 0 || resolve_quic(from, vip) < 0)
 		return -ENOMEM;
 	return resolve_reals(from, vip);
 }

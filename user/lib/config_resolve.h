@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From what a file says to what it means: defaults applied, then checked as a whole. Pure. */
+/*
+ * From what a file says to what it means: defaults applied, then checked as a whole. Pure, but for
+ * config_read_keys().
+ */
 #pragma once
 
 #include "config_schema.h"
@@ -13,3 +16,9 @@ int config_resolve(const char *file, const struct doc_file *doc, struct config *
  * -EINVAL with "file:line:column: path: reason", -ENOMEM.
  */
 int config_check(const struct doc_file *doc, const struct config *config, struct err *err);
+
+/* The same for `quic` and `server_id`. */
+int config_check_quic(const struct doc_file *doc, const struct config *config, struct err *err);
+
+/* Reads the keys that stand in files of their own. -EINVAL with the place that names the file. */
+int config_read_keys(struct config *config, struct err *err);

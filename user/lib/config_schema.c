@@ -281,6 +281,12 @@ static const struct schema_field real_fields[] = {
 			 .unbuilt = SCHEMA_UNBUILT_UNLESS_ZERO,
 			 .offset = offsetof(struct doc_real, backup),
 			 .text = "used only when no other real is up"},
+	[REAL_SERVER_ID] = {.key = "server_id",
+			    .type = SCHEMA_TEXT,
+			    .offset = offsetof(struct doc_real, server_id),
+			    .check = check_server_id,
+			    .initial_text = "none; needed with `quic`",
+			    .text = "what this real writes into its QUIC connection IDs, in hex"},
 };
 
 const struct schema_section schema_real = {
@@ -325,6 +331,14 @@ static const struct schema_field vip_fields[] = {
 		       .max = XDPLB_MAX_VIP_MEMBERS - 1,
 		       .text = "who serves it; none is allowed, its packets are then dropped and "
 			       "counted"},
+	[VIP_QUIC_CONFIGS] = {.key = "quic",
+			      .type = SCHEMA_LIST,
+			      .section = &schema_quic,
+			      .offset = offsetof(struct doc_vip, quic),
+			      .max = QUIC_UNROUTABLE,
+			      .initial_text = "none: the 4-tuple decides",
+			      .text = "how the reals make their QUIC connection IDs (QUIC-LB); "
+				      "`protocol: udp` only"},
 	[VIP_POOL] = {.key = "pool",
 		      .type = SCHEMA_TEXT,
 		      .unbuilt = SCHEMA_UNBUILT,

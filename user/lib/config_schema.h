@@ -56,6 +56,7 @@ struct schema_field {
 	enum schema_type type;
 	enum schema_unbuilt unbuilt;
 	bool is_required;
+	bool is_secret; /* a wrong value is not repeated */
 	size_t offset; /* of the value in the section's struct */
 	uint32_t min; /* of numbers, in the unit that is stored; of lists, items */
 	uint32_t max;
@@ -214,7 +215,26 @@ struct doc_defaults {
 	struct doc_policy policy;
 };
 
-enum { REAL_ADDRESS, REAL_WEIGHT, REAL_BACKUP, REAL_KEYS };
+enum {
+	QUIC_ROTATION,
+	QUIC_SERVER_ID_LENGTH,
+	QUIC_NONCE_LENGTH,
+	QUIC_KEY,
+	QUIC_KEY_FILE,
+	QUIC_KEYS
+};
+
+struct doc_quic {
+	struct mark self;
+	struct mark at[QUIC_KEYS];
+	uint32_t rotation;
+	uint32_t server_id_length;
+	uint32_t nonce_length;
+	char *key;
+	char *key_file;
+};
+
+enum { REAL_ADDRESS, REAL_WEIGHT, REAL_BACKUP, REAL_SERVER_ID, REAL_KEYS };
 
 struct doc_real {
 	struct mark self;
@@ -222,6 +242,7 @@ struct doc_real {
 	struct ip_addr address;
 	uint32_t weight;
 	uint32_t backup;
+	char *server_id;
 };
 
 enum {
@@ -230,6 +251,7 @@ enum {
 	VIP_PORT,
 	VIP_PROTOCOL,
 	VIP_REALS,
+	VIP_QUIC_CONFIGS,
 	VIP_POOL,
 	VIP_POOLS,
 	VIP_KEYS
@@ -244,6 +266,7 @@ struct doc_vip {
 	uint32_t port;
 	uint32_t protocol;
 	struct doc_list reals; /* struct doc_real */
+	struct doc_list quic; /* struct doc_quic */
 };
 
 enum {
@@ -281,6 +304,7 @@ extern const struct schema_section schema_timeouts;
 extern const struct schema_section schema_health;
 extern const struct schema_section schema_vip;
 extern const struct schema_section schema_real;
+extern const struct schema_section schema_quic;
 
 /* Where the values of a struct doc_x stand, by key. */
 static inline struct mark *schema_marks(const struct schema_section *section, void *item)

@@ -27,6 +27,8 @@ const char *value_format(const struct schema_field *field, uint32_t value, char 
 /* NULL if fine, else what was expected. */
 const char *check_vip_name(const char *text);
 const char *check_interface_name(const char *text);
+const char *check_server_id(const char *text);
+const char *check_aes_key(const char *text);
 const char *check_absolute_path(const char *text);
 const char *check_http_method(const char *text);
 const char *check_http_word(const char *text);

@@ -19,6 +19,7 @@
 
 #include "dataplane_private.h"
 #include "dir_lock.h"
+#include "quic_map.h"
 #include "sizing.h"
 
 #define BPFFS_ROOT "/sys/fs/bpf"
@@ -127,6 +128,8 @@ static int size_maps(struct xdplb_bpf *skel, const struct control *c)
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vips, c->vips);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_addrs, c->vips);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_state, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.quic_configs, c->vips * QUIC_UNROUTABLE);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.quic_servers, c->members);
 	return r ? r : bpf_map__set_max_entries(skel->maps.rings, c->ring_blocks);
 }
 
@@ -176,6 +179,9 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_encaps = knobs->encaps;
 	skel->rodata->knob_gue_port = knobs->gue_port;
 	skel->rodata->knob_gue_checksum6 = knobs->gue_checksum6;
+	skel->rodata->knob_quic = knobs->is_quic_on;
+	if (knobs->is_quic_on)
+		quic_map_aes_tables(&skel->rodata->knob_aes);
 }
 
 /* Of the two ways in: the one that was loaded. */

@@ -28,7 +28,8 @@ struct dataplane_knobs {
 	uint32_t encaps; /* bits (1 << enum xdplb_encap): what members may have */
 	uint32_t gue_checksum6; /* whether GUE over IPv6 has a UDP checksum */
 	__be16 gue_port;
-	uint16_t is_express_on; /* no padding: knobs are compared as memory */
+	uint8_t is_express_on;
+	uint8_t is_quic_on; /* no padding: knobs are compared as memory */
 };
 
 struct dataplane;

@@ -55,6 +55,70 @@ static int vip_addr_del(void *user, const struct vip_addr_key *key)
 	return r;
 }
 
+static int quic_config_set(void *user, const struct quic_config_key *key,
+			   const struct quic_config *value)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.quic_configs), key, value, BPF_ANY);
+}
+
+static int quic_config_del(void *user, const struct quic_config_key *key)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_delete_elem(bpf_map__fd(d->skel->maps.quic_configs), key);
+}
+
+static int quic_server_set(void *user, const struct quic_server_key *key, uint32_t member_id)
+{
+	struct dataplane *d = user;
+
+	return bpf_map_update_elem(bpf_map__fd(d->skel->maps.quic_servers), key, &member_id,
+				   BPF_ANY);
+}
+
+static int quic_server_del(void *user, const struct quic_server_key *key, uint32_t member_id)
+{
+	struct dataplane *d = user;
+	int fd = bpf_map__fd(d->skel->maps.quic_servers);
+	uint32_t now;
+	int r = bpf_map_lookup_elem(fd, key, &now);
+
+	return r || now != member_id ? r : bpf_map_delete_elem(fd, key);
+}
+
+static int quic_servers_read(void *user, struct quic_server_row **ret_rows, size_t *ret_n)
+{
+	struct dataplane *d = user;
+	int fd = bpf_map__fd(d->skel->maps.quic_servers);
+	uint32_t max = bpf_map__max_entries(d->skel->maps.quic_servers);
+	struct quic_server_row *rows = NULL;
+	size_t n = 0, room = 0;
+
+	for (;;) {
+		if (n == room) {
+			struct quic_server_row *more;
+
+			room = room ? 2 * room : 64;
+			more = reallocarray(rows, room, sizeof(*rows));
+			if (!more) {
+				free(rows);
+				return -ENOMEM;
+			}
+			rows = more;
+		}
+		if (n == max ||
+		    bpf_map_get_next_key(fd, n ? &rows[n - 1].key : NULL, &rows[n].key) ||
+		    bpf_map_lookup_elem(fd, &rows[n].key, &rows[n].member_id))
+			break;
+		n++;
+	}
+	*ret_rows = rows;
+	*ret_n = n;
+	return 0;
+}
+
 unsigned int dataplane_n_cpus(void)
 {
 	int n = libbpf_num_possible_cpus();
@@ -122,6 +186,11 @@ const struct dp_ops dataplane_ops = {
 	.vip_del = vip_del,
 	.vip_addr_set = vip_addr_set,
 	.vip_addr_del = vip_addr_del,
+	.quic_config_set = quic_config_set,
+	.quic_config_del = quic_config_del,
+	.quic_server_set = quic_server_set,
+	.quic_server_del = quic_server_del,
+	.quic_servers_read = quic_servers_read,
 	.member_stats_read = member_stats_read,
 	.member_stats_zero = member_stats_zero,
 	.grace_request = request,

@@ -13,6 +13,7 @@ struct desired_member {
 	struct ip_addr real;
 	uint32_t ring_weight; /* 0: not in the ring */
 	uint32_t state; /* enum member_state and MEMBER_NOTE_* */
+	struct server_id server_id;
 };
 
 struct desired_vip {

@@ -6,9 +6,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "xdplb/abi.h"
+
+struct quic_server_row {
+	struct quic_server_key key;
+	uint32_t member_id;
+};
 
 struct dp_ops {
 	int (*vip_set)(void *user, const struct vip_key *key, uint32_t vip_id);
@@ -16,6 +22,14 @@ struct dp_ops {
 	int (*vip_addr_set)(void *user, const struct vip_addr_key *key,
 			    const struct vip_addr *value);
 	int (*vip_addr_del)(void *user, const struct vip_addr_key *key);
+	int (*quic_config_set)(void *user, const struct quic_config_key *key,
+			       const struct quic_config *value);
+	int (*quic_config_del)(void *user, const struct quic_config_key *key);
+	int (*quic_server_set)(void *user, const struct quic_server_key *key, uint32_t member_id);
+	/* Only if it says this member. */
+	int (*quic_server_del)(void *user, const struct quic_server_key *key, uint32_t member_id);
+	/* All there are; the caller frees. */
+	int (*quic_servers_read)(void *user, struct quic_server_row **ret_rows, size_t *ret_n);
 	/* Sum over all CPUs. */
 	int (*member_stats_read)(void *user, uint32_t id, struct member_stats *ret_sum);
 	int (*member_stats_zero)(void *user, uint32_t id);

@@ -22,7 +22,7 @@ static uint32_t health_note(enum health_verdict health)
 
 struct desired_member effective_member(const struct real_spec *real, struct real_input input)
 {
-	struct desired_member m = {.real = real->address};
+	struct desired_member m = {.real = real->address, .server_id = real->server_id};
 
 	if (input.admin == ADMIN_DISABLED || input.health != HEALTH_UP) {
 		m.state = MEMBER_DOWN;

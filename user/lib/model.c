@@ -75,6 +75,22 @@ uint32_t config_encaps(const struct config *config)
 	return encaps;
 }
 
+bool config_has_quic(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_vips; i++) {
+		if (config->vips[i].n_quic)
+			return true;
+	}
+	return false;
+}
+
+static void quic_clear(struct vip_spec *vip)
+{
+	for (size_t i = 0; i < vip->n_quic; i++)
+		free(vip->quic[i].key_file);
+	free(vip->quic);
+}
+
 void config_free(struct config *config)
 {
 	if (!config)
@@ -82,6 +98,7 @@ void config_free(struct config *config)
 	for (size_t i = 0; i < config->n_vips; i++) {
 		free(config->vips[i].name);
 		health_spec_clear(&config->vips[i].health);
+		quic_clear(&config->vips[i]);
 		free(config->vips[i].reals);
 	}
 	free(config->vips);

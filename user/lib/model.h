@@ -64,8 +64,26 @@ struct timeouts {
 	uint32_t udp_ms;
 };
 
+/* How QUIC connection IDs with these rotation bits are made. */
+struct quic_spec {
+	uint8_t rotation;
+	uint8_t server_id_length;
+	uint8_t nonce_length;
+	bool has_key;
+	uint8_t key[AES_BLOCK];
+	char *key_file; /* NULL: the key was given itself, or there is none */
+	struct mark mark; /* of key_file */
+};
+
+/* What a QUIC server writes into its connection IDs. */
+struct server_id {
+	uint8_t length; /* 0: none */
+	uint8_t bytes[QUIC_SERVER_ID_MAX];
+};
+
 struct real_spec {
 	struct ip_addr address;
+	struct server_id server_id;
 	uint32_t weight; /* 0: no new flows */
 	struct mark mark;
 };
@@ -81,6 +99,8 @@ struct vip_spec {
 	struct timeouts timeouts;
 	enum xdplb_on_no_port on_no_port;
 	struct health_spec health;
+	struct quic_spec *quic;
+	size_t n_quic; /* 0: connection IDs are not read */
 	struct real_spec *reals;
 	size_t n_reals;
 	struct mark mark;
@@ -138,6 +158,7 @@ const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct i
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
 /* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
 uint32_t config_encaps(const struct config *config);
+bool config_has_quic(const struct config *config);
 void config_free(struct config *config);
 
 const char *protocol_name(uint8_t protocol);

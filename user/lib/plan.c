@@ -47,7 +47,8 @@ static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
 	flow_clock_ticks(plan->clock, &want->timeouts, plan->hz, ticks);
 	return have->ring != want->ring || have->encap != want->encap ||
 	       have->on_no_port != want->on_no_port || half_room(have) < plan_half_blocks(want) ||
-	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0;
+	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0 ||
+	       applied_quic_differs(have, want);
 }
 
 static int plan_wanted_members(struct plan *plan, const struct desired_vip *want,
@@ -67,7 +68,8 @@ static int plan_wanted_members(struct plan *plan, const struct desired_vip *want
 			.hint = at,
 		};
 
-		if (old && old->state == m->state && old->ring_weight == m->ring_weight)
+		if (old && old->state == m->state && old->ring_weight == m->ring_weight &&
+		    memcmp(&old->server_id, &m->server_id, sizeof(m->server_id)) == 0)
 			continue;
 		if (add_step(plan, &step))
 			return -ENOMEM;

@@ -4,6 +4,7 @@
 
 #include "apply.h"
 #include "apply_private.h"
+#include "apply_quic.h"
 
 /* One step; true once the id may be reused. `left_rings`: no ring in use names it. */
 static bool step(const struct dp *dp, struct retirement *r, bool left_rings, uint32_t named)
@@ -79,6 +80,12 @@ static void retire_members(struct applied *applied, struct applied_vip *vip,
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct applied_member *m = &vip->members[i];
 
+		/* Before the second grace period: whom a connection ID led here, it lets pass. */
+		if (m->retirement.stage == RETIRE_FIRST_SCAN && !scan->members[m->id].named &&
+		    apply_unpublish_server(applied, vip, m)) {
+			vip->members[kept++] = *m;
+			continue;
+		}
 		if (!(m->state & MEMBER_NOTE_REMOVED) ||
 		    !step(applied->dp, &m->retirement, is_fresh, scan->members[m->id].named) ||
 		    !free_member(applied, m->id, &applied->dp->vip_state[vip->id]))

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What `quic` and `server_id` must say together, and keys from their files: see config_resolve.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config_resolve.h"
+#include "config_value.h"
+#include "hex.h"
+
+#define PLACE_TEXT_MAX 96
+#define KEY_TEXT_MAX   (2 * AES_BLOCK)
+
+/* One VIP's, as it is said. */
+struct check {
+	const char *file;
+	const struct doc_vip *vip;
+	size_t index; /* in `vips` */
+	struct err *err;
+};
+
+static int __attribute__((format(printf, 4, 5)))
+fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
+{
+	char reason[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	err_set(c->err, EINVAL, "%s", reason);
+	err_prefix(c->err, "%.255s:%u:%u: vips[%zu]%s", c->file, mark.line, mark.column, c->index,
+		   path);
+	return -EINVAL;
+}
+
+static int fail_config(const struct check *c, size_t i, size_t key, const char *reason)
+{
+	const struct doc_quic *config = (const struct doc_quic *)c->vip->quic.items + i;
+	char path[PLACE_TEXT_MAX];
+
+	snprintf(path, sizeof(path), ".quic[%zu].%s", i, schema_quic.fields[key].key);
+	return fail(c, config->at[key], path, "%s", reason);
+}
+
+static int check_config(const struct check *c, size_t i)
+{
+	const struct doc_quic *configs = c->vip->quic.items, *config = &configs[i];
+	char reason[PLACE_TEXT_MAX];
+
+	if (config->server_id_length + config->nonce_length > QUIC_ID_MAX)
+		return fail_config(c, i, QUIC_NONCE_LENGTH,
+				   "expected at most 19 octets together with the server ID");
+	if (config->key && config->key_file)
+		return fail_config(c, i, QUIC_KEY_FILE, "expected either key or key_file");
+	if (config->server_id_length != configs[0].server_id_length) {
+		snprintf(reason, sizeof(reason),
+			 "expected %u, as in line %u: a real has one server_id",
+			 configs[0].server_id_length, configs[0].self.line);
+		return fail_config(c, i, QUIC_SERVER_ID_LENGTH, reason);
+	}
+	for (size_t k = 0; k < i; k++) {
+		if (configs[k].rotation != config->rotation)
+			continue;
+		snprintf(reason, sizeof(reason), "duplicate rotation, already given in line %u",
+			 configs[k].self.line);
+		return fail_config(c, i, QUIC_ROTATION, reason);
+	}
+	return 0;
+}
+
+/* ---- Server IDs ----------------------------------------------------------------------------- */
+
+static const char *real_path(size_t i, const char *key, char *buf)
+{
+	snprintf(buf, PLACE_TEXT_MAX, ".reals[%zu]%s", i, key);
+	return buf;
+}
+
+static int check_server(const struct check *c, size_t i)
+{
+	const struct doc_quic *configs = c->vip->quic.items;
+	const struct doc_real *real = (const struct doc_real *)c->vip->reals.items + i;
+	char path[PLACE_TEXT_MAX];
+
+	if (real->server_id && !c->vip->quic.n)
+		return fail(c, real->at[REAL_SERVER_ID], real_path(i, ".server_id", path),
+			    "expected the VIP to have `quic`, which says how it is written");
+	if (!c->vip->quic.n)
+		return 0;
+	if (!real->server_id)
+		return fail(c, real->self, real_path(i, "", path),
+			    "expected the key \"server_id\", since the VIP has `quic`");
+	if (strlen(real->server_id) != 2 * (size_t)configs[0].server_id_length)
+		return fail(c, real->at[REAL_SERVER_ID], real_path(i, ".server_id", path),
+			    "expected %u octets (%u hex digits), as server_id_length says",
+			    configs[0].server_id_length, 2 * configs[0].server_id_length);
+	return 0;
+}
+
+static int compare_servers(const void *a, const void *b)
+{
+	const struct doc_real *x = *(const struct doc_real *const *)a;
+	const struct doc_real *y = *(const struct doc_real *const *)b;
+	int r = strcasecmp(x->server_id, y->server_id);
+
+	return r ? r : (x > y) - (x < y);
+}
+
+static int check_unique(const struct check *c)
+{
+	const struct doc_real *reals = c->vip->reals.items, **sorted;
+	char path[PLACE_TEXT_MAX];
+	int r = 0;
+
+	sorted = calloc(c->vip->reals.n + 1, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->vip->reals.n; i++)
+		sorted[i] = &reals[i];
+	qsort(sorted, c->vip->reals.n, sizeof(*sorted), compare_servers);
+	for (size_t i = 1; i < c->vip->reals.n && !r; i++) {
+		const struct doc_real *was = sorted[i - 1], *is = sorted[i];
+
+		if (strcasecmp(was->server_id, is->server_id) == 0)
+			r = fail(c, is->at[REAL_SERVER_ID],
+				 real_path((size_t)(is - reals), ".server_id", path),
+				 "duplicate server ID %s, already given in line %u", is->server_id,
+				 was->at[REAL_SERVER_ID].line);
+	}
+	free(sorted);
+	return r;
+}
+
+static int check_vip(const struct check *c)
+{
+	int r = 0;
+
+	if (c->vip->quic.n && c->vip->protocol != IPPROTO_UDP)
+		return fail(c, c->vip->at[VIP_QUIC_CONFIGS], ".quic", "expected protocol: udp");
+	for (size_t i = 0; i < c->vip->quic.n && !r; i++)
+		r = check_config(c, i);
+	for (size_t i = 0; i < c->vip->reals.n && !r; i++)
+		r = check_server(c, i);
+	return r || !c->vip->quic.n ? r : check_unique(c);
+}
+
+int config_check_quic(const struct doc_file *doc, const struct config *config, struct err *err)
+{
+	const struct doc_vip *vips = doc->vips.items;
+	int r = 0;
+
+	for (size_t i = 0; i < doc->vips.n && !r; i++)
+		r = check_vip(&(struct check){config->file, &vips[i], i, err});
+	return r;
+}
+
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+/* At most `size` bytes of a regular file: another kind could make the daemon wait. */
+static ssize_t read_start(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = fstat(fd, &st) || !S_ISREG(st.st_mode) ? -EINVAL : read(fd, text, size);
+	n = n == -1 ? -errno : n;
+	close(fd);
+	return n;
+}
+
+static int read_key(struct quic_spec *spec, struct err *err)
+{
+	char text[KEY_TEXT_MAX + 3] = "";
+	ssize_t n = read_start(spec->key_file, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return err_errno(err, (int)-n, "open %s", spec->key_file);
+	text[strcspn(text, "\r\n")] = '\0';
+	if (check_aes_key(text))
+		err_set(err, EINVAL, "%s: expected %s", spec->key_file, check_aes_key(text));
+	else
+		hex_parse(text, spec->key, sizeof(spec->key));
+	n = check_aes_key(text) ? -EINVAL : 0;
+	explicit_bzero(text, sizeof(text));
+	return (int)n;
+}
+
+int config_read_keys(struct config *config, struct err *err)
+{
+	int r = 0;
+
+	for (size_t v = 0; v < config->n_vips && !r; v++) {
+		for (size_t i = 0; i < config->vips[v].n_quic && !r; i++) {
+			struct quic_spec *spec = &config->vips[v].quic[i];
+
+			r = spec->key_file ? read_key(spec, err) : 0;
+			if (r)
+				err_prefix(err, "%.255s:%u:%u: vips[%zu].quic[%zu].key_file",
+					   config->file, spec->mark.line, spec->mark.column, v, i);
+		}
+	}
+	return r ? -EINVAL : 0;
+}
