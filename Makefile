@@ -96,7 +96,8 @@ demo: ## the main job end to end in network namespaces (root)
 
 test: ## every test: unit, packet tables, end to end (root)
 	$(Q)tools/deps.sh
-	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches fuzzers
+	$(Q)$(MAKE) --no-print-directory -j2 all unit-tests bpf-tests benches fuzzers \
+		$(OUT)/tests/net/quic_lb_ids.so
 	$(Q)tests/run.sh $(OUT)
 
 vmtest: ## packet tables and kernel tunnels on Debian's kernels, in virtual machines (root)
@@ -243,6 +244,11 @@ $(OUT)/libbench.a: $(call obj,$(BENCH_LIB_SRC))
 $(OUT)/tests/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libbench.a $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DP) $(LIBS_LIB)) -lm
+
+# Preloaded into another's program, so of position-independent objects of its own.
+$(OUT)/tests/net/quic_lb_ids.so: tests/net/quic_lb_ids.c user/lib/quic_lb.c user/lib/hex.c
+	@mkdir -p $(@D)
+	$(call msg,LINK,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $^ -o $@ $(call pkg_libs,nettle)
 
 $(OUT)/tests/fuzz/server: $(call obj,$(FUZZ_SRC)) $(OUT)/libdaemon.a $(LIB)
 	@mkdir -p $(@D)

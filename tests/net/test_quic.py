@@ -6,10 +6,11 @@ import socket
 
 import pytest
 
-from lab import VIP4, VIP6
+from lab import BUILD, VIP4, VIP6, wait_for
 from traffic import config, start, start_server, vip
 
 KEY = "8f95f09245765f80256934e50c66207f"
+STACK = "192.0.2.77"  # served by a real QUIC stack
 IDS = ["0a01", "0a02", "0a03"]
 OTHER4 = "198.51.100.9"  # another address of the client
 
@@ -150,3 +151,65 @@ def test_what_is_encoded_can_be_decoded(lab):
     assert rc == 1 and "at least 11 octets" in err
     rc, _, err = lab.daemon.ctl("quic", "encode", 7, "0a", "00112233")
     assert rc == 2 and "ROTATION" in err
+
+
+# ---- A real QUIC stack: ngtcp2's client and server, the server's connection IDs made QUIC-LB's ----
+
+def start_stack(lab, host, server_id):
+    where = lab.dir / host / "quic"
+    where.mkdir()
+    (where / "name").write_text(host)
+    lab.run(host, ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                   "-subj", "/CN=vip", "-keyout", where / "key", "-out", where / "cert"])
+    # Octets 17 and 18 are the server's own.
+    words = ["env", f"QUIC_LB=4 {server_id} 13 {KEY}",
+             f"LD_PRELOAD={(BUILD / 'tests/net/quic_lb_ids.so').resolve()}",
+             "gtlsserver", "-q", "-d", where, "*", "4434", where / "key", where / "cert"]
+    with (where / "log").open("w") as log:
+        lab.popen(host, words, stdout=log, stderr=log)
+    wait_for(lambda: ":4434" in lab.run(host, ["ss", "-Hlnu"]).stdout, 5, "gtlsserver listens")
+
+
+@pytest.fixture(scope="module")
+def stack(make_shared_lab):
+    made = make_shared_lab(reals=3)
+    for host, server_id in zip(made.reals, IDS):
+        made.start_nginx(host)
+        made.start_receiver(host, (STACK,))
+        start_stack(made, host, server_id)
+    made.daemon = start(made, config(stack_vip(made, quic=True)))
+    return made
+
+
+def stack_vip(lab, quic):
+    made = quic_vip(lab, [plain(4, key=KEY) | {"nonce_length": 13}] if quic else None, STACK)
+    return made | {"port": 4434}
+
+
+def fetch_while_moving(lab, *how):
+    """The client shakes hands, changes its port, then asks; the real's name, or None."""
+    where = lab.dir / "got"
+    where.mkdir(exist_ok=True)
+    (where / "name").unlink(missing_ok=True)
+    lab.run(lab.client, ["gtlsclient", "-q", "--timeout=3s", "--change-local-addr=100ms",
+                         "--delay-stream=300ms", "--exit-on-all-streams-close",
+                         f"--download={where}", *how, STACK, "4434", f"https://{STACK}/name"],
+            check=False)
+    return ((where / "name").exists() and (where / "name").read_text()) or None
+
+
+@pytest.mark.parametrize("how", [(), ("--nat-rebinding",)], ids=["migration", "rebinding"])
+def test_a_quic_connection_goes_on_when_its_clients_port_changes(stack, how):
+    stack.daemon.write_config(config(stack_vip(stack, quic=True)))
+    assert stack.daemon.ctl("reload")[0] == 0
+    before = stack.daemon.ctl_json("stats", "show")
+    names = [fetch_while_moving(stack, *how) for _ in range(12)]
+    after = stack.daemon.ctl_json("stats", "show")
+    assert None not in names and len(set(names)) >= 2, names
+    assert after["quic_by_cid"] - before["quic_by_cid"] > 12 * 3
+
+
+def test_without_connection_ids_most_of_them_end(stack):
+    stack.daemon.write_config(config(stack_vip(stack, quic=False)))
+    assert stack.daemon.ctl("reload")[0] == 0
+    assert None in [fetch_while_moving(stack, "--nat-rebinding") for _ in range(6)]
