@@ -10,6 +10,7 @@
 #include "maps.h"
 #include "ring.h"
 #include "stats.h"
+#include "vip.h"
 
 static __always_inline struct flow_bucket *flow_bucket_at(__u32 index)
 {
@@ -147,15 +148,52 @@ static __always_inline bool flow_find(struct pkt *pkt)
 	       flow_take_slot(pkt, bucket, place, flow_hash_tag(pkt->hash));
 }
 
-/* Whether the member's VIP is the packet's; another answer means two flows share a tag. */
+static __always_inline bool flow_member_has_address(const struct member *member,
+						    const struct flow_tuple *t)
+{
+	return member->vip.w[3] == t->dst.w[3] &&
+	       (t->family == FAMILY_V4 ||
+		(member->vip.w[0] == t->dst.w[0] && member->vip.w[1] == t->dst.w[1] &&
+		 member->vip.w[2] == t->dst.w[2]));
+}
+
+/* The address by value: a pointer to the packet's would keep all of it out of registers. */
+__noinline bool flow_member_has_prefix(const struct member *member, __u64 upper, __u64 lower)
+{
+	struct ip_addr network = {
+		.w = {(__u32)upper, upper >> 32, (__u32)lower, lower >> 32},
+	};
+
+	if (!member)
+		return false;
+	vip_mask_address(&network, member->vip_host_bits);
+	return member->vip.w[0] == network.w[0] && member->vip.w[1] == network.w[1] &&
+	       member->vip.w[2] == network.w[2] && member->vip.w[3] == network.w[3];
+}
+
+/* Whether the packet's port is one of the many that the member's VIP has, and for its protocol. */
+static __always_inline bool flow_member_has_port(const struct member *member,
+						 const struct flow_tuple *t)
+{
+	__u16 port = bpf_ntohs(t->dport);
+
+	return (member->service ^ t->service) <= 0xffff && /* as a little-endian machine has them */
+	       port >= bpf_ntohs(member->port) && port <= bpf_ntohs(member->port_last);
+}
+
+/*
+ * Whether the packet is one of the member's VIP. If not, two flows share a tag, or the VIP no
+ * longer has the port. A VIP of one port and one address pays for no other kind, one of many ports
+ * for the comparison with both ends.
+ */
 static __always_inline bool flow_member_serves(const struct member *member,
 					       const struct flow_tuple *t)
 {
-	if (member->service != t->service || member->vip.w[3] != t->dst.w[3])
-		return false;
-	return t->family == FAMILY_V4 ||
-	       (member->vip.w[0] == t->dst.w[0] && member->vip.w[1] == t->dst.w[1] &&
-		member->vip.w[2] == t->dst.w[2]);
+	if (flow_member_has_address(member, t))
+		return member->service == t->service || flow_member_has_port(member, t);
+	return member->vip_host_bits && flow_member_has_port(member, t) &&
+	       flow_member_has_prefix(member, t->dst.w[0] | (__u64)t->dst.w[1] << 32,
+				      t->dst.w[2] | (__u64)t->dst.w[3] << 32);
 }
 
 /* Idle for longer than its VIP allows. */

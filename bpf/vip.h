@@ -6,19 +6,47 @@
  */
 #pragma once
 
+#include <bpf/bpf_endian.h>
+
 #include "maps.h"
 #include "pkt.h"
 #include "reply.h"
 #include "stats.h"
 
-static __always_inline struct vip_addr *vip_find_address(const struct pkt *pkt)
+/* Leaves the network's bits of an address. */
+static __always_inline void vip_mask_address(struct ip_addr *address, __u32 host_bits)
+{
+#pragma unroll
+	for (int i = 3; i >= 0; i--) {
+		__u32 bits = host_bits > 32 ? 32 : host_bits;
+
+		address->w[i] &= bpf_htonl((__u32)(~0ULL << bits));
+		host_bits -= bits;
+	}
+}
+
+/* The longest prefix that the destination is in and that leaves so many bits open. */
+static __always_inline struct vip_addr *vip_find_prefix(const struct flow_tuple *t, __u32 host_bits)
+{
+	struct vip_prefix_key key = {
+		.prefix_len = VIP_PREFIX_ONE_LEN - host_bits,
+		.family = t->family,
+		.address = t->dst,
+	};
+
+	return bpf_map_lookup_elem(&vip_prefixes, &key);
+}
+
+/* NULL: the destination is no VIP's. In a frame of its own, which answers are not stacked upon. */
+static __noinline struct vip_addr *vip_find_address(const struct pkt *pkt)
 {
 	struct vip_addr_key key = {
 		.address = pkt->tuple.dst,
 		.family = pkt->tuple.family,
 	};
+	struct vip_addr *address = bpf_map_lookup_elem(&vip_addrs, &key);
 
-	return bpf_map_lookup_elem(&vip_addrs, &key);
+	return address ? address : vip_find_prefix(&pkt->tuple, 0);
 }
 
 /*
@@ -110,6 +138,54 @@ static __noinline __u32 vip_find_hashed(const struct flow_tuple *t)
 	return id ? *id : -1;
 }
 
+/* A VIP of the destination, or of the prefix around it that is said. The id, or -1. */
+static __always_inline __u32 vip_find_ports(const struct flow_tuple *t, __u32 host_bits)
+{
+	struct vip_ports_key key = {
+		.prefix_len = VIP_PORTS_ONE_LEN,
+		.address = t->dst,
+		.host_bits = host_bits,
+		.family = t->family,
+		.protocol = t->protocol,
+		.port = t->dport,
+	};
+	__u32 *id;
+
+	vip_mask_address(&key.address, host_bits);
+	id = bpf_map_lookup_elem(&vip_ports, &key);
+	return id ? *id : -1;
+}
+
+/*
+ * The VIPs of many ports or addresses: a range before any port, then prefixes, the longest first
+ * that has a VIP for the port. The id, or -1.
+ */
+__noinline __u32 vip_find_wide(const struct flow_tuple *t)
+{
+	__u32 host_bits = 0;
+	__u32 id;
+
+	if (!t)
+		return -1;
+	id = vip_find_ports(t, 0);
+	for (__u32 i = 0; i < VIP_PREFIX_DEPTH && id == (__u32)-1; i++) {
+		const struct vip_addr *prefix = vip_find_prefix(t, host_bits);
+
+		if (!prefix)
+			break;
+		id = vip_find_ports(t, prefix->host_bits);
+		host_bits = prefix->host_bits + 1;
+	}
+	return id;
+}
+
+static __always_inline bool vip_take(__u32 id, struct vip *ret_vip)
+{
+	ret_vip->id = id;
+	ret_vip->state = bpf_map_lookup_elem(&vip_state, &id);
+	return ret_vip->state;
+}
+
 /* Sets *ret_vip if a VIP serves the tuple's address and port. */
 static __always_inline bool vip_lookup(const struct flow_tuple *t, struct vip *ret_vip)
 {
@@ -119,7 +195,7 @@ static __always_inline bool vip_lookup(const struct flow_tuple *t, struct vip *r
 	if (index && (vip_is(t, READ_WORD(index->id[0]) - 1, ret_vip) ||
 		      vip_is(t, READ_WORD(index->id[1]) - 1, ret_vip)))
 		return true;
-	return vip_is(t, vip_find_hashed(t), ret_vip);
+	return vip_is(t, vip_find_hashed(t), ret_vip) || vip_take(vip_find_wide(t), ret_vip);
 }
 
 /* Sets *ret_vip. */

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define XDPLB_LAYOUT_VERSION 2
+#define XDPLB_LAYOUT_VERSION 3
 
 /* Limits that follow from a field's width. */
 #define XDPLB_MAX_MEMBERS     (1u << 20) /* 20 bits in a flow slot */
@@ -141,7 +141,7 @@ struct member {
 	__u32 state; /* live: one aligned store; enum member_state and notes */
 	union {
 		struct {
-			__be16 port; /* the VIP's */
+			__be16 port; /* the VIP's, or the first of them */
 			__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 			__u8 vip_family; /* enum xdplb_family */
 		};
@@ -151,8 +151,13 @@ struct member {
 	__u8 encap; /* enum xdplb_encap, and MEMBER_NO_EXPRESS */
 	__u16 csum; /* folded sum of the outer IPv4 header's words that are the member's */
 	__u16 vip_id;
-	__u16 pad;
-	__u8 timeout_ticks[8]; /* the VIP's, by enum flow_state; at most those of flow_clock */
+	__be16 port_last; /* 0: the VIP is one port of one address, as `vip` and `service` say */
+	union {
+		__u8 timeout_ticks[8]; /* the VIP's, by enum flow_state; at most flow_clock's */
+		/* The VIP's, as in struct vip_key; FLOW_NONE, whose place it has, has no timeout.
+		 */
+		__u8 vip_host_bits;
+	};
 };
 
 _Static_assert(sizeof(struct member) == XDPLB_CACHE_LINE, "one member, one line");
@@ -195,33 +200,81 @@ struct fragment {
 
 /* ---- VIPs and rings ---------------------------------------------------------------------- */
 
-/* Map "vips": (address, port, protocol) to VIP id, for those that vip_index has no room for.
- * Written by the daemon. */
+/*
+ * Map "vips": every VIP's address, ports and protocol, to its id. Packets look here for a VIP of
+ * one address and one port that vip_index has no room for. Written by the daemon.
+ */
 struct vip_key {
-	struct ip_addr address;
-	__be16 port;
+	struct ip_addr address; /* of a prefix: host bits 0 */
+	__be16 port; /* the first; any port: 0 */
 	__u8 protocol;
 	__u8 family;
+	__be16 port_last; /* 0: there is one; any port: 65535 */
+	__u8 host_bits; /* of a prefix: how many of the address's last bits it leaves open; or 0 */
+	__u8 pad;
 };
 
-_Static_assert(sizeof(struct vip_key) == 20, "no padding in a hash key");
+_Static_assert(sizeof(struct vip_key) == 24, "no padding in a hash key");
 
-/* Map "vip_addrs": every address that some VIP has. Written by the daemon. */
+/*
+ * Map "vip_ports", an LPM trie: the VIPs of many ports, or of a prefix, to their ids. A range is
+ * the aligned blocks it consists of, one entry each, whose key ends with the bits that a block's
+ * ports share; any port is the block without such bits; one port of a prefix is longer than all
+ * blocks, since it goes on to `end`. So the longest match is the one that takes precedence. Written
+ * by the daemon.
+ */
+struct vip_ports_key {
+	__u32 prefix_len; /* in bits, from `address` on */
+	struct ip_addr address;
+	__u8 host_bits;
+	__u8 family;
+	__u8 protocol;
+	__u8 pad;
+	__be16 port;
+	__be16 end; /* 0 */
+};
+
+#define VIP_PORTS_ANY_LEN 160u /* the bits before `port` */
+#define VIP_PORTS_ONE_LEN 192u /* all */
+
+_Static_assert(__builtin_offsetof(struct vip_ports_key, port) == 4 + VIP_PORTS_ANY_LEN / 8, "bits");
+_Static_assert(sizeof(struct vip_ports_key) == 4 + VIP_PORTS_ONE_LEN / 8, "bits");
+
+/* Map "vip_addrs": every single address that some VIP has. Written by the daemon. */
 struct vip_addr_key {
 	struct ip_addr address;
-	__u32 family;
+	__u16 family;
+	__u16 host_bits; /* 0 in this map: see vip_key */
 };
 
+/* Map "vip_prefixes", an LPM trie: every prefix that some VIP has. Written by the daemon. */
+struct vip_prefix_key {
+	__u32 prefix_len; /* in bits, from `family` on */
+	__u32 family;
+	struct ip_addr address;
+};
+
+#define VIP_PREFIX_ONE_LEN 160u /* one address */
+
+_Static_assert(sizeof(struct vip_prefix_key) == 4 + VIP_PREFIX_ONE_LEN / 8, "bits");
+
+/* Value of both. */
 struct vip_addr {
 	__u32 on_no_port; /* enum xdplb_on_no_port */
+	__u32 host_bits; /* the prefix's */
 };
+
+/* So many prefixes may lie in one another: an address looks for its VIP in all it is in. */
+#define VIP_PREFIX_DEPTH 4
 
 /*
  * Map "vip_filter": one row, a bit for every address that some VIP has (vip_filter_bit() of
- * hash.h). A packet whose bit is clear is for no VIP; one whose bit is set may be for none either.
- * Written by the daemon.
+ * hash.h); all of them while a VIP is a prefix of more than 2^VIP_FILTER_HOST_BITS addresses. A
+ * packet whose bit is clear is for no VIP; one whose bit is set may be for none either. Written by
+ * the daemon.
  */
-#define VIP_FILTER_BITS 32768u
+#define VIP_FILTER_BITS	     32768u
+#define VIP_FILTER_HOST_BITS 12u
 
 struct vip_filter {
 	__u64 word[VIP_FILTER_BITS / 64]; /* live: one aligned store each */
@@ -230,9 +283,10 @@ struct vip_filter {
 _Static_assert(sizeof(struct vip_filter) == 4096, "one page");
 
 /*
- * Map "vip_index": ids of VIPs, each plus one (0: none), two at every place that vip_index_place()
- * of hash.h may give: where a packet looks first. vip_state says whether it is the packet's VIP; if
- * neither is, "vips" is asked, which has all of them. Written by the daemon.
+ * Map "vip_index": ids of VIPs of one address and one port, each plus one (0: none), two at every
+ * place that vip_index_place() of hash.h may give: where a packet looks first. vip_state says
+ * whether it is the packet's VIP; if neither is, "vips" is asked, which has all of them. Written by
+ * the daemon.
  */
 #define VIP_INDEX_PLACES 8192u
 
@@ -258,7 +312,10 @@ struct vip_state {
 		__u32 service; /* the three in one comparison, as in struct member */
 	};
 	__u32 flags; /* live: one aligned store; VIP_* */
-	__u32 pad1[8];
+	__be16 port_last;
+	__u8 host_bits;
+	__u8 pad3;
+	__u32 pad1[7];
 	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
 	__u32 members; /* daemon only: length of the member list of the half in use */
 	__u32 pad0;

@@ -50,10 +50,11 @@ uint32_t balancer_outer_len(const struct balancer_options *options)
 static void write_vip(FILE *f, const struct balancer_options *o, uint32_t vip)
 {
 	struct ip_addr address = balancer_vip(o, vip);
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_TEXT_MAX], port[16];
 
-	fprintf(f, "  - name: web%u\n    address: \"%s\"\n    port: %u\n    protocol: %s\n", vip,
-		addr_format(&address, text), BALANCER_PORT,
+	snprintf(port, sizeof(port), "%u", BALANCER_PORT);
+	fprintf(f, "  - name: web%u\n    address: \"%s\"\n    port: %s\n    protocol: %s\n", vip,
+		addr_format(&address, text), o->ports ? o->ports : port,
 		o->protocol == IPPROTO_TCP ? "tcp" : "udp");
 	fprintf(f, "    reals:\n");
 	for (uint32_t i = 0; i < BALANCER_REALS; i++) {

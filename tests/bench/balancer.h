@@ -23,6 +23,7 @@ struct balancer_options {
 	uint8_t protocol;
 	enum xdplb_encap encap;
 	uint32_t vips; /* a power of two */
+	const char *ports; /* that BALANCER_PORT is among; NULL: it alone */
 	uint32_t flows; /* capacity.flows */
 	bool has_entropy; /* in the outer IPv4 source */
 	uint32_t ifindex; /* where packets come in and leave */

@@ -87,6 +87,7 @@ struct bench {
 	struct batch batch;
 	uint32_t position; /* of the next batch's first packet */
 	size_t min_loads;
+	const char *ports; /* of the VIPs; NULL: one */
 	struct samples samples;
 };
 
@@ -229,6 +230,7 @@ static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
 		.protocol = b->c->protocol,
 		.encap = b->c->encap,
 		.vips = vips,
+		.ports = b->ports,
 		.flows = b->c->capacity,
 		.has_entropy = b->c->has_entropy,
 		.ifindex = IFINDEX_LO,
@@ -294,17 +296,22 @@ static bool parse_vips(const char *text, uint32_t *ret_vips)
 
 static int usage(FILE *f)
 {
-	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--quick]   (N: a power of two)\n"
-		   "       bench_path --list\n");
+	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--quick]\n"
+		   "       bench_path --list\n"
+		   "N is a power of two; 80 must be in RANGE, as 1-1000.\n");
 	return f == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"case", required_argument, NULL, 'c'}, {"vips", required_argument, NULL, 'v'},
-		{"quick", no_argument, NULL, 'q'},	{"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},	{},
+		{"case", required_argument, NULL, 'c'},
+		{"vips", required_argument, NULL, 'v'},
+		{"ports", required_argument, NULL, 'p'},
+		{"quick", no_argument, NULL, 'q'},
+		{"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{},
 	};
 	static struct bench b = {.min_loads = LOADS};
 	struct selection selection = {};
@@ -316,6 +323,8 @@ int main(int argc, char **argv)
 			selection.name = optarg;
 		} else if (option == 'v' && parse_vips(optarg, &selection.vips)) {
 			continue;
+		} else if (option == 'p') {
+			b.ports = optarg;
 		} else if (option == 'q') {
 			b.min_loads = 1;
 		} else if (option == 'l') {

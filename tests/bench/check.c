@@ -15,6 +15,7 @@
 #include "lib/addr.h"
 #include "wrapper_abi.h"
 #include "xdplb/hash.h"
+#include "lib/vip_match.h"
 
 static struct flow_tuple read_tuple(const struct balancer *b, const uint8_t *l3)
 {
@@ -42,7 +43,7 @@ static const struct member *ring_pick(const struct balancer *b, const struct flo
 {
 	struct vip_key key = {
 		.address = t->dst, .port = t->dport, .protocol = t->protocol, .family = t->family};
-	const struct applied_vip *vip = applied_find(b->applied, &key);
+	const struct applied_vip *vip = vip_match_find(b->applied, &key);
 	uint32_t base, slot, position;
 	uint64_t word;
 

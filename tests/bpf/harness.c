@@ -176,7 +176,9 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 	*spec = (struct vip_spec){
 		.name = (char *)vip->address,
 		.address = address(vip->address),
+		.host_bits = vip->host_bits,
 		.port = vip->port,
+		.port_last = vip->port_last,
 		.protocol = vip->protocol ? vip->protocol : IPPROTO_TCP,
 		.ring = vip->ring ? vip->ring : DEFAULT_RING,
 		.timeouts = timeouts,
@@ -459,6 +461,8 @@ uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const c
 		.address = address(vip->address),
 		.port = htons(vip->port),
 		.protocol = vip->protocol ? vip->protocol : IPPROTO_TCP,
+		.port_last = htons(vip->port_last),
+		.host_bits = vip->host_bits,
 	};
 	struct ip_addr real_address = address(real);
 	const struct applied_vip *have;

@@ -45,6 +45,8 @@ struct bed_real {
 struct bed_vip {
 	const char *address;
 	uint16_t port;
+	uint16_t port_last; /* of a range; any port: 65535, and port 0 */
+	uint8_t host_bits; /* of a prefix */
 	uint8_t protocol; /* 0: TCP */
 	enum xdplb_on_no_port on_no_port;
 	enum xdplb_encap encap;

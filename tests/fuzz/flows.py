@@ -108,8 +108,7 @@ def follow(model, p):
         p.before = (state, is_old, None)
         p.takes_over = index
         return
-    vip = member.vip
-    if (vip.family, vip.address, vip.port, vip.protocol) != (p.family, p.dst, p.dport, p.protocol):
+    if not member.vip.serves(p.family, p.dst, p.dport, p.protocol):
         p.before = "mismatch"
         p.counters.append("flow_mismatch")
         p.is_recorded = False

@@ -44,9 +44,16 @@ class Vip:
 
     def __init__(self, index, spec, defaults):
         self.index = index
-        self.address = wire.address(spec["address"])
+        network, _, fixed = spec["address"].partition("/")
+        self.address = wire.address(network)
         self.family = 4 if len(self.address) == 4 else 6
-        self.port = spec["port"].to_bytes(2, "big")
+        self.fixed_bits = int(fixed) if fixed else 8 * len(self.address)
+        first, _, last = str(spec["port"]).partition("-")
+        self.ports = range(int(first), int(last or first) + 1)
+        kind = 1 if last else 0
+        if self.ports == range(1):  # 0: any
+            self.ports, kind = range(65536), 2
+        self.precedence = (-self.fixed_bits, kind)  # docs/packet-path.md, "Which VIP"
         self.protocol = {"tcp": TCP, "udp": UDP}[spec["protocol"]]
         self.on_no_port = spec.get("on_no_port", defaults.get("on_no_port", "reply"))
         self.encap = spec.get("encap", defaults.get("encap", "ipip"))
@@ -54,13 +61,22 @@ class Vip:
         self.ring = []
         self.states = [UP] * len(self.reals)
 
+    def has_address(self, family, address):
+        free = 8 * len(self.address) - self.fixed_bits
+        return family == self.family and (int.from_bytes(address, "big") >> free ==
+                                          int.from_bytes(self.address, "big") >> free)
+
+    def serves(self, family, address, port, protocol):
+        return (protocol == self.protocol and int.from_bytes(port, "big") in self.ports and
+                self.has_address(family, address))
+
 
 class Model:
     def __init__(self, config, dump):
         defaults = config.get("defaults", {})
         self.vips = [Vip(i, spec, defaults) for i, spec in enumerate(config["vips"])]
-        self.services = {(v.family, v.address, v.port, v.protocol): v for v in self.vips}
-        self.addresses = {(v.family, v.address): v for v in self.vips}
+        self.by_precedence = sorted(self.vips, key=lambda vip: vip.precedence)
+        self.found = {}  # what was looked up before
         self.sources = {4: config["encap"].get("source4"), 6: config["encap"].get("source6")}
         for family, text in self.sources.items():
             self.sources[family] = self.source(text) if text else None
@@ -91,6 +107,20 @@ class Model:
                 self.members[m["id"]] = Member(m["id"], vip, wire.address(m["real"]))
         for vip, ring in zip(self.vips, dump["rings"]):
             vip.ring = [self.members[i] for i in ring]
+
+    def service_of(self, *service):
+        """The VIP for a family, address, port and protocol, or None."""
+        if service not in self.found:
+            self.found[service] = next((vip for vip in self.by_precedence if vip.serves(*service)),
+                                       None)
+        return self.found[service]
+
+    def address_of(self, *address):
+        """A VIP of the address, else of the longest prefix around it, or None."""
+        if address not in self.found:
+            self.found[address] = next((vip for vip in self.by_precedence
+                                        if vip.has_address(*address)), None)
+        return self.found[address]
 
     def state_of(self, member):
         return member.vip.states[member.vip.reals.index(member.real)]
@@ -126,7 +156,7 @@ class Model:
     def destination(self, p):
         ip = p.frame[p.l3:]
         p.src, p.dst = (ip[12:16], ip[16:20]) if p.family == 4 else (ip[8:24], ip[24:40])
-        if (p.family, p.dst) not in self.addresses:
+        if not self.address_of(p.family, p.dst):
             return Outcome(PASS, ["pass_no_vip"])
         return None
 
@@ -211,7 +241,7 @@ class Model:
             return Outcome(DROP, ["drop_fragment"])
         first = self.fragments.get(p.fragment.key)
         if not first:
-            if self.addresses[p.family, p.dst].on_no_port == "pass":
+            if self.address_of(p.family, p.dst).on_no_port == "pass":
                 return Outcome(PASS, ["pass_no_port"])
             return Outcome(DROP, ["drop_fragment_unknown"])
         if self.state_of(first.member) not in (UP, DRAIN):
@@ -247,14 +277,15 @@ class Model:
             return Outcome(DROP, ["drop_icmp_quote"])
         h = self.hash.of(p.family, *p.about)
         _, address, protocol, _, port = p.about
-        vip = self.services.get((p.family, address, port, protocol))
+        vip = self.service_of(p.family, address, port, protocol)
         index = self.table.find(h)
         if index is not None:
             member = self.members.get(self.table.words[index] >> 12 & 0xFFFFF)
-            if member and member.vip == vip and self.state_of(member) in (UP, DRAIN):
+            if (member and member.vip.serves(p.family, address, port, protocol) and
+                    self.state_of(member) in (UP, DRAIN)):
                 p.member = member
         if not p.member:
-            if not vip and self.addresses[p.family, p.dst].on_no_port == "pass":
+            if not vip and self.address_of(p.family, p.dst).on_no_port == "pass":
                 return Outcome(PASS, ["pass_no_port"])
             if not vip:
                 return Outcome(DROP, ["drop_icmp_no_port"])
@@ -313,7 +344,7 @@ class Model:
     def service(self, p):
         if p.member:
             return None
-        vip = self.services.get((p.family, p.dst, p.dport, p.protocol))
+        vip = self.service_of(p.family, p.dst, p.dport, p.protocol)
         if not vip:
             return replies.refuse(self, p)
         p.member = self.pick(vip, p.hash)

@@ -15,7 +15,7 @@ import outcome as m
 
 def refuse(model, p):
     """VIP address, port that nobody serves: on_no_port."""
-    policy = model.addresses[p.family, p.dst].on_no_port
+    policy = model.address_of(p.family, p.dst).on_no_port
     if policy == "pass":
         return m.Outcome(m.PASS, ["pass_no_port"])
     if policy == "drop" or not is_answerable(p) or p.protocol == TCP and p.flags & RST:

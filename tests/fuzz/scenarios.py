@@ -17,7 +17,7 @@ def vip(name, address, port, protocol, reals, **more):
             "reals": [{"address": real} for real in reals], **more}
 
 
-def config(source4, source6, **encap):
+def config(source4, source6, more=(), **encap):
     both = REALS4 + REALS6
     return {
         "interfaces": [{"name": "lo", "attach": "exclusive", "mode": "native"}],
@@ -39,13 +39,23 @@ def config(source4, source6, **encap):
             vip("link4", "192.0.2.15", 80, "tcp", both, encap="l2dsr"),
             vip("link6", "2001:db8::15", 53, "udp", both, encap="l2dsr"),
             vip("gue6", "2001:db8::14", 53, "udp", both, encap="gue"),
+            vip("range4", "192.0.2.16", "8000-8099", "tcp", REALS4),
+            vip("inside4", "192.0.2.16", 8050, "tcp", REALS4[:1]),
+            vip("any4", "192.0.2.16", 0, "udp", REALS4[:2]),
+            vip("prefix4", "198.18.2.128/25", 80, "tcp", REALS4[:2], on_no_port="drop"),
+            vip("wider4", "198.18.2.0/24", "79-82", "tcp", REALS6),
+            vip("range6", "2001:db8::16", "50-60", "udp", REALS6),
+            vip("any6", "2001:db8::16", 0, "tcp", REALS6),
+            vip("prefix6", "2001:db8:f::/116", 0, "udp", REALS4[:2]),
+            *more,
         ],
     }
 
 
 CONFIGS = {
     "computed": config("10.255.0.1", "fd00:1::1", gue_port=5555, gue_checksum6="computed"),
-    "prefix": config("10.255.0.0/16", "fd00:1::/64"),
+    "prefix": config("10.255.0.0/16", "fd00:1::/64", more=[
+        vip("large6", "2001:db8:f::/64", "70-90", "tcp", REALS4[:1])]),
     "plain": config("10.255.0.1", "fd00:1::1"),
 }
 

@@ -41,6 +41,7 @@ http {{
     server {{
         listen 80 backlog=4096;
         listen [::]:80 backlog=4096;
+        {listens}
         root {dir}/www;
         location / {{ return 200 "{name}\\n"; }}
         location = /healthz {{ return 200 "ok\\n"; }}
@@ -216,12 +217,13 @@ class Lab:
 
     # ---- the reals ----
 
-    def start_nginx(self, host):
-        """nginx on port 80 of every address of a host; / says the host's name, /healthz ok."""
+    def start_nginx(self, host, ports=()):
+        """nginx on port 80, and others, of every address of a host; / says the host's name."""
         where = self.dir / host
         (where / "www" / "files").mkdir(parents=True, exist_ok=True)
         conf = where / "nginx.conf"
-        conf.write_text(NGINX_CONF.format(dir=where, name=host))
+        listens = " ".join(f"listen {port}; listen [::]:{port};" for port in ports)
+        conf.write_text(NGINX_CONF.format(dir=where, name=host, listens=listens))
         process = self.popen(host, ["/usr/sbin/nginx", "-e", where / "error.log", "-c", conf])
         self._nginx[host] = process
         wait_for(lambda: self.run(host, ["curl", "-sf", "-m1", "http://127.0.0.1/healthz"],
@@ -265,10 +267,10 @@ class Lab:
         return ["--bpffs", self.bpffs / f"receiver-{host}",
                 "--state-dir", self.dir / host / "receiver"]
 
-    def start_reals(self, vips=(VIP4, VIP6)):
+    def start_reals(self, vips=(VIP4, VIP6), ports=()):
         """nginx and receiver on every real."""
         for host in self.reals:
-            self.start_nginx(host)
+            self.start_nginx(host, ports)
             self.start_receiver(host, vips)
 
     # ---- the balancer ----

@@ -251,7 +251,7 @@ static inline void lab_check_packets(const struct lab *lab)
 			assert_int_not_equal(m->state & MEMBER_STATE_MASK, MEMBER_FREE);
 			assert_int_equal(m->vip_id, row->id);
 			assert_memory_equal(&m->vip, &row->key.address, sizeof(m->vip));
-			assert_int_equal(m->port, row->key.port);
+			assert_int_equal(m->protocol, row->key.protocol);
 		}
 	}
 }
@@ -313,6 +313,8 @@ static inline void lab_check_ids(const struct lab *lab)
 
 			lab_mark_id(member, have->members[i].id);
 			assert_int_equal(m->vip_id, have->id);
+			assert_int_equal(m->port, have->key.port);
+			assert_int_equal(m->port_last, have->key.port_last);
 			assert_int_equal(m->state, have->members[i].state);
 			assert_memory_equal(&m->real, &have->members[i].real, sizeof(m->real));
 		}
@@ -337,6 +339,7 @@ static inline void lab_check_published(const struct lab *lab)
 
 		assert_int_equal(vip->is_published, row != NULL);
 		n += row != NULL;
+		n += vip->has_left_key && fake_find_vip(lab->fake, &vip->left_key);
 		if (row)
 			assert_int_equal(row->id, vip->id);
 	}
@@ -357,7 +360,7 @@ static inline void lab_check_addresses(const struct lab *lab)
 	size_t n = 0;
 
 	for (size_t v = 0; v < lab->n_vips; v++) {
-		struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4};
+		struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4, 0};
 		bool is_first = true;
 
 		for (size_t other = 0; other < v; other++)

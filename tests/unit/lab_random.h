@@ -41,6 +41,24 @@ static inline void lab_change_vips(struct lab *lab, uint64_t *random)
 		lab_add_vip(lab, address, port);
 }
 
+/* Ports of a VIP that no other of the address has: one, from 80 on, or some from 1000 on. */
+static inline void lab_change_ports(struct lab *lab, uint64_t *random, size_t v)
+{
+	struct vip_spec *vip = &lab->vips[v];
+	uint32_t first = 1000 + lab_random(random, 40), last = first + lab_random(random, 20);
+
+	for (size_t other = 0; other < lab->n_vips; other++) {
+		const struct vip_spec *o = &lab->vips[other];
+		uint32_t o_last = o->port_last ? o->port_last : o->port;
+
+		if (other != v && o->address.w[3] == vip->address.w[3] && o->port <= last &&
+		    o_last >= first)
+			return;
+	}
+	vip->port = (uint16_t)first;
+	vip->port_last = last > first ? (uint16_t)last : 0;
+}
+
 static inline void lab_change_reals(struct lab *lab, uint64_t *random, size_t v)
 {
 	uint32_t n = 1 + lab_random(random, 12);
@@ -78,7 +96,7 @@ static inline void lab_change(struct lab *lab, uint64_t *random)
 		return;
 	}
 	v = lab_random(random, lab->n_vips);
-	switch (lab_random(random, 6)) {
+	switch (lab_random(random, 7)) {
 	case 0:
 		lab->vips[v].ring = rings[lab_random(random, 3)];
 		break;
@@ -86,7 +104,10 @@ static inline void lab_change(struct lab *lab, uint64_t *random)
 		lab->vips[v].timeouts.tcp_ms = 1000 + lab_random(random, 100000);
 		break;
 	case 2:
+		lab_change_ports(lab, random, v);
+		break;
 	case 3:
+	case 4:
 		lab_change_reals(lab, random, v);
 		break;
 	default:

@@ -286,7 +286,7 @@ static void test_an_address_stays_while_another_vip_has_it(void **state)
 static void test_a_policy_that_could_not_be_written_is_written_by_the_next_plan(void **state)
 {
 	struct lab *lab = lab_one_vip();
-	struct vip_addr_key key = {lab->vips[0].address, FAMILY_V4};
+	struct vip_addr_key key = {lab->vips[0].address, FAMILY_V4, 0};
 
 	lab_settle(lab);
 	lab->vips[0].on_no_port = ON_NO_PORT_DROP;

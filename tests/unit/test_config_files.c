@@ -111,7 +111,9 @@ static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 		health.port = a->port;
 	assert_string_equal(a->name, b->name);
 	assert_true(addr_equal(&a->address, &b->address));
+	assert_int_equal(a->host_bits, b->host_bits);
 	assert_int_equal(a->port, b->port);
+	assert_int_equal(a->port_last, b->port_last);
 	assert_int_equal(a->protocol, b->protocol);
 	assert_int_equal(a->ring, b->ring);
 	assert_int_equal(a->on_no_port, b->on_no_port);

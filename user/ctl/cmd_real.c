@@ -52,7 +52,7 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 	static const struct column columns[] = {
 		{"vip", "vip", cell_text},
 		{"address", "address", cell_text},
-		{"port", "port", cell_text},
+		{"port", "port", cell_port},
 		{"protocol", "protocol", cell_text},
 		{"weight", "weight", cell_text},
 		{"effective_weight", "effective weight", cell_text},

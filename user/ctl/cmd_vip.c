@@ -10,7 +10,7 @@ enum exit_status cmd_vip_list(const struct invocation *invocation)
 {
 	static const struct column columns[] = {
 		{"name", "NAME", cell_text},	       {"address", "ADDRESS", cell_text},
-		{"port", "PORT", cell_number},	       {"protocol", "PROTOCOL", cell_text},
+		{"port", "PORT", cell_port},	       {"protocol", "PROTOCOL", cell_text},
 		{"scheduler", "SCHEDULER", cell_text}, {"state", "STATE", cell_state},
 		{"reals_up", "UP", cell_number},       {"reals", "REALS", cell_number},
 		{"active_flows", "FLOWS", cell_count}, {"packets", "PACKETS", cell_count},
@@ -26,7 +26,7 @@ static int print_vip(const struct invocation *invocation, const json_t *vip)
 	static const struct column columns[] = {
 		{"name", "name", cell_text},
 		{"address", "address", cell_text},
-		{"port", "port", cell_text},
+		{"port", "port", cell_port},
 		{"protocol", "protocol", cell_text},
 		{"scheduler", "scheduler", cell_text},
 		{"encap", "encap", cell_text},

@@ -43,6 +43,15 @@ void cell_text(const json_t *row, const char *field, char *cell)
 	}
 }
 
+void cell_port(const json_t *row, const char *field, char *cell)
+{
+	const json_t *value = cell_value(row, field);
+
+	cell_text(row, field, cell);
+	if (json_is_integer(value) && !json_integer_value(value))
+		snprintf(cell, CELL_MAX, "any");
+}
+
 void cell_number(const json_t *row, const char *field, char *cell)
 {
 	cell_text(row, field, cell);
@@ -155,7 +164,8 @@ static struct libscols_table *new_table(FILE *out, bool has_colour)
 
 static bool is_number(const struct column *column)
 {
-	return column->format == cell_number || column->format == cell_count ||
+	return column->format == cell_number || column->format == cell_port ||
+	       column->format == cell_count ||
 	       column->format == cell_bytes;
 }
 

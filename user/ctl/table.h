@@ -24,6 +24,8 @@ struct column {
 
 /* Absent and null are "-"; numbers and truth values as they are. */
 void cell_text(const json_t *row, const char *field, char *cell);
+/* A VIP's port: 0 reads "any". To the right. */
+void cell_port(const json_t *row, const char *field, char *cell);
 /* As cell_text(), to the right. */
 void cell_number(const json_t *row, const char *field, char *cell);
 /* 999, 12.3k, 4.5M */

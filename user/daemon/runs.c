@@ -6,6 +6,8 @@
 
 #include "controller_private.h"
 #include "lib/addr.h"
+#include "lib/vip_key.h"
+#include "lib/vip_match.h"
 #include "log.h"
 
 static void run_free(struct real_run *run)
@@ -41,7 +43,7 @@ static enum health_verdict adopted_health(const struct controller *c, const stru
 					  const struct ip_addr *real)
 {
 	struct vip_key key = vip_key_of(vip);
-	const struct applied_vip *have = applied_find(c->applied, &key);
+	const struct applied_vip *have = vip_match_find(c->applied, &key);
 	const struct applied_member *m = have ? applied_find_member(have, real, 0) : NULL;
 
 	if (!m)
@@ -72,7 +74,7 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	return NULL;
 }
 
-/* The VIP of the present configuration with the same address, port and protocol. */
+/* The VIP of the present configuration that goes on under this name, maybe with other ports. */
 static size_t find_old_vip(const struct controller *c, const struct vip_spec *vip, size_t hint)
 {
 	struct vip_key key = vip_key_of(vip);
@@ -81,7 +83,7 @@ static size_t find_old_vip(const struct controller *c, const struct vip_spec *vi
 		size_t v = (hint + i) % c->config->n_vips;
 		struct vip_key old = vip_key_of(&c->config->vips[v]);
 
-		if (!memcmp(&key, &old, sizeof(key)) && !strcmp(vip->name, c->config->vips[v].name))
+		if (!strcmp(vip->name, c->config->vips[v].name) && vip_key_shares_port(&key, &old))
 			return v;
 	}
 	return SIZE_MAX;
@@ -181,9 +183,11 @@ static int start_probe(struct real_run *run, const struct vip_spec *vip, struct 
 static int commit_run(struct real_run *run, const struct vip_spec *vip,
 		      const struct real_spec *real, const struct vip_spec *old, struct err *err)
 {
-	bool same_probe = run->probe && old && health_spec_equal(&old->health, &vip->health);
+	bool same_probe = run->probe && old && health_spec_equal(&old->health, &vip->health) &&
+			  old->port == vip->port;
 	int r = 0;
 
+	run->key = vip_key_of(vip);
 	run->spec = *real;
 	run->position = real - vip->reals;
 	if (!same_probe)

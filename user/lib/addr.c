@@ -54,6 +54,16 @@ int addr_compare(const struct ip_addr *a, const struct ip_addr *b)
 	return memcmp(a->b, b->b, sizeof(a->b));
 }
 
+bool addr_in_network(const struct ip_addr *addr, const struct ip_addr *network,
+		     unsigned int host_bits)
+{
+	unsigned int bits = 128 - host_bits;
+
+	if (addr_is_v4(addr) != addr_is_v4(network) || memcmp(addr->b, network->b, bits / 8) != 0)
+		return false;
+	return bits % 8 == 0 || (addr->b[bits / 8] ^ network->b[bits / 8]) >> (8 - bits % 8) == 0;
+}
+
 bool addr_is_zero(const struct ip_addr *addr)
 {
 	return (addr->w[0] | addr->w[1] | addr->w[2] | addr->w[3]) == 0;

@@ -22,5 +22,8 @@ const char *addr_format_port(const struct ip_addr *addr, unsigned int port, char
 bool addr_is_v4(const struct ip_addr *addr);
 bool addr_equal(const struct ip_addr *a, const struct ip_addr *b);
 int addr_compare(const struct ip_addr *a, const struct ip_addr *b);
+/* Whether the address is in the network that leaves so many of the last bits open. */
+bool addr_in_network(const struct ip_addr *addr, const struct ip_addr *network,
+		     unsigned int host_bits);
 bool addr_is_zero(const struct ip_addr *addr);
 enum xdplb_family addr_family(const struct ip_addr *addr);

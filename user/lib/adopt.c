@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
 #include "apply.h"
+#include "apply_private.h"
 #include "apply_quic.h"
 #include "sizing.h"
+#include "vip_key.h"
 
 static struct extent extent_of(uint64_t word)
 {
@@ -80,17 +83,17 @@ static int adopt_vip(struct applied *applied, const struct vip_key *key, uint32_
 	return r;
 }
 
+/* By the VIP's id: the member's own ports may be those from before a change. */
 static struct applied_vip *owner_of(const struct applied *applied, const struct member *m)
 {
-	struct vip_key key = {
-		.address = m->vip,
-		.port = m->port,
-		.protocol = m->protocol,
-		.family = m->vip_family,
-	};
-	struct applied_vip *vip = applied_find(applied, &key);
+	struct vip_key key;
+	struct applied_vip *vip;
 
-	return vip && vip->id == m->vip_id ? vip : NULL;
+	if (m->vip_id >= applied->vip_ids.n)
+		return NULL;
+	key = vip_key_of_state(&applied->dp->vip_state[m->vip_id]);
+	vip = applied_find(applied, &key);
+	return vip && vip->id == m->vip_id && addr_equal(&m->vip, &key.address) ? vip : NULL;
 }
 
 static int adopt_orphan(struct applied *applied, uint32_t id)
@@ -142,6 +145,17 @@ static bool is_blank(const struct member *m)
 	return memcmp(m, &zero, sizeof(*m)) == 0;
 }
 
+/* The other key of a VIP whose ports the earlier daemon was changing. */
+static bool is_left_over(const struct dp *dp, const struct vip_key *key, uint32_t id)
+{
+	struct vip_key now;
+
+	if (id >= dp->control->vips)
+		return false;
+	now = vip_key_of_state(&dp->vip_state[id]);
+	return !vip_key_equal(&now, key);
+}
+
 int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint32_t *ids, size_t n,
 		struct err *err)
 {
@@ -149,7 +163,8 @@ int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint3
 	int r = 0;
 
 	for (size_t i = 0; i < n && !r; i++)
-		r = adopt_vip(applied, &keys[i], ids[i]);
+		r = is_left_over(dp, &keys[i], ids[i]) ? dp->ops->vip_del(dp->user, &keys[i])
+						       : adopt_vip(applied, &keys[i], ids[i]);
 	for (uint32_t id = 0; id < dp->control->members && !r; id++) {
 		if (!is_blank(&dp->members[id]))
 			r = adopt_member(applied, id);
@@ -158,5 +173,7 @@ int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint3
 		r = apply_adopt_servers(applied);
 	if (r)
 		return err_errno(err, -r, "the pinned maps contradict each other");
+	for (size_t i = 0; i < applied->n_vips; i++)
+		apply_set_ports(dp, applied->vips[i]);
 	return 0;
 }

@@ -105,28 +105,45 @@ struct applied_member *applied_find_member(const struct applied_vip *vip,
 	return NULL;
 }
 
-int applied_insert_vip(struct applied *applied, struct applied_vip *vip)
+static void insert_at(struct applied *applied, size_t i, struct applied_vip *vip)
 {
-	size_t i = applied_position(applied, &vip->key);
-	struct applied_vip **vips = realloc(applied->vips,
-					    (applied->n_vips + 1) * sizeof(struct applied_vip *));
-
-	if (!vips)
-		return -ENOMEM;
-	applied->vips = vips;
-	memmove(vips + i + 1, vips + i, (applied->n_vips - i) * sizeof(struct applied_vip *));
-	vips[i] = vip;
+	memmove(applied->vips + i + 1, applied->vips + i,
+		(applied->n_vips - i) * sizeof(struct applied_vip *));
+	applied->vips[i] = vip;
 	applied->n_vips++;
-	return 0;
 }
 
-void applied_delete_vip(struct applied *applied, struct applied_vip *vip)
+static void take_out(struct applied *applied, const struct applied_vip *vip)
 {
 	size_t i = applied_position(applied, &vip->key);
 
 	applied->n_vips--;
 	memmove(applied->vips + i, applied->vips + i + 1,
 		(applied->n_vips - i) * sizeof(struct applied_vip *));
+}
+
+int applied_insert_vip(struct applied *applied, struct applied_vip *vip)
+{
+	struct applied_vip **vips = realloc(applied->vips,
+					    (applied->n_vips + 1) * sizeof(struct applied_vip *));
+
+	if (!vips)
+		return -ENOMEM;
+	applied->vips = vips;
+	insert_at(applied, applied_position(applied, &vip->key), vip);
+	return 0;
+}
+
+void applied_move_vip(struct applied *applied, struct applied_vip *vip, const struct vip_key *key)
+{
+	take_out(applied, vip);
+	vip->key = *key;
+	insert_at(applied, applied_position(applied, key), vip);
+}
+
+void applied_delete_vip(struct applied *applied, struct applied_vip *vip)
+{
+	take_out(applied, vip);
 	vip_free(vip);
 }
 

@@ -49,6 +49,8 @@ struct applied_member {
 struct applied_vip {
 	uint32_t id;
 	struct vip_key key;
+	struct vip_key left_key; /* under which it was in "vips" before, and still is */
+	bool has_left_key;
 	uint32_t ring; /* slots */
 	enum xdplb_encap encap;
 	uint32_t on_no_port;
@@ -116,6 +118,8 @@ struct applied_vip *applied_find(const struct applied *applied, const struct vip
 struct applied_member *applied_find_member(const struct applied_vip *vip,
 					   const struct ip_addr *real, size_t hint);
 int applied_insert_vip(struct applied *applied, struct applied_vip *vip);
+/* Another key for it; pointers to it stay. */
+void applied_move_vip(struct applied *applied, struct applied_vip *vip, const struct vip_key *key);
 void applied_delete_vip(struct applied *applied, struct applied_vip *vip);
 int applied_add_member(struct applied_vip *vip, const struct applied_member *member);
 

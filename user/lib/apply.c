@@ -12,6 +12,7 @@
 #include "apply_private.h"
 #include "apply_quic.h"
 #include "flow_clock.h"
+#include "vip_key.h"
 
 #define OUTER_TTL 64
 
@@ -105,6 +106,7 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 		return r;
 	}
 	memset(&applied->dp->vip_state[vip->id], 0, sizeof(struct vip_state));
+	apply_write_key(applied->dp, vip);
 	return 0;
 }
 
@@ -128,26 +130,34 @@ static void set_encap(struct member *m, const struct applied_vip *vip)
 	dp_store(m->encap, encap_byte(vip));
 }
 
+/* All but that of FLOW_NONE, whose place has something else. */
+static void set_timeouts(struct member *m, const struct applied_vip *vip)
+{
+	for (int state = FLOW_SYN; state < FLOW_STATES; state++)
+		m->timeout_ticks[state] = vip->timeout_ticks[state];
+}
+
 static int set_vip(struct applied *applied, const struct plan *plan, const struct plan_step *step)
 {
 	const struct vip_spec *spec = step->vip->spec;
-	struct applied_vip *vip = applied_find(applied, &step->key);
+	struct applied_vip *vip = applied_find(applied, &step->old_key);
+	int r = 0;
 
 	if (plan_step_needs_halves(applied, step)) {
-		int r;
-
 		release_pair(applied, vip->wider); /* nobody has read it */
 		r = alloc_pair(applied, plan_half_blocks(spec), vip->wider);
-		if (r)
-			return r;
 	}
+	if (!r && !vip_key_equal(&step->key, &step->old_key))
+		r = apply_move_vip(applied, vip, &step->key);
+	if (r)
+		return r;
 	set_policy(plan, vip, spec);
 	if (apply_want_quic(vip, spec))
 		return -ENOMEM;
 	for (size_t i = 0; i < vip->n_members; i++) {
 		struct member *m = &applied->dp->members[vip->members[i].id];
 
-		memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
+		set_timeouts(m, vip);
 		set_encap(m, vip);
 	}
 	return 0;
@@ -165,9 +175,11 @@ static void write_member(const struct dp *dp, const struct applied_vip *vip,
 		.real_family = addr_family(&member->real),
 		.encap = encap_byte(vip),
 		.vip_id = vip->id,
+		.port_last = apply_port_last(&vip->key),
+		.vip_host_bits = vip->key.host_bits,
 	};
 
-	memcpy(m.timeout_ticks, vip->timeout_ticks, sizeof(m.timeout_ticks));
+	set_timeouts(&m, vip);
 	m.csum = outer_sum(&m);
 	dp->members[member->id] = m;
 	dp_store(dp->members[member->id].state, member->state);
@@ -241,7 +253,7 @@ static void remove_member(struct applied *applied, const struct plan_step *step)
 	set_state(applied, m, state | MEMBER_NOTE_REMOVED);
 }
 
-/* Published VIPs with the same address are neighbours, since keys begin with it. */
+/* Published VIPs of the same address are near each other, since keys begin with it. */
 static bool shares_address(const struct applied *applied, const struct applied_vip *vip)
 {
 	size_t at = applied_position(applied, &vip->key);
@@ -252,16 +264,20 @@ static bool shares_address(const struct applied *applied, const struct applied_v
 
 			if (!addr_equal(&other->key.address, &vip->key.address))
 				break;
-			if (other->is_published && other->key.family == vip->key.family)
+			if (other->is_published && vip_key_same_address(&other->key, &vip->key))
 				return true;
 		}
 	}
 	return false;
 }
 
-static int delete_done(int r)
+static struct vip_addr_key address_key(const struct applied_vip *vip)
 {
-	return r == -ENOENT ? 0 : r;
+	return (struct vip_addr_key){
+		.address = vip->key.address,
+		.family = vip->key.family,
+		.host_bits = vip->key.host_bits,
+	};
 }
 
 /*
@@ -271,16 +287,19 @@ static int delete_done(int r)
 static int unpublish(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
-	struct vip_addr_key key = {.address = vip->key.address, .family = vip->key.family};
+	struct vip_addr_key key = address_key(vip);
 	int r = 0;
 
 	if (!vip->is_published)
 		return 0;
+	r = apply_drop_left_key(applied, vip);
+	if (r)
+		return r;
 	vip->published_policy = NO_POLICY;
 	if (!shares_address(applied, vip))
-		r = delete_done(dp->ops->vip_addr_del(dp->user, &key));
+		r = apply_delete_done(dp->ops->vip_addr_del(dp->user, &key));
 	if (!r)
-		r = delete_done(dp->ops->vip_del(dp->user, &vip->key));
+		r = apply_delete_done(dp->ops->vip_del(dp->user, &vip->key));
 	if (!r)
 		vip->is_published = false;
 	return r;
@@ -353,7 +372,7 @@ static int publish_policies(struct applied *applied)
 int apply_publish_policy(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
-	struct vip_addr_key key = {.address = vip->key.address, .family = vip->key.family};
+	struct vip_addr_key key = address_key(vip);
 	struct vip_addr value = {.on_no_port = vip->on_no_port};
 	int r;
 
@@ -369,6 +388,8 @@ int apply_plan(struct applied *applied, const struct plan *plan, struct err *err
 {
 	int r = 0, failed;
 
+	for (size_t i = 0; i < applied->n_vips && !r; i++)
+		r = apply_drop_left_key(applied, applied->vips[i]);
 	for (size_t i = 0; i < plan->n_steps && !r; i++)
 		r = apply_step(applied, plan, &plan->steps[i]);
 	failed = publish_policies(applied);
@@ -388,7 +409,7 @@ void apply_timeouts(struct applied *applied, const struct desired *desired,
 		for (size_t i = 0; i < vip->n_members; i++) {
 			struct member *m = &applied->dp->members[vip->members[i].id];
 
-			memcpy(m->timeout_ticks, vip->timeout_ticks, sizeof(m->timeout_ticks));
+			set_timeouts(m, vip);
 		}
 	}
 }

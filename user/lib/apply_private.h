@@ -7,6 +7,20 @@
 /* Writes the policy of the VIP's address if it is not what was written last. */
 int apply_publish_policy(struct applied *applied, struct applied_vip *vip);
 
+/* To delete what is not there is to be done with it. */
+int apply_delete_done(int r);
+
+/* Before the VIP comes into "vips": whoever finds its id there compares. */
+void apply_write_key(const struct dp *dp, const struct applied_vip *vip);
+/* What a member says: 0 for one port of one address, which `vip` and `service` say already. */
+__be16 apply_port_last(const struct vip_key *key);
+/* Members that are in use; in between they have at least the ports that they had and shall have. */
+void apply_set_ports(const struct dp *dp, const struct applied_vip *vip);
+/* Other ports for a VIP with all that it has. */
+int apply_move_vip(struct applied *applied, struct applied_vip *vip, const struct vip_key *key);
+/* Goes on with that where it failed. */
+int apply_drop_left_key(struct applied *applied, struct applied_vip *vip);
+
 /* Says which ring is wanted, once the VIP and its members are as they shall be. */
 void apply_want_ring(struct applied *applied, struct applied_vip *vip);
 

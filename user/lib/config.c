@@ -143,7 +143,8 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 	bytes += sizeof(struct vip_filter) + VIP_INDEX_PLACES * sizeof(struct vip_index);
 	bytes += (uint64_t)FRAGMENTS *
 		 (sizeof(struct fragment_key) + sizeof(struct fragment) + HASH_ELEMENT_OVERHEAD);
-	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + vip_hash + addr_hash);
+	bytes += (uint64_t)capacity->vips * (sizeof(struct vip_state) + addr_hash);
+	bytes += (uint64_t)sizing_vip_keys(capacity->vips) * vip_hash;
 	bytes += (uint64_t)sizing_ring_blocks(capacity->ring_slots) * sizeof(union ring_block);
 	bytes += HASH_BUCKET * power_of_two(capacity->vips * QUIC_UNROUTABLE);
 	bytes += HASH_BUCKET * power_of_two(capacity->members);

@@ -11,6 +11,7 @@
 
 #include "addr.h"
 #include "config_resolve.h"
+#include "service_text.h"
 #include "sizing.h"
 
 #define PLACE_TEXT_MAX 96
@@ -82,15 +83,36 @@ static int compare_names(const void *a, const void *b)
 	return r ? r : in_file_order(x, y);
 }
 
-static int compare_services(const struct doc_vip *x, const struct doc_vip *y)
+static int compare_numbers(uint32_t x, uint32_t y)
+{
+	return (x > y) - (x < y);
+}
+
+/* By address or prefix, a shorter prefix first: those around an address stand before it. */
+static int compare_networks(const struct doc_network *x, const struct doc_network *y)
 {
 	int r = addr_compare(&x->address, &y->address);
 
+	return r ? r : compare_numbers(y->host_bits, x->host_bits);
+}
+
+/* One port, a range, any port: between two kinds there is precedence, within one there is not. */
+static uint32_t kind_of(const struct doc_ports *ports)
+{
+	if (!ports->first)
+		return 2;
+	return ports->last ? 1 : 0;
+}
+
+static int compare_services(const struct doc_vip *x, const struct doc_vip *y)
+{
+	int r = compare_networks(&x->network, &y->network);
+
 	if (r == 0)
-		r = (x->port > y->port) - (x->port < y->port);
+		r = compare_numbers(x->protocol, y->protocol);
 	if (r == 0)
-		r = (x->protocol > y->protocol) - (x->protocol < y->protocol);
-	return r;
+		r = compare_numbers(kind_of(&x->ports), kind_of(&y->ports));
+	return r ? r : compare_numbers(x->ports.first, y->ports.first);
 }
 
 static int compare_vips(const void *a, const void *b)
@@ -156,30 +178,91 @@ static int fail_on_no_port(const struct check *c, const struct doc_vip *a, const
 	const struct vip_spec *first = &c->config->vips[vip_index(c, a)];
 	const struct vip_spec *second = &c->config->vips[vip_index(c, b)];
 	bool is_given = schema_is_given(b, POLICY_ON_NO_PORT);
-	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
+	char path[PLACE_TEXT_MAX], addr[SERVICE_TEXT_MAX];
 
 	return fail(c, is_given ? b->at[POLICY_ON_NO_PORT] : b->self,
 		    vip_path(c, b, ".on_no_port", path),
 		    "expected %s, as VIP \"%s\" in line %u says for the same address %s, got %s",
 		    on_no_port_name(first->on_no_port), a->name, a->self.line,
-		    addr_format(&b->address, addr), on_no_port_name(second->on_no_port));
+		    network_format(&b->network.address, b->network.host_bits, addr),
+		    on_no_port_name(second->on_no_port));
 }
 
-/* Two VIPs that stand side by side in order of address, port and protocol. */
+static int fail_duplicate(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
+{
+	char path[PLACE_TEXT_MAX], service[SERVICE_TEXT_MAX];
+
+	return fail(c, b->self, vip_path(c, b, "", path),
+		    "duplicate of VIP \"%s\" in line %u: both are %s %s", a->name, a->self.line,
+		    protocol_name((uint8_t)b->protocol),
+		    service_format(&b->network.address, b->network.host_bits, b->ports.first,
+				   b->ports.last, service));
+}
+
+/* The later one in the file is to blame. */
+static int fail_overlap(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
+{
+	char path[PLACE_TEXT_MAX], addr[SERVICE_TEXT_MAX];
+	char ports[SERVICE_TEXT_MAX], others[SERVICE_TEXT_MAX];
+
+	if (a > b)
+		return fail_overlap(c, b, a);
+	return fail(c, b->at[VIP_PORT], vip_path(c, b, ".port", path),
+		    "ports %s of VIP \"%s\" overlap %s of VIP \"%s\" in line %u: both are %s %s",
+		    ports_format(b->ports.first, b->ports.last, ports), b->name,
+		    ports_format(a->ports.first, a->ports.last, others), a->name, a->self.line,
+		    protocol_name((uint8_t)b->protocol),
+		    network_format(&b->network.address, b->network.host_bits, addr));
+}
+
+/* Two VIPs that stand side by side in order of address, protocol, kind and first port. */
 static int check_neighbours(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
 {
 	const struct vip_spec *vips = c->config->vips;
-	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
 
-	if (!addr_equal(&a->address, &b->address))
+	if (compare_networks(&a->network, &b->network) != 0)
 		return 0;
-	if (compare_services(a, b) == 0)
-		return fail(c, b->self, vip_path(c, b, "", path),
-			    "duplicate of VIP \"%s\" in line %u: both are %s %s", a->name,
-			    a->self.line, protocol_name((uint8_t)b->protocol),
-			    addr_format_port(&b->address, b->port, addr));
+	if (compare_services(a, b) == 0 && a->ports.last == b->ports.last)
+		return fail_duplicate(c, a, b);
+	if (a->protocol == b->protocol && kind_of(&a->ports) == kind_of(&b->ports) &&
+	    b->ports.first <= a->ports.last)
+		return fail_overlap(c, a, b);
 	if (vips[vip_index(c, a)].on_no_port != vips[vip_index(c, b)].on_no_port)
 		return a < b ? fail_on_no_port(c, a, b) : fail_on_no_port(c, b, a);
+	return 0;
+}
+
+/*
+ * Prefixes around one another stand one behind the other: `around` holds those around the VIP that
+ * was looked at last.
+ */
+struct nesting {
+	const struct doc_vip *around[VIP_PREFIX_DEPTH];
+	size_t n;
+};
+
+static bool is_around(const struct doc_network *prefix, const struct doc_network *inner)
+{
+	return addr_in_network(&inner->address, &prefix->address, prefix->host_bits);
+}
+
+static int check_nesting(const struct check *c, const struct doc_vip *vip, struct nesting *nesting)
+{
+	char path[PLACE_TEXT_MAX];
+
+	while (nesting->n && !is_around(&nesting->around[nesting->n - 1]->network, &vip->network))
+		nesting->n--;
+	if (!vip->network.host_bits ||
+	    (nesting->n &&
+	     !compare_networks(&nesting->around[nesting->n - 1]->network, &vip->network)))
+		return 0;
+	if (nesting->n == VIP_PREFIX_DEPTH)
+		return fail(c, vip->at[VIP_ADDRESS], vip_path(c, vip, ".address", path),
+			    "expected at most %u prefixes in one another, the largest is that of "
+			    "VIP \"%s\" in line %u",
+			    VIP_PREFIX_DEPTH, nesting->around[0]->name,
+			    nesting->around[0]->self.line);
+	nesting->around[nesting->n++] = vip;
 	return 0;
 }
 
@@ -187,9 +270,12 @@ static int check_services(const struct check *c)
 {
 	const void **sorted;
 	int ret = sort_items(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_vips, &sorted);
+	struct nesting nesting = {};
 
 	for (size_t i = 1; ret == 0 && i < c->doc->vips.n; i++)
 		ret = check_neighbours(c, sorted[i - 1], sorted[i]);
+	for (size_t i = 0; ret == 0 && i < c->doc->vips.n; i++)
+		ret = check_nesting(c, sorted[i], &nesting);
 	if (ret != -ENOMEM)
 		free(sorted);
 	return ret;
@@ -214,7 +300,7 @@ static int check_real(const struct check *c, const struct doc_vip *vip, const st
 	const struct encap_source *source = is_v4 ? &c->config->source4 : &c->config->source6;
 	char path[PLACE_TEXT_MAX];
 
-	if (addr_equal(&real->address, &vip->address))
+	if (addr_in_network(&real->address, &vip->network.address, vip->network.host_bits))
 		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
 			    "expected the real's own address, got the VIP's");
 	if (!source->is_set && c->config->vips[vip_index(c, vip)].encap != ENCAP_L2DSR)
@@ -266,6 +352,19 @@ static int check_health(const struct check *c, const struct doc_health *health,
 			    health_type_name(type));
 	}
 	return 0;
+}
+
+/* A probe goes to the VIP's port, or the first of them, unless it is told another. */
+static int check_probe_port(const struct check *c, const struct doc_vip *vip)
+{
+	const struct health_spec *health = &c->config->vips[vip_index(c, vip)].health;
+	char path[PLACE_TEXT_MAX];
+
+	if (vip->ports.first || health->port || health->type == HEALTH_TYPE_NONE)
+		return 0;
+	return fail(c, vip->at[VIP_PORT], vip_path(c, vip, ".port", path),
+		    "expected health.port to be given, or health.type none, since any port leaves "
+		    "open which one is probed");
 }
 
 /* ---- Capacities --------------------------------------------------------------------------------
@@ -322,6 +421,8 @@ int config_check(const struct doc_file *doc, const struct config *config, struct
 	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
 		ret = check_health(&c, &c.vips[i].policy.health, config->vips[i].health.type,
 				   vip_path(&c, &c.vips[i], ".health", path));
+		if (ret == 0)
+			ret = check_probe_port(&c, &c.vips[i]);
 		if (ret == 0)
 			ret = check_reals(&c, &c.vips[i]);
 	}

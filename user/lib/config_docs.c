@@ -58,6 +58,13 @@ static json_t *status_schema(const struct schema_field *field)
 			 "maxItems", HEALTH_EXPECT_MAX, "items", one);
 }
 
+static json_t *ports_schema(void)
+{
+	return json_pack("{s[{ss si si}{ss ss}]}", "anyOf", "type", "integer", "minimum", 0,
+			 "maximum", 65535, "type", "string", "pattern",
+			 "^(" NUMBER_PATTERN "|[1-9][0-9]*-[1-9][0-9]*)$");
+}
+
 static json_t *value_schema(const struct schema_field *field)
 {
 	switch (field->type) {
@@ -73,6 +80,8 @@ static json_t *value_schema(const struct schema_field *field)
 	case SCHEMA_PRIME:
 	case SCHEMA_PORT:
 		return number_schema(field, "^" NUMBER_PATTERN "$");
+	case SCHEMA_PORTS:
+		return ports_schema();
 	case SCHEMA_COUNT:
 		return number_schema(field, "^" NUMBER_PATTERN "[kM]?$");
 	case SCHEMA_DURATION:
@@ -86,6 +95,7 @@ static json_t *value_schema(const struct schema_field *field)
 		return pattern_schema("^[0-9a-fA-F:.]+$");
 	case SCHEMA_SOURCE4:
 		return pattern_schema("^[0-9.]+(/[0-9]+)?$");
+	case SCHEMA_NETWORK:
 	case SCHEMA_SOURCE6:
 		return pattern_schema("^[0-9a-fA-F:.]+(/[0-9]+)?$");
 	case SCHEMA_STATUS:
@@ -170,10 +180,12 @@ static const char *type_name(enum schema_type type)
 		[SCHEMA_PRIME] = "prime",
 		[SCHEMA_COUNT] = "count",
 		[SCHEMA_PORT] = "port",
+		[SCHEMA_PORTS] = "port or range, 0 to 65535",
 		[SCHEMA_DURATION] = "duration",
 		[SCHEMA_PERCENT] = "percentage",
 		[SCHEMA_BOOL] = "true or false",
 		[SCHEMA_ADDRESS] = "address",
+		[SCHEMA_NETWORK] = "address or prefix",
 		[SCHEMA_SOURCE4] = "IPv4 address or prefix",
 		[SCHEMA_SOURCE6] = "IPv6 address or prefix",
 		[SCHEMA_STATUS] = "status or list",

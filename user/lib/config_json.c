@@ -9,6 +9,7 @@
 #include "config.h"
 #include "config_value.h"
 #include "hex.h"
+#include "vip_json.h"
 
 static json_t *duration(uint32_t ms)
 {
@@ -106,7 +107,9 @@ static json_t *health_json(const struct vip_spec *vip)
 	json_t *json = json_object();
 
 	json_object_set_new(json, "type", json_string(health_type_name(health->type)));
-	json_object_set_new(json, "port", json_integer(health->port ? health->port : vip->port));
+	if (health->port || vip->port)
+		json_object_set_new(json, "port",
+				    json_integer(health->port ? health->port : vip->port));
 	json_object_set_new(json, "interval", duration(health->interval_ms));
 	json_object_set_new(json, "timeout", duration(health->timeout_ms));
 	json_object_set_new(json, "fall", json_integer(health->fall));
@@ -161,8 +164,8 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_t *json = json_object();
 
 	json_object_set_new(json, "name", json_string(vip->name));
-	json_object_set_new(json, "address", address(&vip->address));
-	json_object_set_new(json, "port", json_integer(vip->port));
+	json_object_set_new(json, "address", vip_address_to_json(vip));
+	json_object_set_new(json, "port", vip_port_to_json(vip));
 	json_object_set_new(json, "protocol", json_string(protocol_name(vip->protocol)));
 	json_object_set_new(json, "encap", json_string(encap_name(vip->encap)));
 	json_object_set_new(json, "scheduler", json_string(scheduler_name(vip->scheduler)));

@@ -88,8 +88,8 @@ static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 	char addr[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX + 2];
 
 	/* RFC 9110 section 7.2: an IPv6 address in Host stands in brackets. */
-	addr_format(&vip->address, addr);
-	snprintf(host, sizeof(host), addr_is_v4(&vip->address) ? "%s" : "[%s]", addr);
+	addr_format(&vip->network.address, addr);
+	snprintf(host, sizeof(host), addr_is_v4(&vip->network.address) ? "%s" : "[%s]", addr);
 	health->expect[0] = 200;
 	health->n_expect = 1;
 	if (schema_is_given(expect, HEALTH_KEY_EXPECT)) {
@@ -172,8 +172,10 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, s
 {
 	if (copy_text(from->name, &vip->name) < 0)
 		return -ENOMEM;
-	vip->address = from->address;
-	vip->port = (uint16_t)from->port;
+	vip->address = from->network.address;
+	vip->host_bits = (uint8_t)from->network.host_bits;
+	vip->port = from->ports.first;
+	vip->port_last = from->ports.last;
 	vip->protocol = (uint8_t)from->protocol;
 	vip->mark = from->self;
 	vip->encap = policy_u32(doc, from, POLICY_ENCAP);

@@ -306,18 +306,17 @@ static const struct schema_field vip_fields[] = {
 		      .check = check_vip_name,
 		      .text = "unique; 1 to 63 letters, digits, `.`, `_`, `-`"},
 	[VIP_ADDRESS] = {.key = "address",
-			 .type = SCHEMA_ADDRESS,
+			 .type = SCHEMA_NETWORK,
 			 .is_required = true,
-			 .offset = offsetof(struct doc_vip, address),
-			 .text = "IPv4 or IPv6 address that clients connect to"},
+			 .offset = offsetof(struct doc_vip, network),
+			 .text = "IPv4 or IPv6 address that clients connect to, or a prefix: all "
+				 "its addresses"},
 	[VIP_PORT] = {.key = "port",
-		      .type = SCHEMA_PORT,
+		      .type = SCHEMA_PORTS,
 		      .is_required = true,
-		      .offset = offsetof(struct doc_vip, port),
-		      .min = 1,
-		      .max = 65535,
-		      .text = "port that clients connect to; `0` (any) and ranges are not "
-			      "supported yet"},
+		      .offset = offsetof(struct doc_vip, ports),
+		      .text = "port that clients connect to; `0`: any; `\"8000-8099\"`: these "
+			      "and all in between"},
 	[VIP_PROTOCOL] = {.key = "protocol",
 			  .type = SCHEMA_CHOICE,
 			  .is_required = true,
@@ -351,7 +350,8 @@ static const struct schema_field vip_fields[] = {
 
 const struct schema_section schema_vip = {
 	.title = "vips[]",
-	.text = "What clients connect to. (address, port, protocol) is unique.",
+	.text = "What clients connect to. (address, port, protocol) is unique, and ranges of ports "
+		"of one address and protocol have no port in common.",
 	.fields = vip_fields,
 	.n_fields = COUNT_OF(vip_fields),
 	.size = sizeof(struct doc_vip),

@@ -25,10 +25,12 @@ enum schema_type {
 	SCHEMA_PRIME, /* uint32_t */
 	SCHEMA_COUNT, /* uint32_t; takes k and M */
 	SCHEMA_PORT, /* uint32_t */
+	SCHEMA_PORTS, /* struct doc_ports: a port, 0 for any, or a range */
 	SCHEMA_DURATION, /* uint32_t, ms */
 	SCHEMA_PERCENT, /* uint32_t */
 	SCHEMA_BOOL, /* uint32_t */
 	SCHEMA_ADDRESS, /* struct ip_addr */
+	SCHEMA_NETWORK, /* struct doc_network: an address or a prefix */
 	SCHEMA_SOURCE4, /* struct encap_source */
 	SCHEMA_SOURCE6, /* struct encap_source */
 	SCHEMA_STATUS, /* struct doc_status: a status code or a list of them */
@@ -88,6 +90,16 @@ struct doc_list {
 struct doc_status {
 	uint16_t codes[HEALTH_EXPECT_MAX];
 	size_t n;
+};
+
+struct doc_ports {
+	uint16_t first;
+	uint16_t last; /* 0: there is one */
+};
+
+struct doc_network {
+	struct ip_addr address;
+	uint32_t host_bits;
 };
 
 enum { INTERFACE_NAME, INTERFACE_ATTACH, INTERFACE_MODE, INTERFACE_KEYS };
@@ -262,8 +274,8 @@ struct doc_vip {
 	struct mark at[VIP_KEYS];
 	struct doc_policy policy;
 	char *name;
-	struct ip_addr address;
-	uint32_t port;
+	struct doc_network network;
+	struct doc_ports ports;
 	uint32_t protocol;
 	struct doc_list reals; /* struct doc_real */
 	struct doc_list quic; /* struct doc_quic */

@@ -79,18 +79,30 @@ static bool is_prime(uint32_t n)
 	return n >= 2;
 }
 
-/* A whole word for a port that interface.md knows and this version does not: any, or a range. */
-static int port_unbuilt(const char *text, struct err *why)
+/* "8000", "8000-8099", or "0": any. */
+static int parse_ports(const struct schema_field *field, const char *text,
+		       struct doc_ports *ret_ports, struct err *why)
 {
+	uint64_t first, last = 0;
 	const char *end;
-	uint64_t port;
+	bool is_range;
 
-	if (parse_digits(text, &port, &end) < 0)
-		return 0;
-	if (port == 0 && *end == '\0')
-		return err_set(why, EOPNOTSUPP, "port 0 (any port)");
-	if (*end == '-' && parse_digits(end + 1, &port, &end) == 0 && *end == '\0')
-		return err_set(why, EOPNOTSUPP, "a range of ports");
+	if (text[0] == '0' && isdigit((unsigned char)text[1]))
+		return err_set(why, EINVAL, "expected a number without leading zeros");
+	value_expected(field, why);
+	if (parse_digits(text, &first, &end) < 0 || first > UINT16_MAX)
+		return -EINVAL;
+	is_range = *end == '-';
+	if (is_range && (parse_digits(end + 1, &last, &end) < 0 || last > UINT16_MAX))
+		return -EINVAL;
+	if (*end != '\0')
+		return -EINVAL;
+	if (is_range && (first == 0 || first >= last))
+		return err_set(why, EINVAL,
+			       "expected a range that begins with the lower port, which is not 0");
+	if (first == 0)
+		last = UINT16_MAX;
+	*ret_ports = (struct doc_ports){(uint16_t)first, (uint16_t)last};
 	return 0;
 }
 
@@ -181,17 +193,6 @@ static bool split_prefix(const char *text, char *ret_addr, int *ret_len)
 	return true;
 }
 
-static int parse_address(const char *text, struct ip_addr *ret_addr, struct err *why)
-{
-	char addr_text[ADDR_TEXT_MAX];
-	struct ip_addr a;
-	int len;
-
-	if (split_prefix(text, addr_text, &len) && len >= 0 && addr_parse(addr_text, &a) == 0)
-		return err_set(why, EOPNOTSUPP, "a prefix as address");
-	return parse_unicast(text, "an IP address", ret_addr, why);
-}
-
 /* Bits of a prefix of a family, len counted from that family's first bit. */
 static bool has_host_bits(const struct ip_addr *a, int first_bit, int len)
 {
@@ -200,6 +201,31 @@ static bool has_host_bits(const struct ip_addr *a, int first_bit, int len)
 			return true;
 	}
 	return false;
+}
+
+static int parse_network(const struct schema_field *field, const char *text,
+			 struct doc_network *ret_network, struct err *why)
+{
+	struct doc_network network = {};
+	char addr_text[ADDR_TEXT_MAX];
+	int max, min, len, r;
+
+	value_expected(field, why);
+	if (!split_prefix(text, addr_text, &len))
+		return -EINVAL;
+	r = parse_unicast(addr_text, "an IP address or prefix", &network.address, why);
+	if (r < 0)
+		return r;
+	max = addr_is_v4(&network.address) ? 32 : 128;
+	min = addr_is_v4(&network.address) ? 8 : 32;
+	if (len >= 0 && (len < min || len > max))
+		return err_set(why, EINVAL, "expected a prefix length from %d to %d", min, max);
+	if (len >= 0)
+		network.host_bits = (uint32_t)(max - len);
+	if (has_host_bits(&network.address, 0, 128 - (int)network.host_bits))
+		return err_set(why, EINVAL, "expected a prefix without host bits");
+	*ret_network = network;
+	return 0;
 }
 
 static int parse_source(const struct schema_field *field, const char *text,
@@ -266,14 +292,10 @@ static int parse_u32(const struct schema_field *field, const char *text, uint32_
 		     struct err *why)
 {
 	uint32_t value;
-	int r = 0;
+	int r;
 
 	if (field->type == SCHEMA_CHOICE)
 		return parse_choice(field, text, ret_value, why);
-	if (field->type == SCHEMA_PORT)
-		r = port_unbuilt(text, why);
-	if (r < 0)
-		return r;
 	value_expected(field, why);
 	r = field->type == SCHEMA_BOOL ? parse_bool(text, &value)
 				       : parse_number(field, text, &value);
@@ -293,7 +315,11 @@ int value_parse(const struct schema_field *field, const char *text, void *slot, 
 	case SCHEMA_TEXT:
 		return parse_text(field, text, slot, why);
 	case SCHEMA_ADDRESS:
-		return parse_address(text, slot, why);
+		return parse_unicast(text, "an IP address", slot, why);
+	case SCHEMA_NETWORK:
+		return parse_network(field, text, slot, why);
+	case SCHEMA_PORTS:
+		return parse_ports(field, text, slot, why);
 	case SCHEMA_SOURCE4:
 	case SCHEMA_SOURCE6:
 		return parse_source(field, text, slot, why);
@@ -343,7 +369,9 @@ void value_expected(const struct schema_field *field, struct err *why)
 		[SCHEMA_LIST] = "a list",
 		[SCHEMA_TEXT] = "a text",
 		[SCHEMA_BOOL] = "true or false",
+		[SCHEMA_PORTS] = "a port from 1 to 65535, 0 for any, or a range as 8000-8099",
 		[SCHEMA_ADDRESS] = "an IP address",
+		[SCHEMA_NETWORK] = "an IP address or prefix",
 		[SCHEMA_SOURCE4] = "an IPv4 address or prefix",
 		[SCHEMA_SOURCE6] = "an IPv6 address or prefix",
 		[SCHEMA_HEADERS] = "a mapping of header names to values",

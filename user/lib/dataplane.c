@@ -125,8 +125,10 @@ static int size_maps(struct xdplb_bpf *skel, const struct control *c)
 
 	r = r ? r : bpf_map__set_max_entries(skel->maps.members, c->members);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.member_stats, c->members);
-	r = r ? r : bpf_map__set_max_entries(skel->maps.vips, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vips, sizing_vip_keys(c->vips));
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_addrs, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_prefixes, c->vips);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_ports, sizing_vip_ports(c->vips));
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_state, c->vips);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.quic_configs, c->vips * QUIC_UNROUTABLE);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.quic_servers, c->members);
@@ -282,6 +284,7 @@ static int map_all(struct dataplane *d, struct err *err)
 	d->filter = d->mapped[6];
 	d->index = d->mapped[7];
 	r = dataplane_filter_init(d, err);
+	r = r ? r : dataplane_ports_init(d, err);
 	return r ? r : dataplane_index_init(d, err);
 }
 
@@ -400,6 +403,8 @@ uint64_t dataplane_map_bytes(const struct dataplane *dataplane)
 					  ? dataplane->n_cpus
 					  : 1;
 
+		if (bpf_map__type(map) == BPF_MAP_TYPE_LPM_TRIE)
+			continue; /* takes what is in it */
 		bytes += copies * bpf_map__max_entries(map) * bpf_map__value_size(map);
 	}
 	return bytes;

@@ -7,6 +7,11 @@
 
 #include "dataplane_private.h"
 
+static bool is_one_service(const struct vip_key *key)
+{
+	return !key->port_last && !key->host_bits;
+}
+
 static struct vip_index *place_of(const struct dataplane *d, const struct vip_key *key)
 {
 	struct vip_state probe = {.port = key->port, .protocol = key->protocol};
@@ -25,23 +30,12 @@ static uint32_t *half_with(struct vip_index *place, uint32_t entry)
 	return NULL;
 }
 
-void dataplane_index_set_key(struct dataplane *dataplane, const struct vip_key *key,
-			     uint32_t vip_id)
-{
-	struct vip_state *state = &dataplane->dp.vip_state[vip_id];
-
-	state->address = key->address;
-	state->port = key->port;
-	state->protocol = key->protocol;
-	state->family = key->family;
-}
-
 void dataplane_index_add(struct dataplane *dataplane, const struct vip_key *key, uint32_t vip_id)
 {
 	struct vip_index *place = place_of(dataplane, key);
 	uint32_t *free_half = half_with(place, 0);
 
-	if (free_half && !half_with(place, vip_id + 1))
+	if (is_one_service(key) && free_half && !half_with(place, vip_id + 1))
 		dp_store(*free_half, vip_id + 1);
 }
 
@@ -49,7 +43,7 @@ void dataplane_index_remove(struct dataplane *dataplane, const struct vip_key *k
 {
 	uint32_t *half = half_with(place_of(dataplane, key), vip_id + 1);
 
-	if (half)
+	if (is_one_service(key) && half)
 		dp_store(*half, 0);
 }
 

@@ -8,50 +8,78 @@
 
 #include "dataplane_private.h"
 
-static int vip_set(void *user, const struct vip_key *key, uint32_t vip_id)
-{
-	struct dataplane *d = user;
-	int r;
-
-	dataplane_index_set_key(d, key, vip_id);
-	r = bpf_map_update_elem(bpf_map__fd(d->skel->maps.vips), key, &vip_id, BPF_ANY);
-	if (!r)
-		dataplane_index_add(d, key, vip_id);
-	return r;
-}
-
 static int vip_del(void *user, const struct vip_key *key)
 {
 	struct dataplane *d = user;
 	int fd = bpf_map__fd(d->skel->maps.vips);
 	uint32_t id;
 
-	if (!bpf_map_lookup_elem(fd, key, &id))
+	if (!bpf_map_lookup_elem(fd, key, &id)) {
 		dataplane_index_remove(d, key, id);
+		dataplane_ports_remove(d, key, id);
+	}
 	return bpf_map_delete_elem(fd, key);
 }
 
+static int vip_set(void *user, const struct vip_key *key, uint32_t vip_id)
+{
+	struct dataplane *d = user;
+	int r = bpf_map_update_elem(bpf_map__fd(d->skel->maps.vips), key, &vip_id, BPF_ANY);
+
+	if (r)
+		return r;
+	r = dataplane_ports_add(d, key, vip_id);
+	if (r)
+		vip_del(d, key);
+	else
+		dataplane_index_add(d, key, vip_id);
+	return r;
+}
+
+/* The map that has the address or prefix, and its key there, in memory of the caller's. */
+static int addr_map(const struct dataplane *d, const struct vip_addr_key *key,
+		    struct vip_prefix_key *prefix, const void **ret_key)
+{
+	*ret_key = key;
+	if (!key->host_bits)
+		return bpf_map__fd(d->skel->maps.vip_addrs);
+	*prefix = (struct vip_prefix_key){
+		.prefix_len = VIP_PREFIX_ONE_LEN - key->host_bits,
+		.family = key->family,
+		.address = key->address,
+	};
+	*ret_key = prefix;
+	return bpf_map__fd(d->skel->maps.vip_prefixes);
+}
+
+/* Tries heed BPF_EXIST since Linux 6.13 only, and look up a shorter prefix where this one is not.
+ */
 static int vip_addr_set(void *user, const struct vip_addr_key *key, const struct vip_addr *value)
 {
 	struct dataplane *d = user;
-	int fd = bpf_map__fd(d->skel->maps.vip_addrs);
-	int r = bpf_map_update_elem(fd, key, value, BPF_EXIST);
+	struct vip_addr row = {.on_no_port = value->on_no_port, .host_bits = key->host_bits}, have;
+	struct vip_prefix_key prefix;
+	const void *map_key;
+	int fd = addr_map(d, key, &prefix, &map_key);
+	bool is_there = !bpf_map_lookup_elem(fd, map_key, &have) &&
+			have.host_bits == key->host_bits;
+	int r = bpf_map_update_elem(fd, map_key, &row, BPF_ANY);
 
-	if (r != -ENOENT)
-		return r;
-	r = bpf_map_update_elem(fd, key, value, BPF_NOEXIST);
-	if (!r)
-		dataplane_filter_add(d, &key->address);
+	if (!r && !is_there)
+		dataplane_filter_add(d, key);
 	return r;
 }
 
 static int vip_addr_del(void *user, const struct vip_addr_key *key)
 {
 	struct dataplane *d = user;
-	int r = bpf_map_delete_elem(bpf_map__fd(d->skel->maps.vip_addrs), key);
+	struct vip_prefix_key prefix;
+	const void *map_key;
+	int fd = addr_map(d, key, &prefix, &map_key);
+	int r = bpf_map_delete_elem(fd, map_key);
 
 	if (!r)
-		dataplane_filter_remove(d, &key->address);
+		dataplane_filter_remove(d, key);
 	return r;
 }
 

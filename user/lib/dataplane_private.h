@@ -19,6 +19,7 @@ struct dataplane {
 	struct vip_filter *filter;
 	struct vip_index *index;
 	uint32_t filter_uses[VIP_FILTER_BITS]; /* addresses that share a bit */
+	uint32_t filter_fills; /* prefixes too large for a bit of each address */
 	int lock_fd; /* on the bpffs directory */
 };
 
@@ -26,16 +27,22 @@ extern const struct dp_ops dataplane_ops;
 
 void dataplane_unlink_maps(const char *bpffs);
 
-/* The filter from what is in "vip_addrs", before a program that asks it is attached. */
+/* The filter from what is in "vip_addrs" and "vip_prefixes", before a program that asks it is
+ * attached. */
 int dataplane_filter_init(struct dataplane *dataplane, struct err *err);
-void dataplane_filter_add(struct dataplane *dataplane, const struct ip_addr *address);
-void dataplane_filter_remove(struct dataplane *dataplane, const struct ip_addr *address);
+void dataplane_filter_add(struct dataplane *dataplane, const struct vip_addr_key *key);
+void dataplane_filter_remove(struct dataplane *dataplane, const struct vip_addr_key *key);
 
-/* What is in "vips" and has room in the index: an earlier daemon may have been killed in between. */
+/* What is in "vips" and has room in the index: an earlier daemon may have been killed in between.
+ */
 int dataplane_index_init(struct dataplane *dataplane, struct err *err);
-/* Before the VIP comes into "vips". */
-void dataplane_index_set_key(struct dataplane *dataplane, const struct vip_key *key,
-			     uint32_t vip_id);
 /* After it has come into "vips", and before it leaves. */
 void dataplane_index_add(struct dataplane *dataplane, const struct vip_key *key, uint32_t vip_id);
-void dataplane_index_remove(struct dataplane *dataplane, const struct vip_key *key, uint32_t vip_id);
+void dataplane_index_remove(struct dataplane *dataplane, const struct vip_key *key,
+			    uint32_t vip_id);
+
+/* The same for "vip_ports", which has the VIPs of many ports and of prefixes. */
+int dataplane_ports_init(struct dataplane *dataplane, struct err *err);
+int dataplane_ports_add(struct dataplane *dataplane, const struct vip_key *key, uint32_t vip_id);
+void dataplane_ports_remove(struct dataplane *dataplane, const struct vip_key *key,
+			    uint32_t vip_id);

@@ -54,6 +54,8 @@ struct vip_key vip_key_of(const struct vip_spec *vip)
 		.port = htons(vip->port),
 		.protocol = vip->protocol,
 		.family = addr_family(&vip->address),
+		.port_last = htons(vip->port_last),
+		.host_bits = vip->host_bits,
 	};
 }
 

@@ -90,8 +90,10 @@ struct real_spec {
 
 struct vip_spec {
 	char *name;
-	struct ip_addr address;
-	uint16_t port;
+	struct ip_addr address; /* of a prefix: host bits 0 */
+	uint8_t host_bits; /* of a prefix; 0: one address */
+	uint16_t port; /* the first; any port: 0 */
+	uint16_t port_last; /* 0: there is one; any port: 65535 */
 	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	enum xdplb_encap encap;
 	enum scheduler scheduler;

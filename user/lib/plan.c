@@ -10,6 +10,8 @@
 #include "flow_clock.h"
 #include "real_lookup.h"
 #include "sizing.h"
+#include "vip_key.h"
+#include "vip_match.h"
 
 uint32_t plan_half_blocks(const struct vip_spec *spec)
 {
@@ -122,60 +124,48 @@ static int plan_members(struct plan *plan, const struct desired_vip *want,
 	return r;
 }
 
-static int plan_vip(struct plan *plan, const struct applied *applied,
-		    const struct desired_vip *want)
+static int plan_vip(struct plan *plan, const struct desired_vip *want,
+		    const struct applied_vip *have)
 {
-	const struct applied_vip *have = applied_find(applied, &want->key);
 	struct plan_step step = {
 		.kind = have ? PLAN_SET_VIP : PLAN_ADD_VIP,
 		.key = want->key,
+		.old_key = have ? have->key : want->key,
 		.vip = want,
 	};
+	bool differs = !have || !vip_key_equal(&have->key, &want->key) ||
+		       vip_differs(plan, have, want->spec);
 
-	if ((!have || vip_differs(plan, have, want->spec)) && add_step(plan, &step))
+	if (differs && add_step(plan, &step))
 		return -ENOMEM;
 	return plan_members(plan, want, have);
 }
 
-static int compare_desired(const void *a, const void *b)
+static int plan_vips(struct plan *plan, const struct applied *applied,
+		     const struct desired *desired)
 {
-	const struct desired_vip *const *x = a, *const *y = b;
+	struct vip_match match;
+	int r = vip_match_make(applied, desired, &match);
 
-	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
-}
-
-/* Both sides are sorted by key: one walk finds the VIPs that are no longer wanted. */
-static int plan_unwanted_vips(struct plan *plan, const struct applied *applied,
-			      const struct desired *desired)
-{
-	const struct desired_vip **sorted = calloc(desired->n_vips + 1, sizeof(*sorted));
-	size_t d = 0;
-	int err = 0;
-
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < desired->n_vips; i++)
-		sorted[i] = &desired->vips[i];
-	qsort(sorted, desired->n_vips, sizeof(*sorted), compare_desired);
-	for (size_t i = 0; i < applied->n_vips && !err; i++) {
+	if (r)
+		return r;
+	for (size_t i = 0; i < desired->n_vips && !r; i++)
+		r = plan_vip(plan, &desired->vips[i], match.have[i]);
+	for (size_t i = 0; i < applied->n_vips && !r; i++) {
 		struct plan_step step = {.kind = PLAN_REMOVE_VIP, .key = applied->vips[i]->key};
 
-		while (d < desired->n_vips &&
-		       memcmp(&sorted[d]->key, &step.key, sizeof(step.key)) < 0)
-			d++;
-		if (d == desired->n_vips ||
-		    memcmp(&sorted[d]->key, &step.key, sizeof(step.key)) != 0)
-			err = add_step(plan, &step);
+		if (!match.is_wanted[i])
+			r = add_step(plan, &step);
 	}
-	free(sorted);
-	return err;
+	vip_match_free(&match);
+	return r;
 }
 
 /* What apply will do for this step, in the same order. */
 static int take_halves(const struct applied *applied, const struct plan_step *step,
 		       struct ring_space *space)
 {
-	const struct applied_vip *have = applied_find(applied, &step->key);
+	const struct applied_vip *have = applied_find(applied, &step->old_key);
 	struct extent extent;
 	int r = 0;
 
@@ -244,7 +234,7 @@ bool plan_step_needs_halves(const struct applied *applied, const struct plan_ste
 		return true;
 	if (step->kind != PLAN_SET_VIP)
 		return false;
-	have = applied_find(applied, &step->key);
+	have = applied_find(applied, &step->old_key);
 	return half_room(have) < plan_half_blocks(step->vip->spec);
 }
 
@@ -252,12 +242,8 @@ int plan_make(const struct applied *applied, const struct desired *desired,
 	      const struct flow_clock *clock, uint32_t hz, struct plan *ret_plan, struct err *err)
 {
 	struct plan plan = {.clock = clock, .hz = hz};
-	int r = 0;
+	int r = plan_vips(&plan, applied, desired);
 
-	for (size_t i = 0; i < desired->n_vips && !r; i++)
-		r = plan_vip(&plan, applied, &desired->vips[i]);
-	if (!r)
-		r = plan_unwanted_vips(&plan, applied, desired);
 	if (r)
 		err_set(err, -r, "out of memory");
 	else

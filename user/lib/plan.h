@@ -12,7 +12,7 @@
 
 enum plan_kind {
 	PLAN_ADD_VIP,
-	PLAN_SET_VIP, /* policy, timeouts, ring size, room for more members */
+	PLAN_SET_VIP, /* ports, policy, timeouts, ring size, room for more members */
 	PLAN_ADD_MEMBER,
 	PLAN_SET_MEMBER, /* state or ring weight */
 	PLAN_REMOVE_MEMBER,
@@ -22,6 +22,7 @@ enum plan_kind {
 struct plan_step {
 	enum plan_kind kind;
 	struct vip_key key;
+	struct vip_key old_key; /* PLAN_SET_VIP: until now; another one where its ports change */
 	const struct desired_vip *vip; /* NULL for PLAN_REMOVE_VIP */
 	const struct desired_member *member; /* PLAN_ADD_MEMBER, PLAN_SET_MEMBER */
 	struct ip_addr real; /* of the member the step is about */

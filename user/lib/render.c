@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "vip_json.h"
 
 struct counter_info {
 	const char *name;
@@ -133,10 +134,10 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 	char fingerprint[17];
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
-	return json_pack("{s:s, s:o, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
 			 "s:s}",
-			 "name", vip->spec->name, "address", addr_to_json(&vip->spec->address),
-			 "port", (int)vip->spec->port, "protocol",
+			 "name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
+			 vip_port_to_json(vip->spec), "protocol",
 			 protocol_name(vip->spec->protocol), "scheduler",
 			 scheduler_name(vip->spec->scheduler), "state",
 			 vip->reals_up > 0 ? "up" : "down", "reals_up", u64_to_json(vip->reals_up),
@@ -175,7 +176,7 @@ static json_t *last_text_to_json(const struct snapshot_health *health)
 static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,
 			    const struct snapshot_vip *vip)
 {
-	json_t *port = vip ? json_integer(vip->spec->port) : json_null();
+	json_t *port = vip ? vip_port_to_json(vip->spec) : json_null();
 	json_t *protocol = vip ? json_string(protocol_name(vip->spec->protocol)) : json_null();
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "port_blocks.h"
 #include "xdplb/abi.h"
 
 /* Flows held per bucket of FLOW_SLOTS: half of it, so that at most 0.1 % find both buckets full. */
@@ -25,6 +26,18 @@ static inline uint32_t sizing_flow_buckets(uint32_t flows)
 		buckets += buckets / 32;
 	buckets += buckets & 1;
 	return buckets ? buckets : 2;
+}
+
+/* Rows of the map "vips": while a VIP's ports change it has two. */
+static inline uint32_t sizing_vip_keys(uint32_t vips)
+{
+	return vips + 1;
+}
+
+/* The most entries that ranges of ports can make, while one changes too. */
+static inline uint32_t sizing_vip_ports(uint32_t vips)
+{
+	return (vips + 1) * PORT_BLOCKS_MAX;
 }
 
 /* Blocks of the map "rings" for capacity.ring_slots. */
