@@ -169,6 +169,9 @@ def features(outcome):
         else:
             found.add(("way", outcome.verdict, p.family, len(outcome.member.real), p.tos & 3))
         found.add(("shape", p.family, is_long, len(p.frame) > p.l3 + p.l3_len))
+        vip = outcome.member.vip
+        if vip.is_prefix or vip.kind != "port":
+            found.add(("vip", p.family, vip.is_prefix, vip.kind, bool(p.before)))
         at = len(outcome.out) - len(p.frame) + p.l3 - 2  # the UDP checksum, with GUE
         if outcome.member.vip.encap == "gue" and outcome.out[at:at + 2] == b"\xff\xff":
             found.add(("checksum", "computed as zero"))
@@ -206,6 +209,9 @@ def describe(feature):
     elif kind == "answer":
         text = (f"answer to IPv{values[0][0]} protocol {values[0][1]} flags {values[1]:#04x} "
                 f"{'with' if values[2] else 'without'} data")
+    elif kind == "vip":
+        text = (f"{'known' if values[3] else 'new'} flow of {values[2]} of an IPv{values[0]} "
+                f"{'prefix' if values[1] else 'address'}")
     elif kind == "new flow":
         text = f"new flow {STATES[values[0]]} {' '.join(values[1])}"
     elif kind == "flow" and values[0] == "mismatch":

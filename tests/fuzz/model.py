@@ -53,6 +53,8 @@ class Vip:
         kind = 1 if last else 0
         if self.ports == range(1):  # 0: any
             self.ports, kind = range(65536), 2
+        self.kind = ("port", "range", "any port")[kind]
+        self.is_prefix = bool(fixed)
         self.precedence = (-self.fixed_bits, kind)  # docs/packet-path.md, "Which VIP"
         self.protocol = {"tcp": TCP, "udp": UDP}[spec["protocol"]]
         self.on_no_port = spec.get("on_no_port", defaults.get("on_no_port", "reply"))

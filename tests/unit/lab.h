@@ -314,7 +314,11 @@ static inline void lab_check_ids(const struct lab *lab)
 			lab_mark_id(member, have->members[i].id);
 			assert_int_equal(m->vip_id, have->id);
 			assert_int_equal(m->port, have->key.port);
-			assert_int_equal(m->port_last, have->key.port_last);
+			if (have->key.port_last || !have->key.host_bits)
+				assert_int_equal(m->port_last, have->key.port_last);
+			else
+				assert_int_equal(m->port_last, m->port);
+			assert_int_equal(m->vip_host_bits, have->key.host_bits);
 			assert_int_equal(m->state, have->members[i].state);
 			assert_memory_equal(&m->real, &have->members[i].real, sizeof(m->real));
 		}
@@ -360,7 +364,7 @@ static inline void lab_check_addresses(const struct lab *lab)
 	size_t n = 0;
 
 	for (size_t v = 0; v < lab->n_vips; v++) {
-		struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4, 0};
+		struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4, lab->vips[v].host_bits};
 		bool is_first = true;
 
 		for (size_t other = 0; other < v; other++)

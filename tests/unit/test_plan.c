@@ -110,6 +110,36 @@ static void move_vip(struct lab *lab)
 	lab->vips[0].port = 81;
 }
 
+static void widen_vip(struct lab *lab)
+{
+	lab->vips[0].port = 70;
+	lab->vips[0].port_last = 90;
+}
+
+static void open_vip(struct lab *lab)
+{
+	lab->vips[0].port = 0;
+	lab->vips[0].port_last = 65535;
+}
+
+static void widen_vip_and_ring(struct lab *lab)
+{
+	widen_vip(lab);
+	lab->vips[0].ring = 1021;
+}
+
+static void spread_vip(struct lab *lab)
+{
+	lab->vips[0].address = lab_addr(0x10000);
+	lab->vips[0].host_bits = 8;
+}
+
+static void split_vip(struct lab *lab)
+{
+	widen_vip(lab);
+	lab_add_vip(lab, 1, 85);
+}
+
 static void swap_vips(struct lab *lab)
 {
 	struct vip_spec first = lab->vips[0];
@@ -159,6 +189,11 @@ static const struct {
 	{"more reals than the member list has room for", add_many_reals, "SMMMMMMMMMMMMMM"},
 	{"a VIP less", remove_vip, "v"},
 	{"another port is another VIP", move_vip, "VMMMv"},
+	{"more ports are the same VIP", widen_vip, "S"},
+	{"any port is the same VIP", open_vip, "S"},
+	{"more ports and a larger ring", widen_vip_and_ring, "S"},
+	{"the prefix around it is another VIP", spread_vip, "VMMMv"},
+	{"a port inside the range of another VIP is a new one", split_vip, "SV"},
 };
 
 static void test_a_change_makes_exactly_the_steps_it_needs(void **state)
