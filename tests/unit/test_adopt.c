@@ -92,6 +92,22 @@ static void test_a_removed_member_is_kept_until_a_plan_has_said_so(void **state)
 	lab_free(lab);
 }
 
+/* Killed between the members and what says which ports the VIP shall have. */
+static void test_members_have_the_ports_of_their_vip_again(void **state)
+{
+	struct lab *lab = lab_new();
+	size_t web = lab_add_vip(lab, 1, 80);
+
+	lab_add_reals(lab, web, 1, 2);
+	lab_settle(lab);
+	lab->fake->dp.members[lab_member(lab, web, 2)->id].port = htons(70);
+	lab->fake->dp.members[lab_member(lab, web, 2)->id].port_last = htons(90);
+	assert_int_equal(lab_adopt(lab), 0);
+	lab_settle(lab);
+	lab_check_settled(lab);
+	lab_free(lab);
+}
+
 static void test_totals_of_freed_members_survive(void **state)
 {
 	struct lab *lab = lab_new();
@@ -254,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_adopting_changes_no_state_of_a_member),
 		cmocka_unit_test(test_a_ring_from_another_hash_key_is_built_anew),
 		cmocka_unit_test(test_a_removed_member_is_kept_until_a_plan_has_said_so),
+		cmocka_unit_test(test_members_have_the_ports_of_their_vip_again),
 		cmocka_unit_test(
 			test_a_ring_switched_right_before_the_end_is_not_taken_for_the_one_of_before),
 		cmocka_unit_test(test_totals_of_freed_members_survive),

@@ -140,6 +140,11 @@ static void split_vip(struct lab *lab)
 	lab_add_vip(lab, 1, 85);
 }
 
+static void join_any_vip(struct lab *lab)
+{
+	lab->vips[lab_add_vip(lab, 1, 0)].port_last = 65535;
+}
+
 static void swap_vips(struct lab *lab)
 {
 	struct vip_spec first = lab->vips[0];
@@ -193,6 +198,7 @@ static const struct {
 	{"any port is the same VIP", open_vip, "S"},
 	{"more ports and a larger ring", widen_vip_and_ring, "S"},
 	{"the prefix around it is another VIP", spread_vip, "VMMMv"},
+	{"any port beside it is a new one", join_any_vip, "V"},
 	{"a port inside the range of another VIP is a new one", split_vip, "SV"},
 };
 
