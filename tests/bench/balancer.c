@@ -15,7 +15,6 @@
 
 #include "lib/addr.h"
 #include "lib/apply.h"
-#include "lib/flow_clock.h"
 #include "lib/hash_key.h"
 
 #define ROW 1
@@ -63,6 +62,22 @@ static void write_vip(FILE *f, const struct balancer_options *o, uint32_t vip)
 	}
 }
 
+/* VIPs beside those that are measured, so that all there is of the packet path is loaded. */
+static void write_features(FILE *f)
+{
+	fprintf(f, "  - {name: gue, address: 198.18.0.1, port: 80, protocol: tcp, encap: gue,\n"
+		   "     reals: [{address: 198.18.1.1}, {address: \"2001:db8:18::1\"}]}\n"
+		   "  - {name: l2dsr, address: 198.18.0.2, port: 80, protocol: tcp, encap: l2dsr,\n"
+		   "     reals: [{address: 198.18.1.2}]}\n"
+		   "  - {name: quic, address: 198.18.0.3, port: 443, protocol: udp,\n"
+		   "     quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}],\n"
+		   "     reals: [{address: 198.18.1.3, server_id: \"0a1b\"}]}\n"
+		   "  - {name: range, address: 198.18.0.4, port: \"8000-8099\", protocol: tcp,\n"
+		   "     reals: [{address: 198.18.1.4}]}\n"
+		   "  - {name: prefix, address: 198.18.2.0/24, port: 0, protocol: tcp,\n"
+		   "     reals: [{address: 198.18.1.5}]}\n");
+}
+
 char *balancer_yaml(const struct balancer_options *options)
 {
 	char *text = NULL;
@@ -81,6 +96,8 @@ char *balancer_yaml(const struct balancer_options *options)
 		encap_name(options->encap));
 	for (uint32_t i = 0; i < options->vips; i++)
 		write_vip(f, options, i);
+	if (options->has_features)
+		write_features(f);
 	return fclose(f) ? NULL : text;
 }
 
@@ -94,45 +111,26 @@ static int read_config(struct balancer *b, struct err *err)
 	return r;
 }
 
-static void make_source(const struct encap_source *source, struct ip_addr *ret_base,
-			struct ip_addr *ret_entropy)
+/* As full of bits as a random key. */
+static struct flow_hash_key make_key(void)
 {
-	unsigned int fixed = source->prefix_len + (addr_is_v4(&source->address) ? 96 : 0);
-
-	*ret_base = source->address;
-	*ret_entropy = (struct ip_addr){};
-	for (unsigned int bit = fixed; bit < 128; bit++)
-		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
-}
-
-static void make_knobs(struct balancer *b)
-{
-	struct dataplane_knobs *k = &b->knobs;
-	uint64_t words[sizeof(k->hash_key) / 8];
-	struct ip_addr base, entropy;
+	struct flow_hash_key key;
+	uint64_t words[sizeof(key) / 8];
 	uint64_t word = 1;
 
-	for (size_t i = 0; i < sizeof(words) / 8; i++) { /* as full of bits as a random key */
+	for (size_t i = 0; i < sizeof(words) / 8; i++) {
 		word = word * 0xd1342543de82ef95ULL + 0x9e3779b97f4a7c15ULL;
 		words[i] = word ^ word >> 32;
 	}
-	memcpy(&k->hash_key, words, sizeof(words));
-	k->hz = dataplane_hz();
-	k->is_express_on = true;
-	flow_clock_make(b->config->vips, b->config->n_vips, k->hz, &k->clock);
-	make_source(&b->config->source4, &base, &entropy);
-	k->source4 = base.w[3];
-	k->source4_entropy = entropy.w[3];
-	make_source(&b->config->source6, &k->source6, &k->source6_entropy);
-	k->encaps = config_encaps(b->config);
-	k->gue_port = htons(b->config->gue_port);
-	k->gue_checksum6 = b->config->gue_checksum6;
+	memcpy(&key, words, sizeof(key));
+	return key;
 }
 
 int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,
 		  struct err *err)
 {
 	struct balancer *b = calloc(1, sizeof(*b));
+	struct flow_hash_key key;
 	static unsigned int n;
 	int r;
 
@@ -142,7 +140,8 @@ int balancer_load(const struct balancer_options *options, struct balancer **ret_
 	snprintf(b->bpffs, sizeof(b->bpffs), "/sys/fs/bpf/xdplb-bench-%d-%u", getpid(), ++n);
 	r = read_config(b, err);
 	if (!r) {
-		make_knobs(b);
+		key = make_key();
+		b->knobs = dataplane_knobs_of(b->config, &key, dataplane_hz());
 		r = grace_new(&b->grace, err);
 	}
 	if (!r)

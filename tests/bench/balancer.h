@@ -26,6 +26,7 @@ struct balancer_options {
 	const char *ports; /* that BALANCER_PORT is among; NULL: it alone */
 	uint32_t flows; /* capacity.flows */
 	bool has_entropy; /* in the outer IPv4 source */
+	bool has_features; /* all others in use, too, by VIPs that get no packets */
 	uint32_t ifindex; /* where packets come in and leave */
 };
 

@@ -88,6 +88,7 @@ struct bench {
 	uint32_t position; /* of the next batch's first packet */
 	size_t min_loads;
 	const char *ports; /* of the VIPs; NULL: one */
+	bool has_features;
 	struct samples samples;
 };
 
@@ -233,6 +234,7 @@ static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
 		.ports = b->ports,
 		.flows = b->c->capacity,
 		.has_entropy = b->c->has_entropy,
+		.has_features = b->has_features,
 		.ifindex = IFINDEX_LO,
 	};
 
@@ -296,22 +298,21 @@ static bool parse_vips(const char *text, uint32_t *ret_vips)
 
 static int usage(FILE *f)
 {
-	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--quick]\n"
+	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--features] "
+		   "[--quick]\n"
 		   "       bench_path --list\n"
-		   "N is a power of two; 80 must be in RANGE, as 1-1000.\n");
+		   "N is a power of two; 80 must be in RANGE, as 1-1000; --features: all others in "
+		   "use, too.\n");
 	return f == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"case", required_argument, NULL, 'c'},
-		{"vips", required_argument, NULL, 'v'},
-		{"ports", required_argument, NULL, 'p'},
-		{"quick", no_argument, NULL, 'q'},
-		{"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},
-		{},
+		{"case", required_argument, NULL, 'c'},	 {"vips", required_argument, NULL, 'v'},
+		{"ports", required_argument, NULL, 'p'}, {"quick", no_argument, NULL, 'q'},
+		{"features", no_argument, NULL, 'f'},	 {"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},	 {},
 	};
 	static struct bench b = {.min_loads = LOADS};
 	struct selection selection = {};
@@ -327,6 +328,8 @@ int main(int argc, char **argv)
 			b.ports = optarg;
 		} else if (option == 'q') {
 			b.min_loads = 1;
+		} else if (option == 'f') {
+			b.has_features = true;
 		} else if (option == 'l') {
 			for (size_t i = 0; i < N_CASES; i++)
 				puts(cases[i].name);

@@ -10,7 +10,9 @@
 
 #include <bpf/bpf.h>
 
-#include "daemon/controller_private.h"
+#include "lib/apply.h"
+#include "lib/desired.h"
+#include "lib/plan.h"
 #include "lib/addr.h"
 #include "lib/hash_key.h"
 
@@ -34,8 +36,8 @@ static struct flow_hash_key make_key(void)
 
 static struct dataplane_knobs make_knobs(const struct config *config)
 {
-	struct controller c = {.knobs = {.hash_key = make_key(), .hz = dataplane_hz()}};
-	struct dataplane_knobs knobs = change_knobs(&c, config);
+	struct flow_hash_key key = make_key();
+	struct dataplane_knobs knobs = dataplane_knobs_of(config, &key, dataplane_hz());
 	const char *express = getenv("XDPLB_EXPRESS");
 
 	if (express && !strcmp(express, "off"))

@@ -4,7 +4,6 @@
  * checked and prepared first (interfaces, capacities, plan, program), then the plan is applied,
  * probes and next hops follow, rings are built. What is refused has changed nothing.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +11,6 @@
 
 #include "controller_private.h"
 #include "lib/addr.h"
-#include "lib/flow_clock.h"
 #include "lib/sizing.h"
 #include "log.h"
 
@@ -30,38 +28,6 @@ static void change_discard(struct controller *c, struct change *change)
 	plan_free(&change->plan);
 	desired_free(&change->desired);
 	runs_discard(&change->runs, &c->runs);
-}
-
-static void knobs_source(const struct encap_source *source, struct ip_addr *ret_base,
-			 struct ip_addr *ret_entropy)
-{
-	unsigned int fixed = source->prefix_len + (addr_is_v4(&source->address) ? 96 : 0);
-
-	*ret_base = source->address;
-	memset(ret_entropy, 0, sizeof(*ret_entropy));
-	for (unsigned int bit = fixed; bit < 128; bit++)
-		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
-}
-
-struct dataplane_knobs change_knobs(const struct controller *c, const struct config *config)
-{
-	struct dataplane_knobs k = {
-		.hash_key = c->knobs.hash_key, .hz = c->knobs.hz, .is_express_on = true};
-	struct ip_addr base, entropy;
-
-	flow_clock_make(config->vips, config->n_vips, k.hz, &k.clock);
-	if (config->source4.is_set) {
-		knobs_source(&config->source4, &base, &entropy);
-		k.source4 = base.w[3];
-		k.source4_entropy = entropy.w[3];
-	}
-	if (config->source6.is_set)
-		knobs_source(&config->source6, &k.source6, &k.source6_entropy);
-	k.encaps = config_encaps(config);
-	k.gue_port = htons(config->gue_port);
-	k.gue_checksum6 = config->gue_checksum6;
-	k.is_quic_on = config_has_quic(config);
-	return k;
 }
 
 /* "file:line:column: path: reason", as the parser says it; without a place for a default. */
@@ -179,7 +145,10 @@ static int change_prepare(struct controller *c, struct config *config, bool forc
 	struct runs_lookup lookup;
 	int r;
 
-	*change = (struct change){.config = config, .knobs = change_knobs(c, config)};
+	*change = (struct change){
+		.config = config,
+		.knobs = dataplane_knobs_of(config, &c->knobs.hash_key, c->knobs.hz),
+	};
 	if (c->config && strcmp(c->config->bpffs, config->bpffs) != 0)
 		return refuse(config, config->marks.bpffs, "bpffs", EINVAL, err,
 			      "cannot change while running (now %s)", c->config->bpffs);

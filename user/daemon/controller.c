@@ -206,7 +206,7 @@ static int open_dataplane(struct controller *c, const struct config *config, str
 	struct err differs;
 	int r = grace_new(&c->grace, err);
 
-	c->knobs = change_knobs(c, config);
+	c->knobs = dataplane_knobs_of(config, &c->knobs.hash_key, c->knobs.hz);
 	if (!r)
 		r = dataplane_open(&c->dataplane, config->bpffs, &config->capacity, &c->knobs,
 				   c->grace, err);

@@ -110,7 +110,6 @@ int change_run(struct controller *c, struct config *config, bool force,
 int change_check_interfaces(const struct config *config, struct err *err);
 /* Whether the capacities are those of the running data plane. */
 int change_check_capacity(const struct controller *c, const struct config *config, struct err *err);
-struct dataplane_knobs change_knobs(const struct controller *c, const struct config *config);
 
 /* scanner.c */
 int scanner_start(struct controller *c, struct err *err);

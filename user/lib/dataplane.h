@@ -33,6 +33,11 @@ struct dataplane_knobs {
 };
 
 struct dataplane;
+struct config;
+
+/* What a configuration wants. */
+struct dataplane_knobs dataplane_knobs_of(const struct config *config,
+					  const struct flow_hash_key *hash_key, uint32_t hz);
 
 /*
  * Finds the pinned maps of an earlier daemon or makes new ones, then loads the program. Capacities

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What a configuration wants of the loaded program. See dataplane.h. */
+#include <arpa/inet.h>
+
+#include "addr.h"
+#include "config.h"
+#include "dataplane.h"
+#include "flow_clock.h"
+
+/* An address, and the host bits of a prefix that carry entropy. */
+static void knobs_source(const struct encap_source *source, struct ip_addr *ret_base,
+			 struct ip_addr *ret_entropy)
+{
+	unsigned int fixed = source->prefix_len + (addr_is_v4(&source->address) ? 96 : 0);
+
+	*ret_base = source->address;
+	*ret_entropy = (struct ip_addr){};
+	for (unsigned int bit = fixed; bit < 128; bit++)
+		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
+}
+
+struct dataplane_knobs dataplane_knobs_of(const struct config *config,
+					  const struct flow_hash_key *hash_key, uint32_t hz)
+{
+	struct dataplane_knobs k = {.hash_key = *hash_key, .hz = hz, .is_express_on = true};
+	struct ip_addr base, entropy;
+
+	flow_clock_make(config->vips, config->n_vips, hz, &k.clock);
+	if (config->source4.is_set) {
+		knobs_source(&config->source4, &base, &entropy);
+		k.source4 = base.w[3];
+		k.source4_entropy = entropy.w[3];
+	}
+	if (config->source6.is_set)
+		knobs_source(&config->source6, &k.source6, &k.source6_entropy);
+	k.encaps = config_encaps(config);
+	k.gue_port = htons(config->gue_port);
+	k.gue_checksum6 = config->gue_checksum6;
+	k.is_quic_on = config_has_quic(config);
+	return k;
+}
