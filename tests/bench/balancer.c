@@ -75,6 +75,7 @@ static void write_features(FILE *f)
 		   "  - {name: range, address: 198.18.0.4, port: \"8000-8099\", protocol: tcp,\n"
 		   "     reals: [{address: 198.18.1.4}]}\n"
 		   "  - {name: prefix, address: 198.18.2.0/24, port: 0, protocol: tcp,\n"
+		   "     health: {type: none},\n"
 		   "     reals: [{address: 198.18.1.5}]}\n");
 }
 
