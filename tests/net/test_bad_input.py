@@ -28,7 +28,7 @@ BAD_FILES = {
     "unknown key": (edited("port: 80", "prot: 80"),
                     r':7:38: vips\[0\]: unknown key "prot"; did you mean "port"\?'),
     "port 70000": (edited("port: 80", "port: 70000"),
-                   r':7:44: vips\[0\]\.port: expected a port from 1 to 65535, got "70000"'),
+                   r':7:44: vips\[0\]\.port: expected a port from 1 to 65535, 0 for any, or a range as 8000-8099, got "70000"'),
     "IPv6 source for IPv4": (edited("source4: 10.1.0.10", 'source4: "fd00:1::10"'),
                              r":3:18: encap\.source4: expected an IPv4 address or prefix"),
     "IPv6 real without an IPv6 source":
