@@ -39,6 +39,7 @@ enum icmp_kind {
 	ICMP_KIND_OTHER,
 	ICMP_KIND_ERROR,
 	ICMP_KIND_IGNORED, /* source quench (RFC 6633), redirect: reals send by their own routes */
+	ICMP_KIND_ECHO,
 	ICMP_KIND_NEIGHBOUR, /* discovery: an on-link VIP must stay reachable */
 };
 
@@ -52,6 +53,8 @@ static __always_inline enum icmp_kind icmp_kind4(__u8 type)
 	case 4: /* source quench */
 	case 5: /* redirect */
 		return ICMP_KIND_IGNORED;
+	case 8: /* echo request */
+		return ICMP_KIND_ECHO;
 	default:
 		return ICMP_KIND_OTHER;
 	}
@@ -61,6 +64,8 @@ static __always_inline enum icmp_kind icmp_kind6(__u8 type)
 {
 	if (type >= 1 && type <= 4) /* unreachable, too big, time exceeded, parameter problem */
 		return ICMP_KIND_ERROR;
+	if (type == 128) /* echo request */
+		return ICMP_KIND_ECHO;
 	if (type >= 133 && type <= 136) /* router and neighbour discovery */
 		return ICMP_KIND_NEIGHBOUR;
 	return type == 137 ? ICMP_KIND_IGNORED : ICMP_KIND_OTHER;
@@ -194,8 +199,8 @@ static __always_inline int icmp_error(struct pkt *pkt)
 }
 
 /*
- * ICMP, or ICMPv6 in IPv6, from pkt->l4_offset on. NEXT: pkt->member gets it. What is worth
- * forwarding is never so large that it comes in fragments.
+ * ICMP, or ICMPv6 in IPv6, from pkt->l4_offset on. NEXT: pkt->member gets it. ECHO: a ping. What is
+ * worth forwarding is never so large that it comes in fragments.
  */
 static __noinline int icmp(struct pkt *pkt)
 {
@@ -212,6 +217,8 @@ static __noinline int icmp(struct pkt *pkt)
 					       : icmp_kind6(header.type)) {
 	case ICMP_KIND_ERROR:
 		return icmp_error(pkt);
+	case ICMP_KIND_ECHO:
+		return ECHO;
 	case ICMP_KIND_IGNORED:
 		return vip_refuse(pkt, counter_index(drop_icmp_ignored));
 	case ICMP_KIND_NEIGHBOUR:

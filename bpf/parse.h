@@ -12,6 +12,7 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include "echo.h"
 #include "extension.h"
 #include "fragment.h"
 #include "icmp.h"
@@ -53,6 +54,13 @@ static __always_inline int parse_udp(struct pkt *pkt, __u32 l4_len)
 	return NEXT;
 }
 
+static __always_inline int parse_icmp(struct pkt *pkt)
+{
+	int verdict = icmp(pkt);
+
+	return verdict == ECHO ? echo(pkt) : verdict;
+}
+
 static __always_inline int parse_l4(struct pkt *pkt)
 {
 	__u32 l4_len = pkt->l3_offset + pkt->l3_len - pkt->l4_offset;
@@ -62,7 +70,7 @@ static __always_inline int parse_l4(struct pkt *pkt)
 	if (pkt->tuple.protocol == IPPROTO_UDP)
 		return parse_udp(pkt, l4_len);
 	if (pkt->tuple.protocol == (pkt->tuple.family == FAMILY_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-		return icmp(pkt);
+		return parse_icmp(pkt);
 	return vip_refuse(pkt, counter_index(drop_protocol));
 }
 

@@ -15,9 +15,9 @@
 #include "xdplb/hash.h"
 
 #define NEXT (-1)
-#define TOO_BIG                                                                                    \
-	(-2) /* of what encapsulates: for the general path to answer, nothing is counted           \
-	      */
+/* To be answered by who called, from a smaller stack; nothing is counted yet. */
+#define TOO_BIG (-2) /* does not fit once encapsulated */
+#define ECHO	(-3) /* a ping */
 
 /* A word that others write: read once, and not twice. */
 #define READ_WORD(x) (*(volatile typeof(x) *)&(x))

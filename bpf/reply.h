@@ -146,23 +146,27 @@ static __noinline bool reply_write_ipv6(const struct pkt *pkt, __u8 protocol, __
 }
 
 /*
- * Makes the frame `grow` bytes longer in front and as long as the answer behind, and writes what
- * stands before its transport header. Stores go by helper: Linux 6.1 forgets which family it is
- * when it has to spill it, and then misses the bounds check that depends on it.
+ * Makes the frame `grow` bytes longer in front (below 0: shorter) and as long as the answer behind,
+ * and writes what stands before its transport header. Stores go by helper: Linux 6.1 forgets which
+ * family it is when it has to spill it, and then misses the bounds check that depends on it.
  */
-static __noinline bool reply_frame(const struct pkt *pkt, __u32 grow, __u8 protocol, __u32 l4_len)
+static __noinline bool reply_frame(const struct pkt *pkt, int grow, __u8 protocol, __u32 l4_len)
 {
 	__u32 frame_len = pkt->l3_offset + reply_ip_header_len(pkt) + l4_len;
-	struct reply_ethernet was, eth;
+	struct reply_ethernet eth;
+	__u8 client[ETH_ALEN];
+	int surplus;
 
-	if (bpf_xdp_load_bytes(pkt->ctx, 0, &was, sizeof(was)))
+	if (bpf_xdp_load_bytes(pkt->ctx, 0, &eth, sizeof(eth)))
 		return false;
-	eth = was;
-	__builtin_memcpy(eth.eth.h_dest, was.eth.h_source, sizeof(eth.eth.h_dest));
-	__builtin_memcpy(eth.eth.h_source, was.eth.h_dest, sizeof(eth.eth.h_source));
-	if (grow && bpf_xdp_adjust_head(pkt->ctx, -(int)grow))
+	__builtin_memcpy(client, eth.eth.h_source, sizeof(client));
+	__builtin_memcpy(eth.eth.h_source, eth.eth.h_dest, sizeof(client));
+	__builtin_memcpy(eth.eth.h_dest, client, sizeof(client));
+	if (grow && bpf_xdp_adjust_head(pkt->ctx, -grow))
 		return false;
-	if (bpf_xdp_adjust_tail(pkt->ctx, (int)(frame_len - bpf_xdp_get_buff_len(pkt->ctx))) ||
+	/* Not by 0: that is to grow, which not every driver lets a multi-buffer frame do. */
+	surplus = (int)(bpf_xdp_get_buff_len(pkt->ctx) - frame_len);
+	if ((surplus && bpf_xdp_adjust_tail(pkt->ctx, -surplus)) ||
 	    bpf_xdp_store_bytes(pkt->ctx, 0, &eth, sizeof(eth)))
 		return false;
 	return pkt->tuple.family == FAMILY_V4 ? reply_write_ipv4(pkt, protocol, l4_len)
@@ -215,7 +219,7 @@ static __noinline bool reply_with_error(const struct pkt *pkt, __u8 type, __u8 c
 		sum += reply_pseudo_sum(pkt, protocol, len);
 	sum += (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&message, sizeof(message), 0);
 	message.check = ~csum_fold64(sum);
-	if (!reply_frame(pkt, reply_ip_header_len(pkt) + sizeof(message), protocol, len))
+	if (!reply_frame(pkt, (int)(reply_ip_header_len(pkt) + sizeof(message)), protocol, len))
 		return false;
 	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset + reply_ip_header_len(pkt), &message,
 				    sizeof(message));

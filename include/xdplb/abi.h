@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define XDPLB_LAYOUT_VERSION 3
+#define XDPLB_LAYOUT_VERSION 4
 
 /* Limits that follow from a field's width. */
 #define XDPLB_MAX_MEMBERS     (1u << 20) /* 20 bits in a flow slot */
@@ -262,6 +262,7 @@ _Static_assert(sizeof(struct vip_prefix_key) == 4 + VIP_PREFIX_ONE_LEN / 8, "bit
 struct vip_addr {
 	__u32 on_no_port; /* enum xdplb_on_no_port */
 	__u32 host_bits; /* the prefix's */
+	__u32 answers_echo; /* whether a ping is answered now */
 };
 
 /* So many prefixes may lie in one another: an address looks for its VIP in all it is in. */
@@ -448,7 +449,7 @@ struct control {
 	struct flow_clock clock; /* daemon: what the loaded program was given */
 };
 
-/* Rate limit of replies that the balancer itself sends (RST, ICMP unreachable): per CPU. */
+/* Rate limit of all replies that the balancer itself sends: per CPU. */
 #define REPLY_RATE_PPS 1000u
 #define REPLY_BURST    1000u
 

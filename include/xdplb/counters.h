@@ -22,7 +22,8 @@
 	X(reply_reset, "TCP RST to a port of a VIP address that is not served")                    \
 	X(reply_unreachable, "ICMP port unreachable to a port of a VIP address that is not "       \
 			     "served")                                                             \
-	X(reply_too_big, "ICMP fragmentation needed, or ICMPv6 packet too big")
+	X(reply_too_big, "ICMP fragmentation needed, or ICMPv6 packet too big")                    \
+	X(reply_echo, "ping of a VIP address answered")
 
 /* Dropped; each only for packets whose destination is a VIP address. */
 #define XDPLB_DROP_COUNTERS(X)                                                                     \
@@ -32,7 +33,8 @@
 	X(drop_fragment, "IP fragment of ICMP, or one that overlaps the TCP header")               \
 	X(drop_fragment_unknown, "later IP fragment before its first, or long after it")           \
 	X(drop_extension, "IPv6 extension headers: too many, out of place, or a source route")     \
-	X(drop_protocol, "neither TCP nor UDP, nor an ICMP error")                                 \
+	X(drop_protocol, "neither TCP nor UDP, nor an ICMP error or ping")                         \
+	X(drop_echo, "ping of a VIP address that is down, or echo: off, or from no host")          \
 	X(drop_icmp_quote, "ICMP error whose quote is cut off, no TCP or UDP, or not the VIP's")   \
 	X(drop_icmp_no_port, "ICMP error about a port that is not served")                         \
 	X(drop_icmp_ignored, "ICMP redirect or source quench")                                     \

@@ -183,6 +183,7 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		.ring = vip->ring ? vip->ring : DEFAULT_RING,
 		.timeouts = timeouts,
 		.on_no_port = vip->on_no_port,
+		.echo = vip->echo,
 		.encap = vip->encap,
 		.quic = (struct quic_spec *)vip->quic,
 		.n_quic = vip->n_quic,

@@ -49,6 +49,7 @@ struct bed_vip {
 	uint8_t host_bits; /* of a prefix */
 	uint8_t protocol; /* 0: TCP */
 	enum xdplb_on_no_port on_no_port;
+	enum echo_policy echo;
 	enum xdplb_encap encap;
 	uint32_t ring; /* 0: 1021 */
 	const struct quic_spec *quic;

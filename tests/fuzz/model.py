@@ -58,6 +58,7 @@ class Vip:
         self.precedence = (-self.fixed_bits, kind)  # docs/packet-path.md, "Which VIP"
         self.protocol = {"tcp": TCP, "udp": UDP}[spec["protocol"]]
         self.on_no_port = spec.get("on_no_port", defaults.get("on_no_port", "reply"))
+        self.echo = spec.get("echo", defaults.get("echo", "up"))
         self.encap = spec.get("encap", defaults.get("encap", "ipip"))
         self.reals = [wire.address(real["address"]) for real in spec.get("reals", [])]
         self.ring = []
@@ -268,6 +269,8 @@ class Model:
             return self.icmp_error(p)
         if p.family == 6 and 133 <= kind <= 136:
             return Outcome(PASS, ["pass_neighbour_discovery"])
+        if kind == (8 if p.family == 4 else 128):
+            return replies.echo(self, p)
         if kind in ((4, 5) if p.family == 4 else (137,)):
             return Outcome(DROP, ["drop_icmp_ignored"])
         return Outcome(DROP, ["drop_protocol"])

@@ -142,6 +142,10 @@ def odd4(random):
     yield "last-fragment4", ip_of(4, src, dst, frag=3, id=7, proto=6) / Raw(bytes(8))
     yield "df4", ip_of(4, src, dst, flags="DF") / tcp
     yield "echo4", ip_of(4, src, dst) / ICMP() / Raw(b"ping")
+    yield "echo-padded4", ip_of(4, src, random.choice(VIPS4)[0], options=options) / ICMP(seq=9) / Raw(b"odd")
+    yield "echo-zero4", ip_of(4, src, dst) / ICMP(id=0, seq=0) / Raw(bytes(8))
+    yield "echo-large4", ip_of(4, src, dst) / ICMP() / Raw(bytes(1472))
+    yield "echo-odd4", ip_of(4, random.choice(ODD4), dst) / ICMP()
     yield "ah4", ip_of(4, src, dst) / AH(spi=1, seq=1, icv=bytes(12)) / tcp
     yield "gre4", ip_of(4, src, dst) / GRE() / IP(src=src, dst=dst) / tcp
     yield "ipip4", ip_of(4, src, dst) / IP(src=src, dst=dst) / tcp
@@ -178,6 +182,9 @@ def odd6(random):
         bytes(32))
     yield "atomic-fragment6", ip_of(6, src, dst) / IPv6ExtHdrFragment(id=7) / tcp
     yield "echo6", ip_of(6, src, dst) / ICMPv6EchoRequest(data=b"ping")
+    yield "echo-hops6", ip_of(6, src, random.choice(VIPS6)[0]) / hop / dest / ICMPv6EchoRequest(data=b"ping")
+    yield "echo-large6", ip_of(6, src, dst) / ICMPv6EchoRequest(data=bytes(1452))
+    yield "echo-odd6", ip_of(6, random.choice(ODD6), dst) / ICMPv6EchoRequest()
     yield "solicitation6", ip_of(6, src, dst) / ICMPv6ND_NS(tgt=dst)
     quoted = IPv6(src=dst, dst=src) / TCP(sport=80, dport=1024)
     yield "too-big6", ip_of(6, "2001:db8:c::99", dst) / ICMPv6PacketTooBig(mtu=1280) / quoted

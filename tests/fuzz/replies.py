@@ -42,6 +42,29 @@ def too_big(model, p, mtu):
     return m.Outcome(m.TX, ["reply_too_big"], error(p, *kind, mtu))
 
 
+def echo(model, p):
+    """A ping, while the address is up: some VIP of it has reals in its ring (docs/configuration.md)."""
+    best = model.address_of(p.family, p.dst)
+    here = [v for v in model.vips if (v.family, v.address, v.fixed_bits) ==
+            (best.family, best.address, best.fixed_bits)]
+    is_up = here[0].echo == "always" or here[0].echo == "up" and any(v.ring for v in here)
+    if not is_up or not is_answerable(p):
+        return m.Outcome(m.DROP, ["drop_echo"])
+    if not model.replies_allowed:
+        return m.Outcome(m.DROP, ["drop_reply_limit"])
+    message = bytearray(p.frame[p.l4:p.l3 + p.l3_len])
+    old = int.from_bytes(message[0:2], "big")
+    message[0] = 0 if p.family == 4 else 129
+    # RFC 1624 equation 3: a wrong checksum stays as wrong; all ones for zero, which says the same.
+    total = ((0xFFFF ^ int.from_bytes(message[2:4], "big")) + (0xFFFF ^ old) +
+             int.from_bytes(message[0:2], "big"))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    message[2:4] = ((0xFFFF ^ total) or 0xFFFF).to_bytes(2, "big")
+    protocol = wire.ICMP if p.family == 4 else wire.ICMP6
+    return m.Outcome(m.TX, ["reply_echo"], reply(p, protocol, bytes(message)))
+
+
 def is_answerable(p):
     if p.frame[0] & 1:  # link-layer multicast or broadcast
         return False

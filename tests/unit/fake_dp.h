@@ -134,9 +134,11 @@ static inline int fake_addr_set(void *user, const struct vip_addr_key *key,
 		return -EIO;
 	if (!row) {
 		assert_true(f->maps->n_addrs < FAKE_VIPS);
-		row = &f->maps->addrs[f->maps->n_addrs++];
+		row = &f->maps->addrs[f->maps->n_addrs];
 	}
 	*row = (struct fake_addr){*key, *value};
+	if (row == &f->maps->addrs[f->maps->n_addrs])
+		f->maps->n_addrs++;
 	return 0;
 }
 

@@ -358,6 +358,26 @@ static inline void lab_check(const struct lab *lab)
 	lab_check_published(lab);
 }
 
+/* Whether a VIP with this one's address has a ring that packets see. */
+static inline bool lab_address_is_up(const struct lab *lab, size_t v)
+{
+	bool is_up = false;
+
+	for (size_t i = 0; i < lab->n_vips; i++) {
+		if (addr_equal(&lab->vips[i].address, &lab->vips[v].address) &&
+		    lab->vips[i].host_bits == lab->vips[v].host_bits)
+			is_up |= lab->fake->dp.vip_state[lab_vip(lab, i)->id].ring != 0;
+	}
+	return is_up;
+}
+
+static inline bool lab_answers_echo(const struct lab *lab, size_t v)
+{
+	struct vip_addr_key key = {lab->vips[v].address, FAMILY_V4, lab->vips[v].host_bits};
+
+	return fake_find_addr(lab->fake, &key)->value.answers_echo;
+}
+
 /* The addresses that packets are looked up by are those of the VIPs. */
 static inline void lab_check_addresses(const struct lab *lab)
 {
@@ -373,6 +393,8 @@ static inline void lab_check_addresses(const struct lab *lab)
 		assert_non_null(fake_find_addr(lab->fake, &key));
 		assert_int_equal(fake_find_addr(lab->fake, &key)->value.on_no_port,
 				 lab->vips[v].on_no_port);
+		if (lab->vips[v].echo == ECHO_WHILE_UP)
+			assert_int_equal(lab_answers_echo(lab, v), lab_address_is_up(lab, v));
 	}
 	assert_int_equal(n, lab->fake->maps->n_addrs);
 }

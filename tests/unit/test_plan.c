@@ -85,6 +85,11 @@ static void change_policy(struct lab *lab)
 	lab->vips[0].on_no_port = ON_NO_PORT_PASS;
 }
 
+static void change_echo(struct lab *lab)
+{
+	lab->vips[0].echo = ECHO_OFF;
+}
+
 static void change_timeout(struct lab *lab)
 {
 	lab->vips[0].timeouts.tcp_ms = 10000;
@@ -189,6 +194,7 @@ static const struct {
 	{"disable", disable, "m"},
 	{"down", go_down, "m"},
 	{"on_no_port", change_policy, "S"},
+	{"echo", change_echo, "S"},
 	{"a shorter timeout, the longest stays another VIP's", change_timeout, "S"},
 	{"a larger ring", enlarge_ring, "S"},
 	{"more reals than the member list has room for", add_many_reals, "SMMMMMMMMMMMMMM"},

@@ -41,6 +41,7 @@ static int adopt_rings(struct applied *applied, struct applied_vip *vip)
 
 	vip->ring = RING_WORD_SIZE(word);
 	vip->live = 1;
+	vip->has_ring = word;
 	vip->fingerprint = state->fingerprint;
 	vip->spare_ticket = dp->ops->grace_request(dp->user);
 	for (int i = 0; i < 2 && !r; i++) {
@@ -70,7 +71,7 @@ static int adopt_vip(struct applied *applied, const struct vip_key *key, uint32_
 	vip->is_published = true;
 	/* Not read back: the next plan says it again. */
 	vip->on_no_port = NO_POLICY;
-	vip->published_policy = NO_POLICY;
+	vip->published.on_no_port = NO_POLICY;
 	/* Nor are the configurations, which have no place in here until one is wanted. */
 	vip->is_quic_published = applied->dp->vip_state[id].flags & VIP_QUIC;
 	r = applied_claim_vip_id(applied, id);
@@ -165,6 +166,8 @@ int apply_adopt(struct applied *applied, const struct vip_key *keys, const uint3
 	for (size_t i = 0; i < n && !r; i++)
 		r = is_left_over(dp, &keys[i], ids[i]) ? dp->ops->vip_del(dp->user, &keys[i])
 						       : adopt_vip(applied, &keys[i], ids[i]);
+	for (size_t i = 0; i < applied->n_vips && !r; i++)
+		apply_set_has_ring(applied, applied->vips[i], applied->vips[i]->has_ring);
 	for (uint32_t id = 0; id < dp->control->members && !r; id++) {
 		if (!is_blank(&dp->members[id]))
 			r = adopt_member(applied, id);

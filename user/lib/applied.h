@@ -54,7 +54,10 @@ struct applied_vip {
 	uint32_t ring; /* slots */
 	enum xdplb_encap encap;
 	uint32_t on_no_port;
-	uint32_t published_policy; /* on_no_port in "vip_addrs"; NO_POLICY: not said there */
+	enum echo_policy echo;
+	bool has_ring; /* the ring in use gives new flows a real */
+	bool is_address_up; /* this VIP, or another one with its address, has_ring */
+	struct vip_addr published; /* in "vip_addrs"; on_no_port NO_POLICY: not said there */
 	__u8 timeout_ticks[FLOW_STATES];
 	struct quic_config *quic; /* wanted, by rotation; length 0: none; NULL: no QUIC */
 	bool is_quic_published; /* the flag in vip_state says so */

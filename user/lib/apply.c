@@ -72,6 +72,7 @@ static void set_policy(const struct plan *plan, struct applied_vip *vip,
 	vip->ring = spec->ring;
 	vip->encap = spec->encap;
 	vip->on_no_port = spec->on_no_port;
+	vip->echo = spec->echo;
 	vip->is_changed = true;
 	flow_clock_ticks(plan->clock, &spec->timeouts, plan->hz, vip->timeout_ticks);
 }
@@ -85,7 +86,7 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	if (!vip)
 		return -ENOMEM;
 	vip->key = step->key;
-	vip->published_policy = NO_POLICY;
+	vip->published.on_no_port = NO_POLICY;
 	vip->live = 1;
 	set_policy(plan, vip, spec);
 	r = apply_want_quic(vip, spec);
@@ -253,33 +254,6 @@ static void remove_member(struct applied *applied, const struct plan_step *step)
 	set_state(applied, m, state | MEMBER_NOTE_REMOVED);
 }
 
-/* Published VIPs of the same address are near each other, since keys begin with it. */
-static bool shares_address(const struct applied *applied, const struct applied_vip *vip)
-{
-	size_t at = applied_position(applied, &vip->key);
-
-	for (int way = -1; way <= 1; way += 2) {
-		for (size_t i = at + way; i < applied->n_vips; i += way) {
-			const struct applied_vip *other = applied->vips[i];
-
-			if (!addr_equal(&other->key.address, &vip->key.address))
-				break;
-			if (other->is_published && vip_key_same_address(&other->key, &vip->key))
-				return true;
-		}
-	}
-	return false;
-}
-
-static struct vip_addr_key address_key(const struct applied_vip *vip)
-{
-	return (struct vip_addr_key){
-		.address = vip->key.address,
-		.family = vip->key.family,
-		.host_bits = vip->key.host_bits,
-	};
-}
-
 /*
  * The address first, while its last port still answers: a daemon killed in between leaves a VIP
  * that its successor finds, not an address that nobody knows of.
@@ -287,7 +261,6 @@ static struct vip_addr_key address_key(const struct applied_vip *vip)
 static int unpublish(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
-	struct vip_addr_key key = address_key(vip);
 	int r = 0;
 
 	if (!vip->is_published)
@@ -295,9 +268,7 @@ static int unpublish(struct applied *applied, struct applied_vip *vip)
 	r = apply_drop_left_key(applied, vip);
 	if (r)
 		return r;
-	vip->published_policy = NO_POLICY;
-	if (!shares_address(applied, vip))
-		r = apply_delete_done(dp->ops->vip_addr_del(dp->user, &key));
+	r = apply_delete_done(apply_unpublish_address(applied, vip));
 	if (!r)
 		r = apply_delete_done(dp->ops->vip_del(dp->user, &vip->key));
 	if (!r)
@@ -319,6 +290,7 @@ static int remove_vip(struct applied *applied, const struct plan_step *step)
 	if (r)
 		return r;
 	dp_store(dp->vip_state[vip->id].ring, 0);
+	apply_set_has_ring(applied, vip, false);
 	for (size_t i = 0; i < vip->n_members; i++) {
 		set_state(applied, &vip->members[i], MEMBER_FREE);
 		applied_add_orphan(applied, vip->members[i].id, vip->id);
@@ -354,33 +326,18 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 }
 
 /* The addresses of published VIPs, and connection IDs, where they say something else. */
-static int publish_policies(struct applied *applied)
+static int publish_addresses(struct applied *applied)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < applied->n_vips; i++) {
 		struct applied_vip *vip = applied->vips[i];
-		int failed = vip->is_published ? apply_publish_policy(applied, vip) : 0;
+		int failed = vip->is_published ? apply_publish_address(applied, vip) : 0;
 
 		r = r ? r : failed;
 		failed = apply_publish_quic(applied, vip);
 		r = r ? r : failed;
 	}
-	return r;
-}
-
-int apply_publish_policy(struct applied *applied, struct applied_vip *vip)
-{
-	const struct dp *dp = applied->dp;
-	struct vip_addr_key key = address_key(vip);
-	struct vip_addr value = {.on_no_port = vip->on_no_port};
-	int r;
-
-	if (vip->published_policy == vip->on_no_port)
-		return 0;
-	r = dp->ops->vip_addr_set(dp->user, &key, &value);
-	if (!r)
-		vip->published_policy = vip->on_no_port;
 	return r;
 }
 
@@ -392,7 +349,7 @@ int apply_plan(struct applied *applied, const struct plan *plan, struct err *err
 		r = apply_drop_left_key(applied, applied->vips[i]);
 	for (size_t i = 0; i < plan->n_steps && !r; i++)
 		r = apply_step(applied, plan, &plan->steps[i]);
-	failed = publish_policies(applied);
+	failed = publish_addresses(applied);
 	r = r ? r : failed;
 	return r ? err_errno(err, -r, "apply") : 0;
 }

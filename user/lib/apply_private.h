@@ -4,8 +4,14 @@
 
 #include "apply.h"
 
-/* Writes the policy of the VIP's address if it is not what was written last. */
-int apply_publish_policy(struct applied *applied, struct applied_vip *vip);
+/* Writes what is said of the VIP's address if it is not what was written last. */
+int apply_publish_address(struct applied *applied, struct applied_vip *vip);
+/* Whether that is as it should be. */
+bool apply_address_is_published(const struct applied_vip *vip);
+/* Takes the address away from packets, unless another VIP has it, too. */
+int apply_unpublish_address(struct applied *applied, struct applied_vip *vip);
+/* Says whether new flows find a real in the VIP's ring; to be published afterwards. */
+void apply_set_has_ring(struct applied *applied, struct applied_vip *vip, bool has_ring);
 
 /* To delete what is not there is to be done with it. */
 int apply_delete_done(int r);

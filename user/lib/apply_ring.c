@@ -29,7 +29,7 @@ static bool ring_is_stale(const struct applied_vip *vip)
 
 static bool is_public(const struct applied_vip *vip)
 {
-	return vip->is_published && vip->published_policy == vip->on_no_port;
+	return vip->is_published && apply_address_is_published(vip);
 }
 
 /* The reals in the ring, and their member ids in the same order. */
@@ -83,7 +83,7 @@ static int publish(struct applied *applied, struct applied_vip *vip)
 	if (r)
 		return r;
 	vip->is_published = true;
-	return apply_publish_policy(applied, vip);
+	return apply_publish_address(applied, vip);
 }
 
 /* What was read until now and is no half any more is read until the grace period ends. */
@@ -125,6 +125,7 @@ static int build(struct applied *applied, struct applied_vip *vip)
 		dp_store(state->half[i], RING_WORD(pair[i].base, pair[i].blocks));
 	dp_store(state->ring, n ? RING_WORD(pair[next].base, vip->ring) : 0);
 	dp_store(state->members, n);
+	apply_set_has_ring(applied, vip, n);
 	ticket = dp->ops->grace_request(dp->user);
 	if (!is_wider)
 		vip->spare_ticket = ticket;

@@ -173,19 +173,45 @@ static int check_names(const struct check *c)
 	return ret;
 }
 
-static int fail_on_no_port(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
+/* What is said of the VIP's address, and so by all VIPs with it. */
+struct address_policy {
+	unsigned int key;
+	const char *path;
+	const char *(*name)(const struct vip_spec *vip);
+};
+
+static const char *name_on_no_port(const struct vip_spec *vip)
 {
-	const struct vip_spec *first = &c->config->vips[vip_index(c, a)];
-	const struct vip_spec *second = &c->config->vips[vip_index(c, b)];
-	bool is_given = schema_is_given(b, POLICY_ON_NO_PORT);
+	return on_no_port_name(vip->on_no_port);
+}
+
+static const char *name_echo(const struct vip_spec *vip)
+{
+	return echo_policy_name(vip->echo);
+}
+
+#define N_ADDRESS_POLICIES 2
+
+static const struct address_policy address_policies[N_ADDRESS_POLICIES] = {
+	{POLICY_ON_NO_PORT, ".on_no_port", name_on_no_port},
+	{POLICY_ECHO, ".echo", name_echo},
+};
+
+/* Of two VIPs with one address, the first in the file first. */
+static int check_policy(const struct check *c, const struct address_policy *policy,
+			const struct doc_vip *a, const struct doc_vip *b)
+{
+	const char *first = policy->name(&c->config->vips[vip_index(c, a)]);
+	const char *second = policy->name(&c->config->vips[vip_index(c, b)]);
 	char path[PLACE_TEXT_MAX], addr[SERVICE_TEXT_MAX];
 
-	return fail(c, is_given ? b->at[POLICY_ON_NO_PORT] : b->self,
-		    vip_path(c, b, ".on_no_port", path),
+	if (strcmp(first, second) == 0)
+		return 0;
+	return fail(c, schema_is_given(b, policy->key) ? b->at[policy->key] : b->self,
+		    vip_path(c, b, policy->path, path),
 		    "expected %s, as VIP \"%s\" in line %u says for the same address %s, got %s",
-		    on_no_port_name(first->on_no_port), a->name, a->self.line,
-		    network_format(&b->network.address, b->network.host_bits, addr),
-		    on_no_port_name(second->on_no_port));
+		    first, a->name, a->self.line,
+		    network_format(&b->network.address, b->network.host_bits, addr), second);
 }
 
 static int fail_duplicate(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
@@ -218,7 +244,7 @@ static int fail_overlap(const struct check *c, const struct doc_vip *a, const st
 /* Two VIPs that stand side by side in order of address, protocol, kind and first port. */
 static int check_neighbours(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
 {
-	const struct vip_spec *vips = c->config->vips;
+	int ret = 0;
 
 	if (compare_networks(&a->network, &b->network) != 0)
 		return 0;
@@ -227,9 +253,9 @@ static int check_neighbours(const struct check *c, const struct doc_vip *a, cons
 	if (a->protocol == b->protocol && kind_of(&a->ports) == kind_of(&b->ports) &&
 	    b->ports.first <= a->ports.last)
 		return fail_overlap(c, a, b);
-	if (vips[vip_index(c, a)].on_no_port != vips[vip_index(c, b)].on_no_port)
-		return a < b ? fail_on_no_port(c, a, b) : fail_on_no_port(c, b, a);
-	return 0;
+	for (size_t i = 0; i < N_ADDRESS_POLICIES && !ret; i++)
+		ret = check_policy(c, &address_policies[i], a < b ? a : b, a < b ? b : a);
+	return ret;
 }
 
 /*

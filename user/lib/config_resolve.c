@@ -182,6 +182,7 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, s
 	vip->scheduler = policy_u32(doc, from, POLICY_SCHEDULER);
 	vip->ring = policy_u32(doc, from, POLICY_RING);
 	vip->on_no_port = policy_u32(doc, from, POLICY_ON_NO_PORT);
+	vip->echo = policy_u32(doc, from, POLICY_ECHO);
 	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
 	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);

@@ -32,6 +32,9 @@ static const struct schema_choice on_no_port_choices[] = {CHOICE("reply", ON_NO_
 							  CHOICE("pass", ON_NO_PORT_PASS),
 							  {}};
 
+static const struct schema_choice echo_choices[] = {
+	CHOICE("up", ECHO_WHILE_UP), CHOICE("always", ECHO_ALWAYS), CHOICE("off", ECHO_OFF), {}};
+
 static const struct schema_choice protocol_choices[] = {
 	CHOICE("tcp", IPPROTO_TCP), CHOICE("udp", IPPROTO_UDP), {}};
 
@@ -247,6 +250,13 @@ const struct schema_section schema_timeouts = {
 		 .initial = ON_NO_PORT_REPLY,                                                      \
 		 .text = "a packet to a VIP's address and a port that none serves: `reply` "       \
 			 "(RST, ICMP unreachable; rate limited), `drop` or `pass` to the host"},   \
+	[POLICY_ECHO] = {.key = "echo",                                                            \
+			 .type = SCHEMA_CHOICE,                                                    \
+			 .offset = offsetof(S, policy.echo),                                       \
+			 .choices = echo_choices,                                                  \
+			 .initial = ECHO_WHILE_UP,                                                 \
+			 .text = "answer pings of the VIP's address: `up`, while a VIP with that " \
+				 "address has a real for a new flow; `always`; `off`"},            \
 	[POLICY_HEALTH] = {.key = "health",                                                        \
 			   .type = SCHEMA_MAP,                                                     \
 			   .offset = offsetof(S, policy.health),                                   \

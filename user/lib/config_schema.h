@@ -207,6 +207,7 @@ enum {
 	POLICY_SLOW_START,
 	POLICY_TIMEOUTS,
 	POLICY_ON_NO_PORT,
+	POLICY_ECHO,
 	POLICY_HEALTH,
 	POLICY_KEYS
 };
@@ -218,6 +219,7 @@ struct doc_policy {
 	uint32_t slow_start;
 	struct doc_timeouts timeouts;
 	uint32_t on_no_port;
+	uint32_t echo;
 	struct doc_health health;
 };
 

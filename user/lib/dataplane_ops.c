@@ -57,14 +57,16 @@ static int addr_map(const struct dataplane *d, const struct vip_addr_key *key,
 static int vip_addr_set(void *user, const struct vip_addr_key *key, const struct vip_addr *value)
 {
 	struct dataplane *d = user;
-	struct vip_addr row = {.on_no_port = value->on_no_port, .host_bits = key->host_bits}, have;
+	struct vip_addr row = *value, have;
 	struct vip_prefix_key prefix;
 	const void *map_key;
 	int fd = addr_map(d, key, &prefix, &map_key);
 	bool is_there = !bpf_map_lookup_elem(fd, map_key, &have) &&
 			have.host_bits == key->host_bits;
-	int r = bpf_map_update_elem(fd, map_key, &row, BPF_ANY);
+	int r;
 
+	row.host_bits = key->host_bits;
+	r = bpf_map_update_elem(fd, map_key, &row, BPF_ANY);
 	if (!r && !is_there)
 		dataplane_filter_add(d, key);
 	return r;

@@ -155,6 +155,19 @@ const char *on_no_port_name(enum xdplb_on_no_port policy)
 	return "?";
 }
 
+const char *echo_policy_name(enum echo_policy policy)
+{
+	switch (policy) {
+	case ECHO_WHILE_UP:
+		return "up";
+	case ECHO_ALWAYS:
+		return "always";
+	case ECHO_OFF:
+		return "off";
+	}
+	return "?";
+}
+
 const char *health_type_name(enum health_type type)
 {
 	switch (type) {

@@ -81,6 +81,13 @@ struct server_id {
 	uint8_t bytes[QUIC_SERVER_ID_MAX];
 };
 
+/* Whether pings of a VIP's address are answered. */
+enum echo_policy {
+	ECHO_WHILE_UP, /* while one of the address's VIPs has a real for a new flow */
+	ECHO_ALWAYS,
+	ECHO_OFF,
+};
+
 struct real_spec {
 	struct ip_addr address;
 	struct server_id server_id;
@@ -100,6 +107,7 @@ struct vip_spec {
 	uint32_t ring; /* slots; a prime */
 	struct timeouts timeouts;
 	enum xdplb_on_no_port on_no_port;
+	enum echo_policy echo;
 	struct health_spec health;
 	struct quic_spec *quic;
 	size_t n_quic; /* 0: connection IDs are not read */
@@ -167,4 +175,5 @@ const char *protocol_name(uint8_t protocol);
 const char *scheduler_name(enum scheduler scheduler);
 const char *encap_name(enum xdplb_encap encap);
 const char *on_no_port_name(enum xdplb_on_no_port policy);
+const char *echo_policy_name(enum echo_policy policy);
 const char *health_type_name(enum health_type type);
