@@ -135,7 +135,8 @@ def test_drop_stays_silent_and_is_counted(shared, daemon, on_no_port, address):
 @pytest.mark.parametrize("address", VIPS)
 def test_pass_reaches_the_balancers_own_stack(shared, daemon, on_no_port, address):
     on_no_port("pass")
-    shared.run(shared.balancer, ["ip", "address", "add", address, "dev", "lo"])
+    shared.run(shared.balancer, ["ip", "address", "add", address, "dev", "lo"] +
+               (["nodad"] if ":" in address else []))
     with shared.inside(shared.balancer):
         server = socket.create_server((address, PORT),
                                       family=socket.AF_INET6 if ":" in address else socket.AF_INET)
