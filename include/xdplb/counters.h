@@ -54,7 +54,7 @@
 	X(flow_untracked, "flow not recorded: both buckets hold live flows only")                  \
 	X(flow_evicted_unproven, "an unproven flow made room")                                     \
 	X(flow_lost_race, "another CPU changed the slot first")                                    \
-	X(flow_mismatch, "slot named a member whose VIP has not this port; the ring decided")                   \
+	X(flow_mismatch, "slot named a member whose VIP has not this port; the ring decided")      \
 	X(flow_moved, "flow left a real that is down")                                             \
 	X(flow_icmp_error, "ICMP error given to the real of the flow it is about")                 \
 	X(flow_fragment, "later IP fragment given to the real that got the first")                 \

@@ -165,8 +165,7 @@ static struct libscols_table *new_table(FILE *out, bool has_colour)
 static bool is_number(const struct column *column)
 {
 	return column->format == cell_number || column->format == cell_port ||
-	       column->format == cell_count ||
-	       column->format == cell_bytes;
+	       column->format == cell_count || column->format == cell_bytes;
 }
 
 static int fill_row(struct libscols_table *table, const json_t *row, const struct column *columns,

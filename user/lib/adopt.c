@@ -141,9 +141,13 @@ static int adopt_member(struct applied *applied, uint32_t id)
 
 static bool is_blank(const struct member *m)
 {
-	static const struct member zero;
+	uint64_t words[sizeof(*m) / sizeof(uint64_t)];
+	uint64_t any = 0;
 
-	return memcmp(m, &zero, sizeof(*m)) == 0;
+	memcpy(words, m, sizeof(words));
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		any |= words[i];
+	return !any;
 }
 
 /* The other key of a VIP whose ports the earlier daemon was changing. */
