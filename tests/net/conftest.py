@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lab import Lab, new_name
+from lab import SLOWNESS, Lab, new_name
 from receiver_lab import Real
 
 TEST_LIMIT_S = 60
@@ -22,7 +22,7 @@ def pytest_configure(config):
 def _limited(item):
     """Runs a phase of a test under the test's time limit."""
     marker = item.get_closest_marker("limit_s")
-    limit = marker.args[0] if marker else TEST_LIMIT_S
+    limit = (marker.args[0] if marker else TEST_LIMIT_S) * SLOWNESS
 
     def expired(_signal, _frame):
         raise TimeoutError(f"test took over {limit} s")

@@ -51,6 +51,8 @@ http {{
 """
 
 
+# How many times longer than elsewhere things may take here: under emulation.
+SLOWNESS = float(os.environ.get("XDPLB_SLOWNESS", 1))
 RUN = os.environ.get("XDPLB_RUN", f"xl{os.getpid():x}")
 _number = itertools.count(1)
 
@@ -63,6 +65,7 @@ def new_name():
 
 def wait_for(predicate, deadline, what):
     """Polls until predicate() is true and returns its value; AssertionError after deadline seconds."""
+    deadline *= SLOWNESS
     end = time.monotonic() + deadline
     while True:
         value = predicate()
@@ -99,7 +102,8 @@ class Daemon:
     def ctl(self, *args, timeout=10):
         """Runs xdplbctl; returns (exit status, stdout, stderr)."""
         done = subprocess.run([BUILD / "xdplbctl", "--socket", self.socket, *map(str, args)],
-                              capture_output=True, text=True, timeout=timeout, check=False)
+                              capture_output=True, text=True, timeout=timeout * SLOWNESS,
+                              check=False)
         return done.returncode, done.stdout, done.stderr
 
     def ctl_json(self, *args):
@@ -169,8 +173,9 @@ class Lab:
 
     @staticmethod
     def _lab_sh(*args):
-        done = subprocess.run([ROOT / "tools" / "lab.sh", *map(str, args)], text=True, timeout=30,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run([ROOT / "tools" / "lab.sh", *map(str, args)], text=True,
+                              timeout=30 * SLOWNESS, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, f"lab.sh {args}: {done.stdout}"
 
     # ---- commands on hosts ----
@@ -182,7 +187,7 @@ class Lab:
     def run(self, host, cmd, check=True, timeout=30, **kwargs):
         """Runs a list or a shell line on a host; returns the CompletedProcess (text)."""
         done = subprocess.run(self._argv(host, cmd), capture_output=True, text=True,
-                              timeout=timeout, check=False, **kwargs)
+                              timeout=timeout * SLOWNESS, check=False, **kwargs)
         if check:
             assert done.returncode == 0, \
                 f"{host}: {cmd}: status {done.returncode}\n{done.stdout}{done.stderr}"

@@ -223,8 +223,9 @@ class Load:
 def start(lab, text, **options):
     """Starts the daemon on a configuration and waits until all its reals are up."""
     daemon = lab.start_daemon(text, **options)
-    for row in daemon.ctl_json("real", "list"):
-        daemon.wait_states({row["address"]: "up"}, vip=row["vip"])
+    wait_for(lambda: all(row["state"] == "up" for row in daemon.ctl_json("real", "list")), 10,
+             f"all reals are up; log:\n{daemon.log_text()}")
+    daemon.settle()
     return daemon
 
 
