@@ -3,9 +3,9 @@
 # Process 1 of a guest: makes the host's root a running system, runs guest.sh with its output on the
 # second serial port, says its exit status there and turns the machine off.
 #
-#   init.sh OUT MODULES     MODULES: the directory in which the kernel's package is unpacked
+#   init.sh OUT MODULES ONLY     MODULES: the directory in which the kernel's package is unpacked
 set -u
-out=$1 modules=$2
+out=$1 modules=$2 only=$3
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 
@@ -27,7 +27,7 @@ turn_off() {
 status=1
 if set_up; then
 	stty -F /dev/ttyS1 raw
-	"${0%/*}/guest.sh" "$out" </dev/null >/dev/ttyS1 2>&1
+	"${0%/*}/guest.sh" "$out" "$only" </dev/null >/dev/ttyS1 2>&1
 	status=$?
 fi
 echo "vmtest-exit:$status" >/dev/ttyS1

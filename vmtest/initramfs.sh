@@ -20,7 +20,8 @@ for word in $($bb cat /proc/cmdline); do
 	vmtest.root=*) root=${word#*=} ;;
 	vmtest.out=*) out=${word#*=} ;;
 	vmtest.modules=*) modules=${word#*=} ;;
+	vmtest.only=*) only=${word#*=} ;;
 	esac
 done
 $bb umount /proc
-exec $bb switch_root /root "$root/vmtest/init.sh" "$out" "$modules"
+exec $bb switch_root /root "$root/vmtest/init.sh" "$out" "$modules" "$only"
