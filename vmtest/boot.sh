@@ -101,8 +101,8 @@ serve_root() { # SOCKET
 }
 
 # A guest, until it ends or its time does; what its second serial port says is shown. Its CPUs take
-# turns in one thread: side by side, now and then one runs code that another is just patching (kernel
-# text, BPF), which emulation does not keep apart as a CPU does, and the kernel panics.
+# turns in one thread: with one each, a boot of 6.12 panicked once in sched_clock_cpu(); the cause was
+# not found (perhaps code that one CPU runs while another patches it).
 boot() {
 	local socket=$tmp/socket
 	serve_root "$socket"
