@@ -30,61 +30,55 @@ static __always_inline __u32 aes_rotate(__u32 column, __u32 bits)
 	(sub((a) >> 24) << 24 | sub((b) >> 16 & 0xff) << 16 | sub((c) >> 8 & 0xff) << 8 |          \
 	 sub((d)&0xff))
 
-#define AES_SUB(byte)	   (knob_aes.encrypt[byte] >> 8 & 0xff)
-#define AES_SUB_BACK(byte) ((__u32)knob_aes.inverse[byte])
-
-/* In place. */
-__noinline int aes_encrypt(struct aes_block *block, const struct aes_key *key)
+static __always_inline __u32 aes_sub(__u32 byte, const bool is_back)
 {
-	__u32 a, b, c, d;
+	return is_back ? knob_aes.inverse[byte] : knob_aes.encrypt[byte] >> 8 & 0xff;
+}
 
-	if (!knob_quic || !block || !key)
-		return 0;
-	a = block->column[0] ^ key->round[0];
-	b = block->column[1] ^ key->round[1];
-	c = block->column[2] ^ key->round[2];
-	d = block->column[3] ^ key->round[3];
+#define AES_SUB(byte) aes_sub(byte, is_back)
+
+/*
+ * Both ways. Decryption (FIPS 197 section 5.3.5: `key` is that of the equivalent inverse cipher)
+ * shifts the rows the other way round: the same steps with the second and the last column swapped.
+ */
+static __always_inline void aes_block(struct aes_block *block, const struct aes_key *key,
+				      const bool is_back)
+{
+	const volatile __u32 *table = is_back ? knob_aes.decrypt : knob_aes.encrypt;
+	const __u32 second = is_back ? 3 : 1, last = is_back ? 1 : 3;
+	__u32 a = block->column[0] ^ key->round[0];
+	__u32 b = block->column[second] ^ key->round[second];
+	__u32 c = block->column[2] ^ key->round[2];
+	__u32 d = block->column[last] ^ key->round[last];
+
 	for (__u32 i = 4; i < 4 * AES_ROUNDS; i += 4) {
-		__u32 e = AES_MIX(knob_aes.encrypt, a, b, c, d) ^ key->round[i];
-		__u32 f = AES_MIX(knob_aes.encrypt, b, c, d, a) ^ key->round[i + 1];
-		__u32 g = AES_MIX(knob_aes.encrypt, c, d, a, b) ^ key->round[i + 2];
+		__u32 e = AES_MIX(table, a, b, c, d) ^ key->round[i];
+		__u32 f = AES_MIX(table, b, c, d, a) ^ key->round[i + second];
+		__u32 g = AES_MIX(table, c, d, a, b) ^ key->round[i + 2];
 
-		d = AES_MIX(knob_aes.encrypt, d, a, b, c) ^ key->round[i + 3];
+		d = AES_MIX(table, d, a, b, c) ^ key->round[i + last];
 		a = e;
 		b = f;
 		c = g;
 	}
 	block->column[0] = AES_LAST(AES_SUB, a, b, c, d) ^ key->round[4 * AES_ROUNDS];
-	block->column[1] = AES_LAST(AES_SUB, b, c, d, a) ^ key->round[4 * AES_ROUNDS + 1];
+	block->column[second] = AES_LAST(AES_SUB, b, c, d, a) ^ key->round[4 * AES_ROUNDS + second];
 	block->column[2] = AES_LAST(AES_SUB, c, d, a, b) ^ key->round[4 * AES_ROUNDS + 2];
-	block->column[3] = AES_LAST(AES_SUB, d, a, b, c) ^ key->round[4 * AES_ROUNDS + 3];
+	block->column[last] = AES_LAST(AES_SUB, d, a, b, c) ^ key->round[4 * AES_ROUNDS + last];
+}
+
+/* In place. */
+__noinline int aes_encrypt(struct aes_block *block, const struct aes_key *key)
+{
+	if (knob_quic && block && key)
+		aes_block(block, key, false);
 	return 0;
 }
 
-/* In place. FIPS 197 section 5.3.5: `key` is that of the equivalent inverse cipher. */
+/* In place. */
 __noinline int aes_decrypt(struct aes_block *block, const struct aes_key *key)
 {
-	__u32 a, b, c, d;
-
-	if (!knob_quic || !block || !key)
-		return 0;
-	a = block->column[0] ^ key->round[0];
-	b = block->column[1] ^ key->round[1];
-	c = block->column[2] ^ key->round[2];
-	d = block->column[3] ^ key->round[3];
-	for (__u32 i = 4; i < 4 * AES_ROUNDS; i += 4) {
-		__u32 e = AES_MIX(knob_aes.decrypt, a, d, c, b) ^ key->round[i];
-		__u32 f = AES_MIX(knob_aes.decrypt, b, a, d, c) ^ key->round[i + 1];
-		__u32 g = AES_MIX(knob_aes.decrypt, c, b, a, d) ^ key->round[i + 2];
-
-		d = AES_MIX(knob_aes.decrypt, d, c, b, a) ^ key->round[i + 3];
-		a = e;
-		b = f;
-		c = g;
-	}
-	block->column[0] = AES_LAST(AES_SUB_BACK, a, d, c, b) ^ key->round[4 * AES_ROUNDS];
-	block->column[1] = AES_LAST(AES_SUB_BACK, b, a, d, c) ^ key->round[4 * AES_ROUNDS + 1];
-	block->column[2] = AES_LAST(AES_SUB_BACK, c, b, a, d) ^ key->round[4 * AES_ROUNDS + 2];
-	block->column[3] = AES_LAST(AES_SUB_BACK, d, c, b, a) ^ key->round[4 * AES_ROUNDS + 3];
+	if (knob_quic && block && key)
+		aes_block(block, key, true);
 	return 0;
 }

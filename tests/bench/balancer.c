@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../fixed_key.h"
 #include "lib/addr.h"
 #include "lib/apply.h"
 #include "lib/hash_key.h"
@@ -112,21 +113,6 @@ static int read_config(struct balancer *b, struct err *err)
 	return r;
 }
 
-/* As full of bits as a random key. */
-static struct flow_hash_key make_key(void)
-{
-	struct flow_hash_key key;
-	uint64_t words[sizeof(key) / 8];
-	uint64_t word = 1;
-
-	for (size_t i = 0; i < sizeof(words) / 8; i++) {
-		word = word * 0xd1342543de82ef95ULL + 0x9e3779b97f4a7c15ULL;
-		words[i] = word ^ word >> 32;
-	}
-	memcpy(&key, words, sizeof(key));
-	return key;
-}
-
 int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,
 		  struct err *err)
 {
@@ -141,7 +127,7 @@ int balancer_load(const struct balancer_options *options, struct balancer **ret_
 	snprintf(b->bpffs, sizeof(b->bpffs), "/sys/fs/bpf/xdplb-bench-%d-%u", getpid(), ++n);
 	r = read_config(b, err);
 	if (!r) {
-		key = make_key();
+		key = fixed_key();
 		b->knobs = dataplane_knobs_of(b->config, &key, dataplane_hz());
 		r = grace_new(&b->grace, err);
 	}

@@ -13,30 +13,16 @@
 #include "lib/apply.h"
 #include "lib/desired.h"
 #include "lib/plan.h"
+#include "../fixed_key.h"
 #include "lib/addr.h"
 #include "lib/hash_key.h"
 
 const uint8_t bed_gateway_mac[6] = {0x02, 0x99, 0x88, 0x77, 0x66, 0x55};
 const uint8_t bed_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x00};
 
-/* As full of bits as a random key, and the same in every run. */
-static struct flow_hash_key make_key(void)
-{
-	struct flow_hash_key key;
-	uint64_t words[sizeof(key) / 8];
-	uint64_t word = 1;
-
-	for (size_t i = 0; i < sizeof(words) / 8; i++) {
-		word = word * 0xd1342543de82ef95ULL + 0x9e3779b97f4a7c15ULL;
-		words[i] = word ^ word >> 32;
-	}
-	memcpy(&key, words, sizeof(key));
-	return key;
-}
-
 static struct dataplane_knobs make_knobs(const struct config *config)
 {
-	struct flow_hash_key key = make_key();
+	struct flow_hash_key key = fixed_key();
 	struct dataplane_knobs knobs = dataplane_knobs_of(config, &key, dataplane_hz());
 	const char *express = getenv("XDPLB_EXPRESS");
 

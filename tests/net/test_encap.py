@@ -59,19 +59,27 @@ def drops(lab):
             if name.startswith("drop_") and n}
 
 
+def assert_download_is_whole(lab, address):
+    got = lab.run("client", f"curl -sf -m 20 '{url(address, '/files/big')}' | sha256sum")
+    assert got.stdout.split()[0] == hashlib.sha256(FILE).hexdigest()
+
+
+def assert_upload_is_whole(lab, address):
+    connection = Connection(lab, address, 9000, timeout=20)
+    assert connection.upload(FILE) == f"{len(FILE)} {hashlib.sha256(FILE).hexdigest()}"
+    connection.close()
+
+
 @pytest.mark.parametrize("address", [VIP4, VIP6, MIXED4, MIXED6],
                          ids=["4-in-4", "6-in-6", "4-in-6", "6-in-4"])
 def test_every_real_behind_gue_answers_and_a_download_is_whole(gue, address):
     assert answers(gue, address) == set(gue.reals)
-    got = gue.run("client", f"curl -sf -m 20 '{url(address, '/files/big')}' | sha256sum")
-    assert got.stdout.split()[0] == hashlib.sha256(FILE).hexdigest()
+    assert_download_is_whole(gue, address)
 
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])
 def test_an_upload_through_gue_is_whole(gue, address):
-    connection = Connection(gue, address, 9000, timeout=20)
-    assert connection.upload(FILE) == f"{len(FILE)} {hashlib.sha256(FILE).hexdigest()}"
-    connection.close()
+    assert_upload_is_whole(gue, address)
 
 
 @pytest.mark.parametrize("address", [UDP4, UDP6])
@@ -210,15 +218,12 @@ def l2dsr(make_shared_lab):
                          ids=["4-by-4", "6-by-6", "4-by-6", "6-by-4"])
 def test_every_real_on_the_segment_answers_and_a_download_is_whole(l2dsr, address):
     assert answers(l2dsr, address) == set(l2dsr.reals)
-    got = l2dsr.run("client", f"curl -sf -m 20 '{url(address, '/files/big')}' | sha256sum")
-    assert got.stdout.split()[0] == hashlib.sha256(FILE).hexdigest()
+    assert_download_is_whole(l2dsr, address)
 
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])
 def test_an_upload_by_l2dsr_needs_no_room_for_a_header(l2dsr, address):
-    connection = Connection(l2dsr, address, 9000, timeout=20)
-    assert connection.upload(FILE) == f"{len(FILE)} {hashlib.sha256(FILE).hexdigest()}"
-    connection.close()
+    assert_upload_is_whole(l2dsr, address)
     assert drops(l2dsr) == {}
 
 
