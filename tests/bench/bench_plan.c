@@ -77,7 +77,7 @@ static struct real_input input(void *user, size_t v, size_t r)
 	const struct bench *b = user;
 	bool is_down = v == b->n_vips / 2 && r == b->down;
 
-	return (struct real_input){ADMIN_ENABLED, is_down ? HEALTH_DOWN : HEALTH_UP};
+	return (struct real_input){.health = is_down ? HEALTH_DOWN : HEALTH_UP};
 }
 
 static void make_config(struct bench *b)

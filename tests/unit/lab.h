@@ -71,7 +71,7 @@ static inline void lab_add_real(struct lab *lab, size_t v, uint32_t host, uint32
 
 	assert_true(r < LAB_REALS);
 	lab->reals[v][r] = (struct real_spec){.address = lab_addr(host), .weight = weight};
-	lab->inputs[v][r] = (struct real_input){ADMIN_ENABLED, HEALTH_UP};
+	lab->inputs[v][r] = (struct real_input){.health = HEALTH_UP};
 }
 
 static inline void lab_add_reals(struct lab *lab, size_t v, uint32_t first, size_t n)

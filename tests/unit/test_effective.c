@@ -50,7 +50,7 @@ static void test_state_and_ring_weight_follow_the_table(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct real_spec real = {.weight = rows[i].weight};
-		struct real_input input = {rows[i].admin, rows[i].health};
+		struct real_input input = {.admin = rows[i].admin, .health = rows[i].health};
 		struct desired_member m = effective_member(&real, input);
 
 		if (m.state != rows[i].state || m.ring_weight != rows[i].ring_weight)
@@ -58,10 +58,24 @@ static void test_state_and_ring_weight_follow_the_table(void **state)
 	}
 }
 
+static void test_a_lowered_weight_is_a_share_of_it_and_never_none(void **state)
+{
+	static const struct {
+		uint32_t weight, percent, ring_weight;
+	} cases[] = {{200, 50, 100}, {10, 99, 1}, {10, 100, 1}, {65535, 1, 64879}, {0, 50, 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct real_spec real = {.weight = cases[i].weight};
+		struct real_input input = {ADMIN_ENABLED, HEALTH_UP, cases[i].percent};
+
+		assert_int_equal(effective_member(&real, input).ring_weight, cases[i].ring_weight);
+	}
+}
+
 static void test_a_real_is_called_by_the_table(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct real_input input = {rows[i].admin, rows[i].health};
+		struct real_input input = {.admin = rows[i].admin, .health = rows[i].health};
 
 		assert_int_equal(effective_real_state(input, 1), rows[i].called);
 		assert_int_equal(effective_real_state(input, 0), rows[i].called_idle);
@@ -88,7 +102,7 @@ static struct real_input input_of(void *user, size_t vip, size_t real)
 	bool is_down = vip == 1 && real == 2;
 
 	++*(int *)user;
-	return (struct real_input){ADMIN_ENABLED, is_down ? HEALTH_DOWN : HEALTH_UP};
+	return (struct real_input){.health = is_down ? HEALTH_DOWN : HEALTH_UP};
 }
 
 static void test_every_real_of_every_vip_is_asked_for_once(void **state)
@@ -127,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state_and_ring_weight_follow_the_table),
+		cmocka_unit_test(test_a_lowered_weight_is_a_share_of_it_and_never_none),
 		cmocka_unit_test(test_a_real_is_called_by_the_table),
 		cmocka_unit_test(test_every_state_of_a_real_has_a_name),
 		cmocka_unit_test(test_every_real_of_every_vip_is_asked_for_once),

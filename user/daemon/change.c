@@ -294,7 +294,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	report_count(&change, &report);
 	r = apply_plan(c->applied, &change.plan, err);
 	clock_switch(c, &change);
-	if (runs_commit(c, config, &change.runs, err))
+	if (runs_commit(c, &change.desired, &change.runs, err))
 		r = -EIO;
 	program_shrink(c, config);
 	desired_free(&change.desired);

@@ -155,7 +155,7 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 		return r;
 	was = run->admin;
 	run->admin = admin;
-	runs_apply(run);
+	weigh_changed(run);
 	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
 		 addr_format(real, text), admin_state_name(was));
 	return 0;
@@ -234,7 +234,8 @@ static int start_sources(struct controller *c, struct err *err)
 	}
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
-	r = health_new(&c->health, c->event, runs_health_changed, err);
+	r = weigh_start(c, err);
+	r = r ? r : health_new(&c->health, c->event, runs_health_changed, err);
 	return r ? r : ways_out_start(c, err);
 }
 
@@ -305,6 +306,7 @@ void controller_free(struct controller *controller)
 	controller->neigh = NULL;
 	runs_free(&controller->runs);
 	health_free(controller->health);
+	weigh_stop(controller);
 	sd_event_source_disable_unref(controller->rings);
 	sd_event_source_disable_unref(controller->grace_io);
 	applied_free(controller->applied);

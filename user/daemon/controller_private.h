@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
- * running real: probe, verdict, operator state), scanner.c (flow table), ways_out.c (next hops,
- * interfaces), controller_view.c (snapshots). Nobody else includes this.
+ * running real: probe, verdict, operator state), weigh.c (what a VIP's reals get when one of them
+ * changed), scanner.c (flow table), ways_out.c (next hops, interfaces), controller_view.c
+ * (snapshots). Nobody else includes this.
  */
 #pragma once
 
@@ -19,7 +20,9 @@ struct real_run {
 	char *vip; /* the VIP's name, for the log */
 	struct vip_key key; /* the VIP's */
 	struct real_spec spec; /* in the running configuration */
+	size_t vip_position; /* of the VIP there */
 	size_t position; /* of spec among the VIP's reals there */
+	struct desired_member want; /* as it was last applied */
 	enum admin_state admin;
 	enum health_verdict health;
 	uint64_t health_since_ms;
@@ -32,6 +35,7 @@ struct real_run {
 struct vip_run {
 	struct real_run **reals;
 	size_t n_reals;
+	bool is_stale; /* what its reals get is to be worked out anew */
 };
 
 struct runs {
@@ -66,6 +70,7 @@ struct controller {
 	struct neigh *neigh;
 	struct health *health;
 	struct scanner scanner;
+	sd_event_source *weigh; /* works stale VIPs out; before the rings */
 	sd_event_source *rings; /* builds stale rings, one an iteration */
 	bool has_rings; /* none is stale */
 	void (*progressed)(void *user);
@@ -84,19 +89,27 @@ uint64_t controller_now_ms(void);
 int runs_make(struct controller *c, const struct config *config, struct runs *ret_runs);
 /* Frees runs that were only made for `fresh` and not taken into use. */
 void runs_discard(struct runs *fresh, const struct runs *used);
-/* `fresh` takes over from c->runs: probes and watches start, go on or end. */
-int runs_commit(struct controller *c, const struct config *config, struct runs *fresh,
+/* `fresh` takes over from c->runs: probes and watches start, go on or end. `desired` is applied. */
+int runs_commit(struct controller *c, const struct desired *desired, struct runs *fresh,
 		struct err *err);
 void runs_free(struct runs *runs);
 struct real_input runs_input(void *user, size_t vip, size_t real);
+/* What is known of one. */
+struct real_input run_input(const struct real_run *run);
 struct runs_lookup {
 	const struct runs *runs;
 };
 void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
 			 const char *reason);
 
-/* What the real's state and weight are now, into its member; rings follow. */
-void runs_apply(struct real_run *run);
+/* weigh.c */
+int weigh_start(struct controller *c, struct err *err);
+void weigh_stop(struct controller *c);
+/*
+ * Something about the real changed. If it is down now, its member says so when this returns; what
+ * its VIP's reals get follows in the event loop's next turn, then the ring.
+ */
+void weigh_changed(struct real_run *run);
 
 /* controller.c */
 void controller_start_rings(struct controller *c);

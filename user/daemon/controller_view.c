@@ -55,14 +55,12 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	struct snapshot_real *real = &view->s->reals[view->s->n_reals++];
 	const struct applied_member *m =
 		applied ? applied_find_member(applied, &spec->address, hint) : NULL;
-	struct real_input input = {.admin = run->admin, .health = run->health};
-	struct desired_member effective = effective_member(spec, input);
 	struct member_stats sum = {};
 
 	real->vip = vip->spec->name;
 	real->address = spec->address;
 	real->weight = spec->weight;
-	real->effective_weight = effective.ring_weight;
+	real->effective_weight = run->want.ring_weight;
 	real->admin = run->admin;
 	if (m) {
 		real->member_id = m->id;
@@ -72,7 +70,7 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->packets = sum.packets;
 	real->bytes = sum.bytes;
 	real->new_flows = sum.new_flows;
-	real->state = effective_real_state(input, real->active_flows);
+	real->state = effective_real_state(run_input(run), real->active_flows);
 	view_next_hop(view, real);
 	if (run->probe)
 		health_read(run->probe, &real->health);
@@ -80,7 +78,7 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->health.state.verdict = run->health;
 	real->health.state.since_ms = run->health_since_ms;
 	add_to_vip(vip, &sum, real->active_flows);
-	vip->reals_up += effective.ring_weight > 0;
+	vip->reals_up += run->want.ring_weight > 0;
 }
 
 /* Removed reals whose flows finish: in the VIP's totals, not in its list. */

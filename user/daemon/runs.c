@@ -199,43 +199,46 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	return r;
 }
 
-int runs_commit(struct controller *c, const struct config *config, struct runs *fresh,
+static int commit_vip(struct controller *c, const struct desired_vip *desired, size_t v,
+		      const struct vip_run *vip, struct err *err)
+{
+	size_t old = find_old_vip(c, desired->spec, v);
+	const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
+	int r = 0;
+
+	for (size_t i = 0; i < vip->n_reals && !r; i++) {
+		vip->reals[i]->vip_position = v;
+		vip->reals[i]->want = desired->members[i];
+		r = commit_run(vip->reals[i], desired->spec, &desired->spec->reals[i], old_spec,
+			       err);
+	}
+	return r;
+}
+
+int runs_commit(struct controller *c, const struct desired *desired, struct runs *fresh,
 		struct err *err)
 {
 	struct runs old_runs = c->runs;
 	int r = 0;
 
-	for (size_t v = 0; v < fresh->n_vips && !r; v++) {
-		size_t old = find_old_vip(c, &config->vips[v], v);
-		const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
-
-		for (size_t i = 0; i < fresh->vips[v].n_reals && !r; i++)
-			r = commit_run(fresh->vips[v].reals[i], &config->vips[v],
-				       &config->vips[v].reals[i], old_spec, err);
-	}
+	for (size_t v = 0; v < fresh->n_vips && !r; v++)
+		r = commit_vip(c, &desired->vips[v], v, &fresh->vips[v], err);
 	c->runs = *fresh;
 	*fresh = (struct runs){};
 	free_unshared(&old_runs, &c->runs);
 	return r;
 }
 
-struct real_input runs_input(void *user, size_t vip, size_t real)
+struct real_input run_input(const struct real_run *run)
 {
-	const struct runs_lookup *lookup = user;
-	const struct real_run *run = lookup->runs->vips[vip].reals[real];
-
 	return (struct real_input){.admin = run->admin, .health = run->health};
 }
 
-void runs_apply(struct real_run *run)
+struct real_input runs_input(void *user, size_t vip, size_t real)
 {
-	struct real_input input = {.admin = run->admin, .health = run->health};
-	struct desired_member want = effective_member(&run->spec, input);
+	const struct runs_lookup *lookup = user;
 
-	/* Not applied: an earlier plan failed half-way, and said so. */
-	if (apply_member(run->controller->applied, &run->key, &want, run->position))
-		log_warning("real changed but is not in the data plane vip=%s", run->vip);
-	controller_start_rings(run->controller);
+	return run_input(lookup->runs->vips[vip].reals[real]);
 }
 
 /* The one place where a real's health changes. Packets first, the log afterwards. */
@@ -250,7 +253,7 @@ void runs_health_changed(void *user, struct probe *probe, enum health_verdict ve
 
 	run->health = verdict;
 	run->health_since_ms = now;
-	runs_apply(run);
+	weigh_changed(run);
 	addr_format(&run->spec.address, address);
 	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
 		 health_verdict_name(verdict), run->vip, address, reason, health_verdict_name(was),

@@ -32,6 +32,7 @@ struct desired {
 struct real_input {
 	enum admin_state admin;
 	enum health_verdict health;
+	uint32_t lowered_percent; /* so much of its weight it does not get now; at most 100 */
 };
 
 /* inputs(user, vip, real) says it for each real of config->vips[vip].reals[real]. */
@@ -41,7 +42,17 @@ int effective(const struct config *config, real_input_fn inputs, void *user,
 	      struct desired *ret_desired);
 void desired_free(struct desired *desired);
 
-/* The rule for one real: its state, and its weight in the ring. */
+/*
+ * The rule for one VIP: what each of its reals gets depends on all of them. `inputs` and
+ * `ret_members` are in the order of vip->reals.
+ */
+void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
+		       struct desired_member *ret_members);
+
+/*
+ * What can be said of a real without looking at the others: its state, and its weight in the ring
+ * were it alone. A real that is down here is down whatever the others are.
+ */
 struct desired_member effective_member(const struct real_spec *real, struct real_input input);
 
 /* What `real list` calls it. */

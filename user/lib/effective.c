@@ -20,6 +20,14 @@ static uint32_t health_note(enum health_verdict health)
 	}
 }
 
+/* Never 0: who is up gets a share. */
+static uint32_t lowered(uint32_t weight, uint32_t percent)
+{
+	uint32_t rest = (uint32_t)((uint64_t)weight * (100 - percent) / 100);
+
+	return rest ? rest : 1;
+}
+
 struct desired_member effective_member(const struct real_spec *real, struct real_input input)
 {
 	struct desired_member m = {.real = real->address, .server_id = real->server_id};
@@ -30,10 +38,17 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 		m.state = MEMBER_DRAIN;
 	} else {
 		m.state = MEMBER_UP;
-		m.ring_weight = real->weight;
+		m.ring_weight = lowered(real->weight, input.lowered_percent);
 	}
 	m.state |= health_note(input.health);
 	return m;
+}
+
+void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
+		       struct desired_member *ret_members)
+{
+	for (size_t r = 0; r < vip->n_reals; r++)
+		ret_members[r] = effective_member(&vip->reals[r], inputs[r]);
 }
 
 enum real_state effective_real_state(struct real_input input, uint64_t active_flows)
@@ -66,11 +81,18 @@ static int effective_vip(const struct config *config, size_t v, real_input_fn in
 	struct desired_vip vip = {
 		.spec = spec, .key = vip_key_of(spec), .n_members = spec->n_reals};
 
+	struct real_input *known = calloc(spec->n_reals + 1, sizeof(*known));
+
 	vip.members = calloc(spec->n_reals + 1, sizeof(*vip.members));
-	if (!vip.members)
+	if (!known || !vip.members) {
+		free(known);
+		free(vip.members);
 		return -ENOMEM;
+	}
 	for (size_t r = 0; r < spec->n_reals; r++)
-		vip.members[r] = effective_member(&spec->reals[r], inputs(user, v, r));
+		known[r] = inputs(user, v, r);
+	effective_members(spec, known, vip.members);
+	free(known);
 	*ret_vip = vip;
 	return 0;
 }
