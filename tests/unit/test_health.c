@@ -21,6 +21,7 @@
 struct seen {
 	int changes;
 	enum health_verdict verdict;
+	struct health_advice advice;
 	char reason[128];
 };
 
@@ -40,14 +41,15 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static void on_changed(void *user, struct probe *probe, enum health_verdict verdict,
+static void on_changed(void *user, struct probe *probe, const struct health_standing *standing,
 		       const char *reason)
 {
 	struct seen *seen = user;
 
 	assert_non_null(seen);
 	seen->changes++;
-	seen->verdict = verdict;
+	seen->verdict = standing->verdict;
+	seen->advice = standing->advice;
 	snprintf(seen->reason, sizeof(seen->reason), "%s", reason);
 }
 
@@ -120,12 +122,13 @@ static struct probe *add(struct lab *lab, const struct server *server,
 			 const struct health_spec *spec, enum health_verdict initial,
 			 struct seen *seen)
 {
+	struct health_standing known = {.verdict = initial};
 	struct ip_addr address;
 	struct probe *probe = NULL;
 	struct err err;
 
 	addr_parse(server->family == AF_INET6 ? "::1" : "127.0.0.1", &address);
-	if (health_add(lab->health, &address, server->port, spec, initial, seen, &probe, &err) < 0)
+	if (health_add(lab->health, &address, server->port, spec, &known, seen, &probe, &err) < 0)
 		fail_msg("%s", err.text);
 	return probe;
 }
@@ -258,6 +261,7 @@ static void a_failure_at_once_is_told_from_the_loop(void **state)
 {
 	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
 	struct server nowhere = {.family = AF_INET, .port = 80};
+	struct health_standing unknown = {};
 	struct seen seen = {};
 	struct ip_addr address;
 	struct probe *probe;
@@ -265,8 +269,8 @@ static void a_failure_at_once_is_told_from_the_loop(void **state)
 
 	lab_open(&lab, on_changed);
 	addr_parse("255.255.255.255", &address);
-	assert_int_equal(health_add(lab.health, &address, nowhere.port, &spec, HEALTH_UNKNOWN,
-				    &seen, &probe, NULL),
+	assert_int_equal(health_add(lab.health, &address, nowhere.port, &spec, &unknown, &seen,
+				    &probe, NULL),
 			 0);
 	lab_until(&lab, seen.changes);
 	assert_int_equal(seen.verdict, HEALTH_DOWN);
@@ -386,6 +390,35 @@ static void probes_of_a_real_do_not_overlap(void **state)
 	server_stop(&server);
 }
 
+/* A reload that changes how a real is probed. */
+static void what_an_earlier_check_advised_ends_with_the_next_result(void **state)
+{
+	static const enum health_type types[] = {HEALTH_TYPE_TCP, HEALTH_TYPE_NONE};
+
+	for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
+		struct health_standing known = {HEALTH_UP, {ADMIN_DRAIN, 50}};
+		struct health_spec spec = spec_of(types[t]);
+		static struct server server;
+		struct seen seen = {};
+		struct ip_addr address;
+		struct probe *probe;
+		struct lab lab;
+
+		server_start(&server, SERVER_OK, AF_INET);
+		lab_open(&lab, on_changed);
+		addr_parse("127.0.0.1", &address);
+		assert_int_equal(health_add(lab.health, &address, server.port, &spec, &known, &seen,
+					    &probe, NULL),
+				 0);
+		lab_until(&lab, seen.changes);
+		assert_int_equal(seen.verdict, HEALTH_UP);
+		assert_int_equal(seen.advice.admin, ADMIN_ENABLED);
+		assert_int_equal(seen.advice.lowered_percent, 0);
+		lab_close(&lab);
+		server_stop(&server);
+	}
+}
+
 static void a_real_without_probes_is_up_from_the_loop(void **state)
 {
 	struct health_spec spec = spec_of(HEALTH_TYPE_NONE);
@@ -451,7 +484,7 @@ struct crowd {
 	char reason[128];
 };
 
-static void remove_all(void *user, struct probe *probe, enum health_verdict verdict,
+static void remove_all(void *user, struct probe *probe, const struct health_standing *standing,
 		       const char *reason)
 {
 	struct crowd *crowd = user;
@@ -543,6 +576,7 @@ int main(void)
 		cmocka_unit_test(a_real_goes_down_after_fall_and_up_after_rise),
 		cmocka_unit_test(the_next_probe_is_an_interval_after_the_start),
 		cmocka_unit_test(probes_of_a_real_do_not_overlap),
+		cmocka_unit_test(what_an_earlier_check_advised_ends_with_the_next_result),
 		cmocka_unit_test(a_real_without_probes_is_up_from_the_loop),
 		cmocka_unit_test(a_probe_under_way_is_removed_and_another_takes_its_place),
 		cmocka_unit_test(the_callback_may_remove_its_own_and_other_probes),

@@ -10,6 +10,7 @@
 
 #include "lib/err.h"
 #include "lib/model.h"
+#include "lib/snapshot.h"
 
 #define CHECK_TEXT_MAX 128
 
@@ -29,11 +30,17 @@ struct check_context {
 	struct check_http_pool *http;
 };
 
+struct check_result {
+	enum check_outcome outcome;
+	const char *text; /* "connected", "status 503", ... */
+	struct health_advice advice; /* in force at once, without rise and fall */
+};
+
 /*
- * text: "connected", "status 503", ...; lives until the function returns. The check is gone when
- * this is called: it is not to be cancelled then.
+ * The result lives until the function returns. The check is gone when this is called: it is not to
+ * be cancelled then.
  */
-typedef void (*check_done_fn)(void *user, enum check_outcome outcome, const char *text);
+typedef void (*check_done_fn)(void *user, const struct check_result *result);
 
 struct check_request {
 	struct ip_addr address;

@@ -182,15 +182,15 @@ static void finish_done(struct check_http_pool *pool)
 		struct http_check *check = NULL;
 		char text[CHECK_TEXT_MAX];
 		struct check_request request;
-		enum check_outcome outcome;
+		struct check_result result = {.text = text};
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&check);
-		outcome = judge(check, msg->data.result, text);
+		result.outcome = judge(check, msg->data.result, text);
 		request = check->request;
 		http_free(check);
-		request.done(request.user, outcome, text);
+		request.done(request.user, &result);
 	}
 }
 

@@ -57,7 +57,7 @@ static void tcp_finish(struct tcp_check *check, enum check_outcome outcome, cons
 	const struct check_request request = check->request;
 
 	tcp_free(check);
-	request.done(request.user, outcome, text);
+	request.done(request.user, &(struct check_result){.outcome = outcome, .text = text});
 }
 
 static void tcp_finish_errno(struct tcp_check *check, int errnum)

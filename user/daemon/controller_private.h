@@ -25,6 +25,7 @@ struct real_run {
 	struct desired_member want; /* as it was last applied */
 	enum admin_state admin;
 	enum health_verdict health;
+	struct health_advice advice;
 	uint64_t health_since_ms;
 	struct probe *probe;
 	bool is_watched; /* its next hop is followed */
@@ -99,7 +100,7 @@ struct real_input run_input(const struct real_run *run);
 struct runs_lookup {
 	const struct runs *runs;
 };
-void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
+void runs_health_changed(void *user, struct probe *probe, const struct health_standing *standing,
 			 const char *reason);
 
 /* weigh.c */

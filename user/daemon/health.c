@@ -39,6 +39,7 @@ struct probe {
 	struct check *check; /* under way, or NULL */
 	sd_event_source *timer;
 	struct health_state state;
+	struct health_advice advice;
 	uint64_t started_at_us; /* the last check */
 	uint64_t next_at_ms;
 	bool has_result;
@@ -159,33 +160,46 @@ static void log_result(const struct probe *probe, enum check_outcome outcome)
 		  probe->last_text, probe->last_duration_ms);
 }
 
-/* Takes an outcome in. The probe may be gone when this returns: the callback may remove it. */
-static void take_outcome(struct probe *probe, enum check_outcome outcome, const char *text)
+/* The probe may be gone when this returns. */
+static void tell(struct probe *probe, const char *reason)
+{
+	struct health_standing standing = {.verdict = probe->state.verdict,
+					   .advice = probe->advice};
+
+	probe->health->changed(probe->user, probe, &standing, reason);
+}
+
+/* Takes a result in. The probe may be gone when this returns: the callback may remove it. */
+static void take_result(struct probe *probe, const struct check_result *result)
 {
 	char reason[CHECK_TEXT_MAX];
 	uint64_t now = now_us();
+	bool is_changed;
 
 	probe->check = NULL;
-	snprintf(reason, sizeof(reason), "%s", text);
+	snprintf(reason, sizeof(reason), "%s", result->text);
 	memcpy(probe->last_text, reason, sizeof(reason));
 	probe->last_at_ms = now / 1000;
 	probe->last_duration_ms = (uint32_t)((now - probe->started_at_us) / 1000);
-	probe->last_ok = outcome == CHECK_PASSED;
+	probe->last_ok = result->outcome == CHECK_PASSED;
 	probe->has_result = true;
-	log_result(probe, outcome);
+	log_result(probe, result->outcome);
 	arm_next(probe);
-	if (outcome == CHECK_NOT_MADE)
+	if (result->outcome == CHECK_NOT_MADE)
 		return;
 	probe->probes++;
-	probe->failures += outcome == CHECK_FAILED;
-	if (health_state_result(&probe->state, outcome == CHECK_PASSED, probe->spec.rise,
-				probe->spec.fall, now / 1000))
-		probe->health->changed(probe->user, probe, probe->state.verdict, reason);
+	probe->failures += result->outcome == CHECK_FAILED;
+	is_changed = health_state_result(&probe->state, result->outcome == CHECK_PASSED,
+					 probe->spec.rise, probe->spec.fall, now / 1000);
+	is_changed |= !health_advice_equal(&probe->advice, &result->advice);
+	probe->advice = result->advice;
+	if (is_changed)
+		tell(probe, reason);
 }
 
-static void on_done(void *user, enum check_outcome outcome, const char *text)
+static void on_done(void *user, const struct check_result *result)
 {
-	take_outcome(user, outcome, text);
+	take_result(user, result);
 }
 
 static void start_check(struct probe *probe)
@@ -197,6 +211,7 @@ static void start_check(struct probe *probe)
 		.done = on_done,
 		.user = probe,
 	};
+	struct check_result result = {.outcome = CHECK_NOT_MADE};
 	char text[CHECK_TEXT_MAX];
 	int err;
 
@@ -204,7 +219,8 @@ static void start_check(struct probe *probe)
 	err = probe->ops->start(&probe->health->checks, &request, &probe->check);
 	if (err < 0) {
 		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
-		take_outcome(probe, CHECK_NOT_MADE, text);
+		result.text = text;
+		take_result(probe, &result);
 	}
 }
 
@@ -215,15 +231,17 @@ static int on_probe_time(sd_event_source *source, uint64_t usec, void *user)
 	probe->next_at_ms = 0;
 	if (probe->ops) {
 		start_check(probe);
-	} else if (probe->state.verdict != HEALTH_UP) {
+	} else if (probe->state.verdict != HEALTH_UP ||
+		   !health_advice_equal(&probe->advice, &(struct health_advice){})) {
+		probe->advice = (struct health_advice){};
 		health_state_init(&probe->state, HEALTH_UP, now_us() / 1000);
-		probe->health->changed(probe->user, probe, HEALTH_UP, "not probed");
+		tell(probe, "not probed");
 	}
 	return 0;
 }
 
 static int probe_init(struct probe *probe, const struct health_spec *spec,
-		      enum health_verdict initial)
+		      const struct health_standing *initial)
 {
 	struct health *health = probe->health;
 	uint64_t wait_us = (uint64_t)next_random(health) * FIRST_SPREAD_MS * 1000 >> 32;
@@ -237,7 +255,8 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 	err = set_ops(probe);
 	if (err < 0)
 		return err;
-	health_state_init(&probe->state, initial, now_us() / 1000);
+	probe->advice = initial->advice;
+	health_state_init(&probe->state, initial->verdict, now_us() / 1000);
 	err = sd_event_add_time(health->event, &probe->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
 				on_probe_time, probe);
 	if (err < 0)
@@ -247,7 +266,7 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 }
 
 int health_add(struct health *health, const struct ip_addr *address, uint16_t port,
-	       const struct health_spec *spec, enum health_verdict initial, void *user,
+	       const struct health_spec *spec, const struct health_standing *initial, void *user,
 	       struct probe **ret_probe, struct err *err)
 {
 	struct probe *probe = calloc(1, sizeof(*probe));

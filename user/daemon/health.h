@@ -15,9 +15,9 @@
 struct health;
 struct probe;
 
-/* reason: why, in words for the log ("connect_timeout", "status 503", ...). */
-typedef void (*health_changed_fn)(void *user, struct probe *probe, enum health_verdict verdict,
-				  const char *reason);
+/* Verdict or advice changed. reason: why, for the log ("connect_timeout", "status 503", ...). */
+typedef void (*health_changed_fn)(void *user, struct probe *probe,
+				  const struct health_standing *standing, const char *reason);
 
 int health_new(struct health **ret_health, sd_event *event, health_changed_fn changed,
 	       struct err *err);
@@ -26,13 +26,15 @@ void health_free(struct health *health);
 
 /*
  * Starts probing address:port as spec says (spec is copied; spec->port 0 means `port`). The first
- * probe starts at once, spread over at most 100 ms. `initial` is what was proven before (restart).
+ * probe starts at once, spread over at most 100 ms. `initial` is what was known before (restart,
+ * reload).
+ *
  * `user` is handed to the callback. HEALTH_TYPE_NONE: up, told from the event loop, unless
  * `initial` is that already. A probe that could not be made for want of something of our own
  * (descriptors, memory) says so in the snapshot's last_text and counts for nothing.
  */
 int health_add(struct health *health, const struct ip_addr *address, uint16_t port,
-	       const struct health_spec *spec, enum health_verdict initial, void *user,
+	       const struct health_spec *spec, const struct health_standing *initial, void *user,
 	       struct probe **ret_probe, struct err *err);
 /* Cancels a probe that is under way; NULL-safe. May be called from inside the callback. */
 void health_remove(struct probe *probe);

@@ -174,10 +174,12 @@ void runs_discard(struct runs *fresh, const struct runs *used)
 
 static int start_probe(struct real_run *run, const struct vip_spec *vip, struct err *err)
 {
+	struct health_standing known = {.verdict = run->health, .advice = run->advice};
+
 	health_remove(run->probe);
 	run->probe = NULL;
 	return health_add(run->controller->health, &run->spec.address, vip->port, &vip->health,
-			  run->health, run, &run->probe, err);
+			  &known, run, &run->probe, err);
 }
 
 static int commit_run(struct real_run *run, const struct vip_spec *vip,
@@ -231,7 +233,12 @@ int runs_commit(struct controller *c, const struct desired *desired, struct runs
 
 struct real_input run_input(const struct real_run *run)
 {
-	return (struct real_input){.admin = run->admin, .health = run->health};
+	return (struct real_input){
+		/* Of the operator and a check, who wants less. */
+		.admin = run->advice.admin > run->admin ? run->advice.admin : run->admin,
+		.health = run->health,
+		.lowered_percent = run->advice.lowered_percent,
+	};
 }
 
 struct real_input runs_input(void *user, size_t vip, size_t real)
@@ -241,21 +248,44 @@ struct real_input runs_input(void *user, size_t vip, size_t real)
 	return run_input(lookup->runs->vips[vip].reals[real]);
 }
 
+static void log_advice(const struct real_run *run, const char *reason)
+{
+	char address[ADDR_TEXT_MAX];
+
+	log_info("real advice vip=%s real=%s admin=%s lowered=%u%% reason=\"%s\"", run->vip,
+		 addr_format(&run->spec.address, address), admin_state_name(run->advice.admin),
+		 run->advice.lowered_percent, reason);
+}
+
+static void log_verdict(const struct real_run *run, enum health_verdict was, uint64_t for_ms,
+			const char *reason)
+{
+	char address[ADDR_TEXT_MAX];
+
+	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
+		 health_verdict_name(run->health), run->vip,
+		 addr_format(&run->spec.address, address), reason, health_verdict_name(was),
+		 (unsigned long long)for_ms);
+}
+
 /* The one place where a real's health changes. Packets first, the log afterwards. */
-void runs_health_changed(void *user, struct probe *probe, enum health_verdict verdict,
+void runs_health_changed(void *user, struct probe *probe, const struct health_standing *standing,
 			 const char *reason)
 {
 	struct real_run *run = user;
 	enum health_verdict was = run->health;
-	uint64_t since = run->health_since_ms;
+	bool is_advised = !health_advice_equal(&run->advice, &standing->advice);
 	uint64_t now = controller_now_ms();
-	char address[ADDR_TEXT_MAX];
+	uint64_t for_ms = now - run->health_since_ms;
 
-	run->health = verdict;
-	run->health_since_ms = now;
+	run->advice = standing->advice;
+	if (was != standing->verdict) {
+		run->health = standing->verdict;
+		run->health_since_ms = now;
+	}
 	weigh_changed(run);
-	addr_format(&run->spec.address, address);
-	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
-		 health_verdict_name(verdict), run->vip, address, reason, health_verdict_name(was),
-		 (unsigned long long)(now - since));
+	if (was != run->health)
+		log_verdict(run, was, for_ms, reason);
+	if (is_advised)
+		log_advice(run, reason);
 }

@@ -16,6 +16,11 @@ void snapshot_free(struct snapshot *snapshot)
 	free(snapshot);
 }
 
+bool health_advice_equal(const struct health_advice *a, const struct health_advice *b)
+{
+	return a->admin == b->admin && a->lowered_percent == b->lowered_percent;
+}
+
 const char *real_state_name(enum real_state state)
 {
 	switch (state) {

@@ -19,6 +19,18 @@ enum admin_state {
 	ADMIN_DISABLED = 2, /* its flows move at once */
 };
 
+/* What a check says of a real beside up or down; all 0: nothing. */
+struct health_advice {
+	enum admin_state admin; /* as if the operator had said so */
+	uint32_t lowered_percent; /* so much less of its weight; at most 100 */
+};
+
+/* What the health engine says of a real. */
+struct health_standing {
+	enum health_verdict verdict;
+	struct health_advice advice;
+};
+
 /* What `real list` calls state. */
 enum real_state {
 	REAL_UP = 0,
@@ -110,6 +122,8 @@ struct snapshot {
 };
 
 void snapshot_free(struct snapshot *snapshot);
+
+bool health_advice_equal(const struct health_advice *a, const struct health_advice *b);
 
 const char *real_state_name(enum real_state state);
 const char *admin_state_name(enum admin_state state);
