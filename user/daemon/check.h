@@ -23,11 +23,11 @@ enum check_outcome {
 };
 
 struct check; /* each kind has its own */
-struct check_http_pool; /* what all HTTP checks share */
+struct check_curl_pool; /* what all checks by libcurl share */
 
 struct check_context {
 	sd_event *event;
-	struct check_http_pool *http;
+	struct check_curl_pool *curl;
 };
 
 struct check_result {
@@ -68,5 +68,5 @@ extern const struct check_ops check_http_ops;
 bool check_is_local_errno(int errnum);
 
 /* One libcurl multi handle in the loop. Freed after the last check has been cancelled. */
-int check_http_pool_new(struct check_http_pool **ret_pool, sd_event *event, struct err *err);
-void check_http_pool_free(struct check_http_pool *pool);
+int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err);
+void check_curl_pool_free(struct check_curl_pool *pool);

@@ -338,7 +338,7 @@ int health_new(struct health **ret_health, sd_event *event, health_changed_fn ch
 	health->checks.event = event;
 	if (getrandom(&health->random, sizeof(health->random), GRND_NONBLOCK) < 0)
 		health->random = now_us();
-	ret = check_http_pool_new(&health->checks.http, event, err);
+	ret = check_curl_pool_new(&health->checks.curl, event, err);
 	if (ret < 0) {
 		health_free(health);
 		return ret;
@@ -357,7 +357,7 @@ void health_free(struct health *health)
 		next = LIST_NEXT(probe, entry);
 		health_remove(probe);
 	}
-	check_http_pool_free(health->checks.http);
+	check_curl_pool_free(health->checks.curl);
 	sd_event_unref(health->event);
 	free(health);
 }

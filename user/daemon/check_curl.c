@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * libcurl for checks: see check_curl.h. All checks share one multi handle that lives in the event
+ * loop (multi_socket interface), so none blocks.
+ */
+#include "check_curl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "lib/addr.h"
+
+#define ACCURACY_US 1000
+
+struct check_curl_pool {
+	sd_event *event;
+	CURLM *multi;
+	sd_event_source *timer;
+};
+
+/* ---- one check ------------------------------------------------------------------------------ */
+
+static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *addr)
+{
+	struct curl_check *check = user;
+	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+
+	if (fd < 0) {
+		check->local_errno = errno;
+		return CURL_SOCKET_BAD;
+	}
+	return fd;
+}
+
+/* The address is a number, so nothing is resolved. */
+static bool set_target(struct curl_check *check, const char *scheme)
+{
+	char host[ADDR_TEXT_MAX], url[ADDR_TEXT_MAX + 16];
+
+	addr_format_port(&check->request.address, check->request.port, host);
+	snprintf(url, sizeof(url), "%s://%s/", scheme, host);
+	return curl_easy_setopt(check->easy, CURLOPT_URL, url) == CURLE_OK;
+}
+
+static void set_limits(struct curl_check *check)
+{
+	long timeout_ms = (long)check->request.spec->timeout_ms;
+	CURL *easy = check->easy;
+
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms ? timeout_ms : 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms ? timeout_ms : 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not even from the environment */
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "xdplb-health/" XDPLB_VERSION);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, check);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, check);
+}
+
+int curl_check_init(struct curl_check *check, const struct check_context *context,
+		    const struct check_request *request, const char *scheme)
+{
+	check->pool = context->curl;
+	check->request = *request;
+	check->easy = curl_easy_init();
+	if (!check->easy || !set_target(check, scheme) ||
+	    curl_easy_setopt(check->easy, CURLOPT_PROTOCOLS_STR, scheme) != CURLE_OK)
+		return -ENOMEM;
+	set_limits(check);
+	return 0;
+}
+
+bool curl_check_add_header(struct curl_check *check, const char *header)
+{
+	struct curl_slist *list = curl_slist_append(check->headers, header);
+
+	if (list)
+		check->headers = list;
+	return list != NULL;
+}
+
+int curl_check_begin(struct curl_check *check, struct check **ret_check)
+{
+	if (curl_easy_setopt(check->easy, CURLOPT_HTTPHEADER, check->headers) != CURLE_OK ||
+	    curl_multi_add_handle(check->pool->multi, check->easy)) {
+		check->kind->free(check);
+		return -ENOMEM;
+	}
+	*ret_check = (struct check *)check;
+	return 0;
+}
+
+long curl_check_status(const struct curl_check *check)
+{
+	long status = 0;
+
+	curl_easy_getinfo(check->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+void curl_check_clear(struct curl_check *check)
+{
+	if (check->easy) {
+		curl_multi_remove_handle(check->pool->multi, check->easy);
+		curl_easy_cleanup(check->easy);
+	}
+	curl_slist_free_all(check->headers);
+}
+
+void curl_check_cancel(struct check *check)
+{
+	struct curl_check *c = (struct curl_check *)check;
+
+	c->kind->free(c);
+}
+
+/* ---- the result --------------------------------------------------------------------------- */
+
+static enum check_outcome judge_connect(const struct curl_check *check, char *text)
+{
+	long errnum = 0;
+
+	curl_easy_getinfo(check->easy, CURLINFO_OS_ERRNO, &errnum);
+	snprintf(text, CHECK_TEXT_MAX, "connect: %s", errnum ? strerror((int)errnum) : "failed");
+	return check_is_local_errno((int)errnum) ? CHECK_NOT_MADE : CHECK_FAILED;
+}
+
+static enum check_outcome judge_timeout(const struct curl_check *check, char *text)
+{
+	curl_off_t connect_us = 0;
+
+	curl_easy_getinfo(check->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+	snprintf(text, CHECK_TEXT_MAX, "%s",
+		 connect_us ? check->kind->timeout_text : "connect_timeout");
+	return CHECK_FAILED;
+}
+
+static enum check_outcome judge(struct curl_check *check, CURLcode code, char *text,
+				struct health_advice *ret_advice)
+{
+	if (code == CURLE_OK || check->is_decided)
+		return check->kind->judge(check, text, ret_advice);
+	if (check->local_errno) {
+		snprintf(text, CHECK_TEXT_MAX, "not probed: %s", strerror(check->local_errno));
+		return CHECK_NOT_MADE;
+	}
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+		return judge_connect(check, text);
+	case CURLE_OPERATION_TIMEDOUT:
+		return judge_timeout(check, text);
+	case CURLE_OUT_OF_MEMORY:
+		snprintf(text, CHECK_TEXT_MAX, "not probed: out of memory");
+		return CHECK_NOT_MADE;
+	default:
+		snprintf(text, CHECK_TEXT_MAX, "bad_reply");
+		return CHECK_FAILED;
+	}
+}
+
+/*
+ * Hands out results. `done` may cancel other checks, which takes their messages out of the queue,
+ * so every message is read anew and nothing of it is kept over the call.
+ */
+static void finish_done(struct check_curl_pool *pool)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(pool->multi, &left))) {
+		struct curl_check *check = NULL;
+		char text[CHECK_TEXT_MAX];
+		struct check_request request;
+		struct check_result result = {.text = text};
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&check);
+		result.outcome = judge(check, msg->data.result, text, &result.advice);
+		request = check->request;
+		check->kind->free(check);
+		request.done(request.user, &result);
+	}
+}
+
+/* ---- libcurl in the event loop ------------------------------------------------------------- */
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
+{
+	struct check_curl_pool *pool = user;
+	int flags = 0, running;
+
+	if (revents & EPOLLIN)
+		flags |= CURL_CSELECT_IN;
+	if (revents & EPOLLOUT)
+		flags |= CURL_CSELECT_OUT;
+	if (revents & (EPOLLERR | EPOLLHUP))
+		flags |= CURL_CSELECT_ERR;
+	curl_multi_socket_action(pool->multi, fd, flags, &running);
+	finish_done(pool);
+	return 0;
+}
+
+static int on_pool_time(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct check_curl_pool *pool = user;
+	int running;
+
+	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	finish_done(pool);
+	return 0;
+}
+
+/*
+ * libcurl wants `what` watched on fd. Returns 0 always: anything else would end every transfer of
+ * the pool; one that is not watched ends by its timeout.
+ */
+static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
+{
+	struct check_curl_pool *pool = user;
+	sd_event_source *io = socket_user;
+	struct curl_check *check = NULL;
+	uint32_t events = 0;
+	int err;
+
+	if (what == CURL_POLL_REMOVE) {
+		curl_multi_assign(pool->multi, fd, NULL);
+		sd_event_source_disable_unref(io);
+		return 0;
+	}
+	if (what & CURL_POLL_IN)
+		events |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		events |= EPOLLOUT;
+	if (io) {
+		err = sd_event_source_set_io_events(io, events);
+	} else {
+		err = sd_event_add_io(pool->event, &io, fd, events, on_io, pool);
+		if (err >= 0)
+			curl_multi_assign(pool->multi, fd, io);
+	}
+	if (err < 0) {
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&check);
+		check->local_errno = -err;
+	}
+	return 0;
+}
+
+/*
+ * libcurl wants to be called after timeout_ms. Only arms the timer: called from inside libcurl.
+ * Setting a timer that exists does not fail.
+ */
+static int on_timeout_change(CURLM *multi, long timeout_ms, void *user)
+{
+	struct check_curl_pool *pool = user;
+
+	if (timeout_ms >= 0)
+		sd_event_source_set_time_relative(pool->timer, (uint64_t)timeout_ms * 1000);
+	sd_event_source_set_enabled(pool->timer, timeout_ms >= 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	return 0;
+}
+
+static int pool_init(struct check_curl_pool *pool, sd_event *event, struct err *err)
+{
+	int errnum;
+
+	pool->event = sd_event_ref(event);
+	pool->multi = curl_multi_init();
+	if (!pool->multi)
+		return err_set(err, ENOMEM, "cannot start libcurl");
+	errnum = sd_event_add_time(event, &pool->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
+				   on_pool_time, pool);
+	if (errnum < 0)
+		return err_errno(err, -errnum, "cannot add a timer");
+	sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
+	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timeout_change);
+	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+	return 0;
+}
+
+int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err)
+{
+	struct check_curl_pool *pool;
+	int ret;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+		return err_set(err, ENOMEM, "cannot start libcurl");
+	pool = calloc(1, sizeof(*pool));
+	if (!pool) {
+		curl_global_cleanup();
+		return err_errno(err, ENOMEM, "checks by libcurl");
+	}
+	ret = pool_init(pool, event, err);
+	if (ret < 0) {
+		check_curl_pool_free(pool);
+		return ret;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+void check_curl_pool_free(struct check_curl_pool *pool)
+{
+	if (!pool)
+		return;
+	if (pool->multi)
+		curl_multi_cleanup(pool->multi);
+	sd_event_source_disable_unref(pool->timer);
+	sd_event_unref(pool->event);
+	free(pool);
+	curl_global_cleanup();
+}
