@@ -77,7 +77,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-memory bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-memory bench-profile bench-plot docs install clean help unit-tests \
 	bpf-tests benches fuzz fuzz-corpus fuzz-proof fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -134,6 +134,9 @@ bench-control: all benches ## rings, apply, restart, scan; the idle daemon (root
 
 bench-memory: benches ## what reading a random line of tables of the maps' sizes costs: the floor (root)
 	$(Q)$(OUT)/tests/bench/bench_memory >$(OUT)/bench-memory.jsonl
+
+bench-profile: benches ## where in the packet path's source the time goes (root)
+	$(Q)tests/bench/profile.sh $(OUT)
 
 bench-plot: ## docs/flows.svg and the tables of docs/benchmarks.md from the last measurements
 	$(Q)tests/bench/report.py svg $(OUT)/bench.jsonl >docs/flows.svg

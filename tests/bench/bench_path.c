@@ -3,7 +3,8 @@
  * What a packet costs in the shipped program, in ratio to the least an encapsulation can cost: a
  * JSON line a case on stdout, progress on stderr. Floors and program take turns in short batches;
  * a round in which a floor was disturbed counts for nothing. Program and wrapper are loaded anew
- * several times, because where the kernel puts code is worth some ns.
+ * several times, because where the kernel puts code is worth some ns. With --profile the lines say
+ * where in the program's source that time goes instead.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,9 +17,11 @@
 
 #include "batch.h"
 #include "measure.h"
+#include "profile.h"
 
 #define PACKETS	      20000 /* of a batch: 1 to 8 ms */
 #define LOADS	      5
+#define PROFILE_LOADS 40
 #define ROUNDS	      25 /* a load */
 #define MIN_ROUNDS    11 /* quiet ones, of a case */
 #define MAX_LOADS     40
@@ -89,6 +92,7 @@ struct bench {
 	size_t min_loads;
 	const char *ports; /* of the VIPs; NULL: one */
 	bool has_features;
+	struct profile *profile; /* NULL: measure */
 	struct samples samples;
 };
 
@@ -172,7 +176,11 @@ static int run_load(struct bench *b, bool is_first, struct err *err)
 	if (is_first && !r)
 		r = check_some(b, err);
 	batch_set_traffic(&b->batch, &t);
+	if (b->profile)
+		profile_start(b->profile);
 	r = r ? r : run_rounds(b, rounds, err);
+	if (b->profile && !r)
+		r = profile_stop(b->profile, dataplane_prog_fd(b->balancer->dataplane), err);
 	if (!r)
 		keep_quiet(&b->samples, rounds);
 	r = r ? r : check_some(b, err);
@@ -213,7 +221,10 @@ static int run_case(struct bench *b, uint32_t vips, struct err *err)
 		err_prefix(err, "%s with %u VIPs", b->c->name, vips);
 		return r;
 	}
-	print_result(b, vips);
+	if (b->profile)
+		profile_print(b->profile, b->c->name, vips);
+	else
+		print_result(b, vips);
 	return 0;
 }
 
@@ -299,27 +310,32 @@ static bool parse_vips(const char *text, uint32_t *ret_vips)
 static int usage(FILE *f)
 {
 	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--features] "
-		   "[--quick]\n"
+		   "[--quick] [--profile]\n"
 		   "       bench_path --list\n"
 		   "N is a power of two; 80 must be in RANGE, as 1-1000; --features: all others in "
-		   "use, too.\n");
+		   "use, too; --profile: where in the source the time goes.\n");
 	return f == stdout ? 0 : 2;
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"case", required_argument, NULL, 'c'},	 {"vips", required_argument, NULL, 'v'},
-		{"ports", required_argument, NULL, 'p'}, {"quick", no_argument, NULL, 'q'},
-		{"features", no_argument, NULL, 'f'},	 {"list", no_argument, NULL, 'l'},
-		{"help", no_argument, NULL, 'h'},	 {},
+		{"case", required_argument, NULL, 'c'},
+		{"vips", required_argument, NULL, 'v'},
+		{"ports", required_argument, NULL, 'p'},
+		{"quick", no_argument, NULL, 'q'},
+		{"features", no_argument, NULL, 'f'},
+		{"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{"profile", no_argument, NULL, 'P'},
+		{},
 	};
 	static struct bench b = {.min_loads = LOADS};
 	struct selection selection = {};
 	struct err err = {};
-	int option, r;
+	int option, r = 0;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while (!r && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'c' && is_case(optarg)) {
 			selection.name = optarg;
 		} else if (option == 'v' && parse_vips(optarg, &selection.vips)) {
@@ -330,6 +346,9 @@ int main(int argc, char **argv)
 			b.min_loads = 1;
 		} else if (option == 'f') {
 			b.has_features = true;
+		} else if (option == 'P') {
+			b.min_loads = PROFILE_LOADS;
+			r = profile_new(&b.profile, &err);
 		} else if (option == 'l') {
 			for (size_t i = 0; i < N_CASES; i++)
 				puts(cases[i].name);
@@ -339,7 +358,8 @@ int main(int argc, char **argv)
 		}
 	}
 	measure_undisturbed();
-	r = run_cases(&b, &selection, &err);
+	r = r ? r : run_cases(&b, &selection, &err);
+	profile_free(b.profile);
 	balancer_close(b.balancer);
 	if (r)
 		fprintf(stderr, "bench_path: %s\n", err.text);

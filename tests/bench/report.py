@@ -20,6 +20,9 @@ GOALS = {
 # With 512 VIPs at most this many times the figure for one.
 GOAL_512 = 1.3
 
+# Lines of source that docs show of each case's profile.
+PROFILED = 5
+
 PLOTTED = ["tcp4-1", "tcp4-1k", "tcp4-100k", "tcp4-1M", "tcp4-10M"]
 
 
@@ -96,6 +99,19 @@ def memory_table(rows):
                       f'{row["huge_ns"]:.0f}'] for row in rows])
 
 
+def profile_table(rows):
+    """For each case where most of its time is: PROFILED lines of source."""
+    lines = []
+    for case in dict.fromkeys((row["case"], row["vips"]) for row in rows):
+        top = [row for row in rows if (row["case"], row["vips"]) == case][:PROFILED]
+        for i, row in enumerate(top):
+            name = f"{case[0]}, {case[1]} VIP{'s' if case[1] > 1 else ''}" if i == 0 else ""
+            source = row["source"].replace("|", "\\|")
+            lines.append([name, f'{100 * row["share"]:.0f}', row["file"], f"`{source}`"])
+    return ["| case | % | file | what waits |", "|---|--:|---|---|"] + \
+        ["| " + " | ".join(line) + " |" for line in lines]
+
+
 # Between `<!-- NAME -->` and `<!-- end -->` of the document: made from which file by what.
 SECTIONS = {
     "path": ("bench.jsonl", path_table),
@@ -103,6 +119,7 @@ SECTIONS = {
     "control": ("bench-control.jsonl", control_table),
     "idle": ("bench-control.jsonl", idle_text),
     "memory": ("bench-memory.jsonl", memory_table),
+    "profile": ("bench-profile.jsonl", profile_table),
 }
 
 
