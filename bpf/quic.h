@@ -27,12 +27,18 @@
 #define QUIC_VERSION_2	     0x6b3343cf /* RFC 9369 */
 #define QUIC_TYPE(first)     ((first) >> 4 & 3)
 #define QUIC_ROTATION(octet) ((octet) >> 5)
-#define QUIC_NAMES_NOBODY    (-1)
+
+/* What a packet's connection ID says, if it is not the id of a member. */
+enum quic_names {
+	QUIC_NAMES_NOBODY = -1, /* there is none, or it is not looked at */
+	QUIC_UNREADABLE = -2,
+	QUIC_NO_SERVER = -3, /* or one that is down */
+};
 
 /* A destination connection ID in the frame. */
 struct quic_cid {
 	__u32 offset;
-	__u32 room; /* its length, or that of all that may belong to it */
+	__u32 room; /* its length, or that of all that may belong to it; 0: it is not all here */
 	__u32 rotation;
 };
 
@@ -60,9 +66,10 @@ static __always_inline bool quic_find_cid(const struct pkt *pkt, struct quic_cid
 	}
 	ret_cid->offset = offset + QUIC_LONG_CID;
 	ret_cid->room = quic[QUIC_LONG_CID_LENGTH];
+	if (QUIC_LONG_CID + ret_cid->room > pkt->payload_len)
+		ret_cid->room = 0;
 	ret_cid->rotation = QUIC_ROTATION(quic[QUIC_LONG_CID]);
-	return ret_cid->room && QUIC_LONG_CID + ret_cid->room <= pkt->payload_len &&
-	       !quic_is_clients_choice(bpf_ntohl(*(const __be32 *)(quic + 1)), quic[0]);
+	return !quic_is_clients_choice(bpf_ntohl(*(const __be32 *)(quic + 1)), quic[0]);
 }
 
 /* ---- Decoding ------------------------------------------------------------------------------ */
@@ -190,8 +197,8 @@ static __always_inline bool quic_load(struct xdp_md *ctx, __u32 offset, __u32 ro
 }
 
 /*
- * The member id that a connection ID of this VIP names, or QUIC_NAMES_NOBODY, which is counted. Not
- * static: the verifier goes through it once, not once for every way that leads here.
+ * The member id that a connection ID of this VIP names, or enum quic_names. Not static: the
+ * verifier goes through it once, not once for every way that leads here.
  */
 __noinline long quic_read(struct xdp_md *ctx, __u32 offset, __u32 room, __u32 vip_id,
 			  __u32 rotation)
@@ -206,22 +213,15 @@ __noinline long quic_read(struct xdp_md *ctx, __u32 offset, __u32 room, __u32 vi
 	if (!knob_quic)
 		return QUIC_NAMES_NOBODY;
 	config = bpf_map_lookup_elem(&quic_configs, &config_key);
-	if (!config || !quic_load(ctx, offset, room, config->length, word)) {
-		count(quic_unroutable);
-		return QUIC_NAMES_NOBODY;
-	}
+	if (!config || !quic_load(ctx, offset, room, config->length, word))
+		return QUIC_UNREADABLE;
 	for (__u32 i = 0; i < 3; i++)
 		word[i] = bpf_be64_to_cpu(word[i]);
 	key.server_id = quic_and(quic_decode(config, word), config->server_id);
 	id = bpf_map_lookup_elem(&quic_servers, &key);
 	member = id ? bpf_map_lookup_elem(&members, id) : NULL;
 	state = ring_state(member, vip_id);
-	if (state != MEMBER_UP && state != MEMBER_DRAIN) {
-		count(quic_no_server);
-		return QUIC_NAMES_NOBODY;
-	}
-	count(quic_by_cid);
-	return *id;
+	return state == MEMBER_UP || state == MEMBER_DRAIN ? (long)*id : QUIC_NO_SERVER;
 }
 
 static __noinline long quic_named_by(const struct pkt *pkt)
@@ -235,12 +235,24 @@ static __noinline long quic_named_by(const struct pkt *pkt)
 	return quic_read(pkt->ctx, cid.offset, cid.room, vip.id, cid.rotation);
 }
 
-/* The member id that the packet's connection ID names, or QUIC_NAMES_NOBODY. */
+/* The member id that the packet's connection ID names, or enum quic_names. */
 static __always_inline long quic_named(const struct pkt *pkt)
 {
 	if (!knob_quic || pkt->tuple.protocol != IPPROTO_UDP)
 		return QUIC_NAMES_NOBODY;
 	return quic_named_by(pkt);
+}
+
+/* What came of it, once it is known that it matters. Not static, as quic_read(). */
+__noinline int quic_count(long named)
+{
+	if (named >= 0)
+		count(quic_by_cid);
+	else if (named == QUIC_UNREADABLE)
+		count(quic_unroutable);
+	else if (named == QUIC_NO_SERVER)
+		count(quic_no_server);
+	return 0;
 }
 
 /*

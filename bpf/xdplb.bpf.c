@@ -21,16 +21,24 @@ static __always_inline int pick(struct pkt *pkt)
 	return verdict == NEXT ? ring_pick(pkt, &vip) : verdict;
 }
 
-/* A connection ID that names a real wins over the flow table, which then follows it. */
+/*
+ * A connection ID that names a real wins over the flow table, which then follows it; but not for
+ * the flow of a VIP without them, which the express lane forwards, too.
+ */
 static __always_inline int find_member(struct pkt *pkt)
 {
 	int verdict = vip_filter_pass(pkt);
+	bool is_known;
 	long named;
 
 	if (verdict != NEXT)
 		return verdict;
 	named = quic_named(pkt);
-	if (flow_lookup(pkt) && (named < 0 || named == pkt->member_id))
+	is_known = flow_lookup(pkt);
+	if (is_known && !(READ_WORD(pkt->member->encap) & MEMBER_NO_EXPRESS))
+		return NEXT;
+	quic_count(named);
+	if (is_known && (named < 0 || named == pkt->member_id))
 		return NEXT;
 	verdict = named < 0 ? pick(pkt) : quic_take(pkt, named);
 	if (verdict == NEXT)

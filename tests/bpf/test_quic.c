@@ -105,7 +105,8 @@ static void goes_to(struct bed *bed, const char *vip, const char *start, const c
 }
 
 /* The 4-tuple decides: the reals are several, and the same as for datagrams that are no QUIC. */
-static void goes_by_tuple(struct bed *bed, const char *start, bool is_server_unknown)
+static void goes_by_tuple(struct bed *bed, const char *start, unsigned int unroutable,
+			  unsigned int no_server)
 {
 	unsigned int elsewhere = 0;
 
@@ -116,7 +117,8 @@ static void goes_by_tuple(struct bed *bed, const char *start, bool is_server_unk
 		snprintf(first, sizeof(first), "%s", send_from(bed, sport, "ff00", &plain_run));
 		assert_string_equal(send_from(bed, sport, start, &run), first);
 		assert_int_equal(run.rise.quic_by_cid, 0);
-		assert_int_equal(run.rise.quic_no_server, is_server_unknown);
+		assert_int_equal(run.rise.quic_unroutable, unroutable);
+		assert_int_equal(run.rise.quic_no_server, no_server);
 		elsewhere += strcmp(first, R2) != 0;
 	}
 	assert_in_range(elsewhere, 4, PORTS - 2);
@@ -186,26 +188,26 @@ static void a_connection_id_that_the_client_may_have_made_up_names_nobody(void *
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
-		goes_by_tuple(*state, starts[i], false);
+		goes_by_tuple(*state, starts[i], 0, 0);
 }
 
-static void what_cannot_be_read_goes_by_its_tuple(void **state)
+static void what_cannot_be_read_is_counted_and_goes_by_its_tuple(void **state)
 {
 	static const char *const starts[] = {
 		"40e800020a0b0c0d0e0f", /* rotation 7: unroutable */
 		"402800020a0b0c0d0e0f", /* rotation 1 is not configured */
 		"e000000001080800020a0b0c0d0e", /* an octet too short */
-		"e000000001000800020a0b0c0d0e0f",
+		"e000000001000800020a0b0c0d0e0f", /* none at all */
 		"e000000001ff0800020a0b0c0d0e0f", /* longer than the datagram */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(starts); i++)
-		goes_by_tuple(*state, starts[i], false);
+		goes_by_tuple(*state, starts[i], 1, 0);
 }
 
 static void an_unknown_server_is_left_to_the_tuple(void **state)
 {
-	goes_by_tuple(*state, "400800040a0b0c0d0e0f", true);
+	goes_by_tuple(*state, "400800040a0b0c0d0e0f", 0, 1);
 }
 
 static void a_datagram_that_ends_early_is_not_read_beyond_its_end(void **state)
@@ -242,9 +244,32 @@ static void a_vip_without_quic_is_not_asked(void **state)
 		vips[0].reals[i].server_id = NULL;
 	bed_apply(*state, vips, 2);
 	goes_to(*state, "192.0.2.11", "400800020a0b0c0d0e0f", R2);
-	goes_by_tuple(*state, "400800020a0b0c0d0e0f", false);
+	goes_by_tuple(*state, "400800020a0b0c0d0e0f", 0, 0);
 	send_from(*state, 5000, "40080002000000000000", &run);
 	assert_int_equal(run.rise.quic_unroutable, 0);
+}
+
+/* With the express lane and without: the lane knows the flow's VIP, not the packet's. */
+static void a_flow_stays_with_a_vip_without_quic_that_had_it_first(void **state)
+{
+	const struct bed_vip any = {.address = VIP,
+				    .port_last = 65535,
+				    .protocol = IPPROTO_UDP,
+				    .reals = {{"10.0.1.9"}}};
+	const struct bed_vip vips[] = {usual, any};
+	struct run run;
+
+	bed_apply(*state, &any, 1);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(send_from(*state, 5000, "40080002000000000000", &run),
+				    "10.0.1.9");
+	bed_apply(*state, vips, 2);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(send_from(*state, 5000, "40080002000000000000", &run),
+				    "10.0.1.9");
+		assert_int_equal(run.rise.quic_by_cid, 0);
+	}
+	assert_string_equal(send_from(*state, 5001, "40080002000000000000", &run), R2);
 }
 
 static void tcp_is_not_read(void **state)
@@ -310,7 +335,7 @@ static void reals_that_change_their_server_ids_are_known_by_the_new_ones(void **
 	goes_to(*state, VIP, "40080001000000000000", R2);
 	goes_to(*state, VIP, "40080002000000000000", R1);
 	goes_to(*state, VIP, "40080009000000000000", R3);
-	goes_by_tuple(*state, "40080003000000000000", true);
+	goes_by_tuple(*state, "40080003000000000000", 0, 1);
 }
 
 static void a_removed_real_keeps_its_connections_until_no_flow_names_it(void **state)
@@ -358,7 +383,7 @@ static void a_new_rotation_is_read_beside_the_old_one(void **state)
 	goes_to(*state, VIP, "400800020a0b0c0d0e0f", R2);
 	bed_apply(*state, &vip, 1);
 	goes_to(*state, VIP, "406a00020a0b0c0d0e0f0102", R2);
-	goes_by_tuple(*state, "400800020a0b0c0d0e0f", false);
+	goes_by_tuple(*state, "400800020a0b0c0d0e0f", 1, 0);
 }
 
 /* ---- What the draft says, and every length --------------------------------------------------- */
@@ -453,10 +478,11 @@ int main(void)
 		TEST(a_connection_on_the_same_ports_goes_to_its_own_real),
 		TEST(a_long_header_with_a_servers_connection_id_names_its_real),
 		TEST(a_connection_id_that_the_client_may_have_made_up_names_nobody),
-		TEST(what_cannot_be_read_goes_by_its_tuple),
+		TEST(what_cannot_be_read_is_counted_and_goes_by_its_tuple),
 		TEST(an_unknown_server_is_left_to_the_tuple),
 		TEST(a_datagram_that_ends_early_is_not_read_beyond_its_end),
 		TEST(a_vip_without_quic_is_not_asked),
+		TEST(a_flow_stays_with_a_vip_without_quic_that_had_it_first),
 		TEST(tcp_is_not_read),
 		TEST(both_families_are_read),
 		TEST(a_draining_real_keeps_its_connections),
