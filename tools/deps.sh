@@ -11,6 +11,7 @@ PACKAGES=(
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev libyaml-dev libjansson-dev libsystemd-dev
 	libmicrohttpd-dev libcurl4-gnutls-dev libmnl-dev libsmartcols-dev nettle-dev libcmocka-dev
 	python3-scapy python3-pytest python3-pytest-xdist python3-yaml python3-jsonschema
+	python3-cryptography
 	nginx-light apache2-utils ngtcp2-client ngtcp2-server openssl dnsmasq-base curl
 	iproute2 ethtool tcpdump nftables iputils-ping traceroute procps
 	clang-format clang-tidy shellcheck

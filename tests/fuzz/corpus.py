@@ -178,7 +178,10 @@ def features(outcome):
     elif outcome.out:
         found.add(("answer", kind, p.flags & 0x17, p.payload > 0))
         found.add(("answered shape", p.family, is_long))
-    table = tuple(name for name in counters if name.startswith("flow_"))
+    if p.quic and p.quic.header:
+        algorithm = p.quic.config.algorithm() if p.quic.config else ""
+        found.add(("quic", p.quic.header, algorithm, p.quic.why_not, bool(p.fragment)))
+    table = tuple(name for name in counters if name.startswith(("flow_", "quic_by_cid")))
     if p.before:
         found.add(("flow", p.before, outcome.slot and outcome.slot.state, table))
     elif outcome.slot:
@@ -212,6 +215,9 @@ def describe(feature):
     elif kind == "vip":
         text = (f"{'known' if values[3] else 'new'} flow of {values[2]} of an IPv{values[0]} "
                 f"{'prefix' if values[1] else 'address'}")
+    elif kind == "quic":
+        text = (f"QUIC {values[0]} header {values[1]} {values[2] or ''}"
+                f"{' in a fragment' if values[3] else ''}")
     elif kind == "new flow":
         text = f"new flow {STATES[values[0]]} {' '.join(values[1])}"
     elif kind == "flow" and values[0] == "mismatch":
@@ -232,7 +238,7 @@ def case_of(judge, name, is_stale, outcome, flags):
     case.lines = [f"config {name}"]
     for vip, one in zip(model.vips, spec["vips"]):
         for state, real in zip(vip.states, one["reals"]):
-            if state != UP and vip.address == p.dst:
+            if state != UP and vip.has_address(p.family, p.dst):
                 case.lines.append(f"real {one['name']}/{real['address']} "
                                   f"{'d' if state == DOWN else 'r'}")
     if is_stale:

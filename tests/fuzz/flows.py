@@ -125,6 +125,16 @@ def follow(model, p):
     p.takes_over = index
 
 
+def give(model, p, member):
+    """After follow(): a connection ID names this member, and so does the flow's slot from now on."""
+    if p.member == member:
+        return
+    p.member = member
+    if p.slot:  # of another real
+        p.takes_over, p.slot = p.slot.slots[0], None
+    record(model, p)
+
+
 def record(model, p):
     """After a pick: the flow is recorded, or counted as untracked."""
     if not p.is_recorded or is_end(p):

@@ -13,6 +13,7 @@ it exactly.
 
 import argparse
 import glob
+import itertools
 import os
 import random as random_module
 import sys
@@ -25,44 +26,41 @@ from judge import Difference, Judge
 from program import NO_REPLY, Program
 
 BATCH = 256
-ROUND_BATCHES = 60  # batches on one loaded program
-SHAKE_EVERY = 4  # batches between two changes of its state
+ROUND_SHAKES = 60  # states on one loaded program
+SHAKE_EVERY = 4  # batches in one state
 
 
 def batches(random, pool):
     """Packets of one round: at first some seeds' truncations and lies, then mutations."""
     planned = [frame for seed in random.sample(pool, 6) for frame in packets.systematic(seed)]
     random.shuffle(planned)
-    for _ in range(ROUND_BATCHES):
+    while True:
         batch = planned[:BATCH // 4]
         del planned[:BATCH // 4]
         while len(batch) < BATCH:
-            batch.append(packets.mutated(random, random.choice(pool)))
+            batch.append(packets.mutated(random, pool))
         yield [(frame, NO_REPLY if random.random() < 0.02 else 0) for frame in batch]
 
 
 def fuzz_round(seed, deadline, look=None):
-    """One configuration. Returns the number of packets; shows each to look()."""
+    """One configuration, each in its turn. Returns the number of packets; shows each to look()."""
     random = random_module.Random(seed)
-    name = random.choice(sorted(scenarios.CONFIGS))
+    group, place = divmod(seed, len(scenarios.CONFIGS))
+    name = sorted(scenarios.CONFIGS)[place]
     spec = scenarios.CONFIGS[name]
-    pool = packets.seeds(random)
-    for one in pool:
-        one.others = pool
+    source = batches(random, packets.seeds(random, group, spec))
     with Program(spec, is_express=random.random() < 0.7) as program:
         judge = Judge(spec, program)
-        judge.command(scenarios.start(spec))
-        is_stale = False
-        for n, batch in enumerate(batches(random, pool)):
-            if n % SHAKE_EVERY == SHAKE_EVERY - 1:
-                commands = scenarios.shake(spec, random, judge.model.table)
-                judge.command(commands)
-                is_stale = "rings" not in commands
-            outcomes = judge.run(batch)
-            for outcome, (_, flags) in zip(outcomes, batch) if look else ():
-                look(judge, name, is_stale, outcome, flags)
+        commands = scenarios.start(spec)
+        for _ in range(ROUND_SHAKES):
+            judge.command(commands)
+            is_stale = "rings" not in commands
+            for batch, outcomes in judge.run_each(itertools.islice(source, SHAKE_EVERY)):
+                for outcome, (_, flags) in zip(outcomes, batch) if look else ():
+                    look(judge, name, is_stale, outcome, flags)
             if time.monotonic() > deadline:
                 break
+            commands = scenarios.shake(spec, random, judge.model.table)
         return judge.packets
 
 

@@ -39,6 +39,7 @@ class Judge:
         self.limited = 0  # packets that the rate limit should have stopped
         self.late_replies = 0  # answered all the same: time passed since it was used up
         self.packets = 0
+        self.known_rises = {}
 
     # ---- State ---------------------------------------------------------------------------
 
@@ -79,8 +80,20 @@ class Judge:
 
     def run(self, packets):
         """Pairs of frame and flags. Returns the model's outcomes; raises Difference."""
-        self.program.send_batch(packets)
-        ran, members, jiffies = self.program.receive_batch(packets)
+        return next(self.run_each([packets]))[1]
+
+    def run_each(self, batches):
+        """Batches and their outcomes; the packet path is at the next one while one is judged."""
+        before = None
+        for batch in batches:
+            ran = before and self.program.receive_batch(before)
+            self.program.send_batch(batch)
+            if before:
+                yield before, self.judge_batch(before, *ran)
+            before = batch
+        yield before, self.judge_batch(before, *self.program.receive_batch(before))
+
+    def judge_batch(self, packets, ran, members, jiffies):
         sums = {}
         outcomes = []
         for (frame, flags), did in zip(packets, ran):
@@ -95,6 +108,13 @@ class Judge:
                              f"  model   {sums}\n  program {seen}")
         return outcomes
 
+    def rises(self, counters):
+        """Each by one, as Program.rises() has them."""
+        key = tuple(counters)
+        if key not in self.known_rises:
+            self.known_rises[key] = sorted((name, 1) for name in counters)
+        return self.known_rises[key]
+
     def judge(self, frame, flags, did, jiffies, sums):
         self.model.replies_allowed = not flags & NO_REPLY
         outcome = self.model.run(frame)
@@ -103,14 +123,12 @@ class Judge:
         if (flags & NO_REPLY and "drop_reply_limit" in outcome.counters and
                 any(name.startswith("reply_") for name, _ in did.counters)):
             self.late_replies += 1
-        elif outcome.verdict != did.verdict or sorted((c, 1) for c in outcome.counters) != sorted(
-                did.counters):
+        elif outcome.verdict != did.verdict or self.rises(outcome.counters) != did.counters:
             problems.append("verdict or counters")
         else:
             out = outcome.out or frame
             if outcome.entropy:
-                out = outcome.entropy(did.out) if len(did.out) >= 54 else b""
-                outcome.out = out
+                out = outcome.out = outcome.entropy(did.out) if len(did.out) >= 54 else b""
             if out != did.out:
                 problems.append("output")
         problems += self.judge_slots(outcome, did, jiffies)

@@ -16,6 +16,7 @@ round is over before a first fragment is too old to be followed.
 from collections import namedtuple
 
 import flows
+import quic
 import replies
 import wire
 from outcome import DRAIN, DROP, PASS, REDIRECT, TX, UP, Outcome, Packet
@@ -61,6 +62,9 @@ class Vip:
         self.echo = spec.get("echo", defaults.get("echo", "up"))
         self.encap = spec.get("encap", defaults.get("encap", "ipip"))
         self.reals = [wire.address(real["address"]) for real in spec.get("reals", [])]
+        self.quic = {one["rotation"]: quic.Config(one) for one in spec.get("quic", [])}
+        self.server_ids = {bytes.fromhex(real["server_id"]): wire.address(real["address"])
+                           for real in spec.get("reals", []) if "server_id" in real}
         self.ring = []
         self.states = [UP] * len(self.reals)
 
@@ -344,7 +348,22 @@ class Model:
             return None
         p.hash = self.hash.of(p.family, p.src, p.dst, p.protocol, p.sport, p.dport)
         flows.follow(self, p)
+        if not p.member or p.member.vip.quic:
+            self.connection_id(p)
         return None
+
+    def connection_id(self, p):
+        """docs/packet-path.md, "QUIC": the member that it names, if any, gets packet and flow."""
+        vip = self.service_of(p.family, p.dst, p.dport, p.protocol)
+        if not vip or not vip.quic:
+            return
+        p.quic = quic.Reading(vip, p.frame[p.l4 + 8:p.l3 + p.l3_len])
+        if p.quic.why_not:
+            p.counters.append(p.quic.why_not)
+        if p.quic.real:
+            p.counters.append("quic_by_cid")
+            flows.give(self, p, next(one for one in self.members.values()
+                                     if one.vip is vip and one.real == p.quic.real))
 
     def service(self, p):
         if p.member:

@@ -24,29 +24,31 @@ class Outcome:
 
 
 class Packet:
-    """A frame on its way through the stages."""
+    """A frame on its way through the stages. What no stage has said is as it is here."""
+
+    l3 = 0  # offset of the IP header
+    family = 0
+    src = dst = b""
+    tos = 0
+    l3_len = 0  # of the IP packet, by its header
+    protocol = 0
+    l4 = 0  # offset of the transport header
+    sport = dport = b""
+    flags = 0  # TCP's
+    payload = 0  # bytes behind the transport header
+    hash = 0
+    member = None
+    slot = None  # flows.Change
+    is_recorded = True  # after a pick
+    before = None  # what the table said: state, whether expired, the real's state
+    found = None  # the member that it named
+    takes_over = None  # the slot that names another real
+    is_new = False  # counted as a new flow
+    fragment = None  # model.Fragment
+    followed = b""  # the first fragment that this one follows
+    about = None  # of an ICMP error: the five-tuple of the flow it is about
+    quic = None  # quic.Reading
 
     def __init__(self, frame):
         self.frame = frame
-        self.l3 = 0  # offset of the IP header
-        self.family = 0
-        self.src = self.dst = b""
-        self.tos = 0
-        self.l3_len = 0  # of the IP packet, by its header
-        self.protocol = 0
-        self.l4 = 0  # offset of the transport header
-        self.sport = self.dport = b""
-        self.flags = 0  # TCP's
-        self.payload = 0  # bytes behind the transport header
-        self.hash = 0
-        self.member = None
-        self.counters = []  # of the flow table
-        self.slot = None  # flows.Change
-        self.is_recorded = True  # after a pick
-        self.before = None  # what the table said: state, whether expired, the real's state
-        self.found = None  # the member that it named
-        self.takes_over = None  # the slot that names another real
-        self.is_new = False  # counted as a new flow
-        self.fragment = None  # model.Fragment
-        self.followed = b""  # the first fragment that this one follows
-        self.about = None  # of an ICMP error: the five-tuple of the flow it is about
+        self.counters = []  # of the flow table and the connection ID

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Packets to try: seeds of every protocol, built by scapy at the start, and what is done to them."""
 
+import functools
 import logging
+import random as random_module
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 
@@ -13,6 +15,8 @@ from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6PacketTooB
 from scapy.layers.ipsec import AH  # noqa: E402
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether, GRE  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
+
+import quic_packets  # noqa: E402
 
 MAX = 3400  # what BPF_PROG_TEST_RUN takes in one page, and room for an outer header
 
@@ -68,6 +72,8 @@ def fields(frame):
     places += [(l4, 1), (l4 + 1, 1), (l4, 2), (l4 + 2, 2), (l4 + 4, 2), (l4 + 12, 1), (l4 + 13, 1)]
     if protocol in (1, 58):  # the packet that an error quotes
         places += [(l4 + 8, 1), (l4 + 10, 2), (l4 + 12, 2), (l4 + 14, 1), (l4 + 17, 1)]
+    elif protocol == 17:  # QUIC's first octet, version, ID length, an ID's first octet
+        places += [(l4 + i, n) for i, n in ((8, 1), (9, 1), (11, 2), (13, 1), (14, 1))]
     return [(i, n) for i, n in places if i + n <= len(frame)]
 
 
@@ -206,8 +212,44 @@ def link(random):
                         IP(src=CLIENTS4[0], dst="192.0.2.10") / UDP(sport=1024, dport=99))
 
 
-def seeds(random):
-    """A list of Seeds, the plain ones more often than the odd."""
+def to_quic(random, spec):
+    """To the VIPs of a configuration that go by connection IDs."""
+    for vip in spec["vips"]:
+        for name, datagram in quic_packets.datagrams(random, vip) if "quic" in vip else ():
+            address, _, width = vip["address"].partition("/")
+            address += "fff" if width else ""
+            family = 6 if ":" in address else 4
+            port = int(str(vip["port"]).partition("-")[0]) or 443
+            src = random.choice((CLIENTS4 if family == 4 else CLIENTS6)[:3])
+            udp = UDP(sport=random.choice(quic_packets.SPORTS), dport=random.choice((port, 443)))
+            between = {"options": [IPOption(b"\x01\x01\x01\x00")]} if family == 4 else {}
+            if random.random() > 0.1:
+                between = {}
+            yield f"quic-{name}{family}", ip_of(family, src, address, **between) / udp / Raw(datagram)
+
+
+def quic_fragments(random, spec):
+    """The first fragment has the connection ID, if it is long enough; the rest follows it."""
+    for name, packet in to_quic(random, spec):
+        if random.random() > 0.02:
+            continue
+        whole = packet[UDP]
+        ident = random.randrange(100, 110)
+        if packet.type == 0x800:
+            src, dst = packet[IP].src, packet[IP].dst
+            yield name + "-first", ip_of(4, src, dst, flags="MF", id=ident) / whole
+            yield name + "-later", ip_of(4, src, dst, frag=99, id=ident, proto=17) / Raw(bytes(9))
+        else:
+            src, dst = packet[IPv6].src, packet[IPv6].dst
+            yield name + "-first", ip_of(6, src, dst) / IPv6ExtHdrFragment(m=1, id=ident) / whole
+            yield name + "-later", (ip_of(6, src, dst) / IPv6ExtHdrFragment(
+                offset=99, id=ident, nh=17) / Raw(bytes(9)))
+
+
+@functools.lru_cache(1)
+def usual_seeds(seed):
+    """For any configuration: the plain ones more often than the odd."""
+    random = random_module.Random(seed)
     made = []
     for _ in range(12):
         made += plain(random)
@@ -217,6 +259,12 @@ def seeds(random):
         for kind in (odd4, odd6, link):
             made += [Seed(packet, name) for name, packet in kind(random)]
     return made
+
+
+def seeds(random, seed, spec):
+    """A list of Seeds. Building them takes a second: those of one seed are kept."""
+    return usual_seeds(seed) + [Seed(packet, name) for kind in (to_quic, quic_fragments)
+                                for name, packet in kind(random, spec)]
 
 
 # ---- What is done to them ------------------------------------------------------------------
@@ -241,40 +289,47 @@ def lie(random, frame, seed):
     frame[offset:offset + width] = (new % (1 << 8 * width)).to_bytes(width, "big")
 
 
-def flip(random, frame, _seed):
+def flip(random, frame):
     for _ in range(random.choice((1, 1, 2, 8))):
         frame[random.randrange(len(frame))] ^= 1 << random.randrange(8)
 
 
-def shorten(random, frame, _seed):
+def shorten(random, frame):
     del frame[random.randrange(14, len(frame) + 1):]
 
 
-def pad(random, frame, _seed):
+def pad(random, frame):
     frame += bytes(random.choice((1, 2, 6, 40)))
 
 
-def flags(random, frame, seed):
+def flags(random, frame):
     """Another segment of the same flow."""
     at = 14 + (20 if frame[12:14] == b"\x08\x00" else 40) + 13
     if at < len(frame):
         frame[at] = random.choice((1, 2, 4, 0x10, 0x11, 0x12, 0x14, 0x18, random.randrange(256)))
 
 
-def splice(random, frame, seed):
-    other = random.choice(seed.others).bytes
+def splice(random, frame, pool):
+    other = random.choice(pool).bytes
     cut = random.randrange(14, len(frame) + 1)
     frame[cut:] = other[random.randrange(len(other)) if random.random() < 0.5 else cut:]
 
 
-MUTATIONS = [lie, lie, lie, flip, flip, shorten, pad, flags, flags, splice]
+MUTATIONS = [flip, flip, shorten, pad, flags, flags]
 
 
-def mutated(random, seed):
-    """A frame made from this seed; 14 to MAX bytes long."""
+def mutated(random, pool):
+    """A frame made from one of these seeds; 14 to MAX bytes long."""
+    seed = random.choice(pool)
     frame = bytearray(seed.bytes)
     for _ in range(random.choice((0, 0, 1, 1, 1, 2, 3))):
-        random.choice(MUTATIONS)(random, frame, seed)
+        kind = random.random()
+        if kind < 0.3:
+            lie(random, frame, seed)
+        elif kind < 0.4:
+            splice(random, frame, pool)
+        else:
+            random.choice(MUTATIONS)(random, frame)
     del frame[MAX:]
     return bytes(frame)
 

@@ -35,6 +35,7 @@ class Program:
             self.close()
             raise
         self.counters = self.dump["counters"][:-1]
+        self.known_rises = {}  # the few sets of counters that there are, decoded
 
     def close(self):
         self.server.stdin.close()
@@ -78,6 +79,13 @@ class Program:
         self.send(b"P", b"".join(struct.pack("<HB", len(frame), flags) + frame
                                  for frame, flags in packets))
 
+    def rises(self, pairs):
+        """Sorted pairs of a counter and its rise."""
+        if pairs not in self.known_rises:
+            self.known_rises[pairs] = sorted(
+                (self.counters[pairs[i]], pairs[i + 1]) for i in range(0, len(pairs), 2))
+        return self.known_rises[pairs]
+
     def receive_batch(self, packets):
         """A list of Ran, the members' (id, packets, bytes, new flows), jiffies before and after."""
         data = self.receive()
@@ -91,11 +99,11 @@ class Program:
                 out = data[at:at + length]
                 at += length
             n = data[at]
-            counters = [(self.counters[data[i]], data[i + 1])
-                        for i in range(at + 1, at + 1 + 2 * n, 2)]
+            counters = self.rises(data[at + 1:at + 1 + 2 * n])
             at += 1 + 2 * n
             n = data[at]
-            slots = [struct.unpack_from("<IQ", data, i) for i in range(at + 1, at + 1 + 12 * n, 12)]
+            slots = [struct.unpack_from("<IQ", data, i)
+                     for i in range(at + 1, at + 1 + 12 * n, 12)] if n else ()
             at += 1 + 12 * n
             ran.append(Ran(verdict, out, counters, slots))
         members = []

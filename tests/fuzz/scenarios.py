@@ -52,11 +52,37 @@ def config(source4, source6, more=(), **encap):
     }
 
 
+def quic_vip(name, address, port, server_id_len, algorithms, **more):
+    """algorithms: of each rotation in use, the nonce's length, negative for plain IDs."""
+    one = vip(name, address, port, "udp", REALS4 + REALS6, **more)
+    for i, real in enumerate(one["reals"]):
+        real["server_id"] = bytes((i + 1,)).rjust(server_id_len, b"\xe0").hex()
+    one["quic"] = [{"rotation": rotation, "server_id_length": server_id_len,
+                    "nonce_length": abs(nonce),
+                    **({"key": bytes(range(rotation, 16 + rotation)).hex()} if nonce > 0 else {})}
+                   for rotation, nonce in algorithms.items()]
+    return one
+
+
+# Every length of 5 to 19, plain and encrypted; server IDs in the left half, across the middle, at
+# its edge. VIPs with and without connection IDs lie over each other.
+QUIC = [
+    quic_vip("quic4", "192.0.2.17", 443, 3, {0: -5, 1: 13, 2: 4, 3: 5, 4: 15, 5: 16, 6: 9}),
+    quic_vip("quic6", "2001:db8::17", 443, 1, {0: 4, 1: 15, 3: -4, 4: -18, 5: 18, 6: 10}),
+    quic_vip("quic-wide4", "192.0.2.17", "440-450", 9, {0: 4, 1: 7, 2: 9, 3: 5, 5: -7, 6: 8},
+             encap="gue"),
+    quic_vip("quic-wide6", "2001:db8::/112", 443, 15, {1: 4, 2: -4}, encap="l2dsr"),
+    quic_vip("quic-short6", "2001:db8::18", 0, 2, {0: 4, 1: 5, 2: 7, 3: 9, 4: 11, 5: 12, 6: 14}),
+    quic_vip("quic-later6", "2001:db8::17", "1-500", 4, {1: 11, 2: 12, 4: 4, 6: -12}),
+    vip("not-quic4", "192.0.2.17", 0, "udp", REALS4[:2]),
+]
+
 CONFIGS = {
     "computed": config("10.255.0.1", "fd00:1::1", gue_port=5555, gue_checksum6="computed"),
     "prefix": config("10.255.0.0/16", "fd00:1::/64", more=[
         vip("large6", "2001:db8:f::/64", "70-90", "tcp", REALS4[:1])]),
     "plain": config("10.255.0.1", "fd00:1::1"),
+    "quic": config("10.255.0.1", "fd00:1::1", more=QUIC),
 }
 
 
@@ -100,7 +126,7 @@ def shake_table(random, table):
         states = random.choice(((3,), (7,), (3, 7), (1, 2, 3, 4, 5, 6, 7)))
         for index in range(pair * 16, pair * 16 + 16):
             if not table.words[index] >> 9 & 7:
-                word = random.getrandbits(32) << 32 | random.randrange(64) << 12
+                word = random.getrandbits(32) << 32 | random.randrange(112) << 12
                 commands.append(f"slot {index} {word | random.choice(states) << 9 | now:x}")
     for index, word in enumerate(table.words):
         if not word >> 9 & 7 or random.random() > 0.1:
@@ -111,7 +137,7 @@ def shake_table(random, table):
         elif choice < 0.6:
             word = 1
         elif choice < 0.8:
-            word = word & ~(0xFFFFF << 12) | random.randrange(64) << 12
+            word = word & ~(0xFFFFF << 12) | random.randrange(112) << 12
         else:
             states = range(1, 6) if word >> 9 & 7 < 6 else (6, 7)
             word = word & ~(7 << 9) | random.choice(states) << 9

@@ -70,9 +70,17 @@ class FlowHash:
     def __init__(self, key):
         words = struct.unpack("<12I2Q", key)
         self.nh, self.mix = words[:10], words[12:]
+        self.known = {}  # there are few flows, and many packets of each
 
-    def of(self, family, src, dst, protocol, sport, dport):
-        """Hash of a five-tuple; addresses and ports as on the wire (bytes)."""
+    def of(self, *flow):
+        """Hash of family, source, destination, protocol and both ports, as on the wire (bytes)."""
+        if flow not in self.known:
+            if len(self.known) > 100000:
+                self.known.clear()
+            self.known[flow] = self.work_out(*flow)
+        return self.known[flow]
+
+    def work_out(self, family, src, dst, protocol, sport, dport):
         k = self.nh
         ports = int.from_bytes(dport, "little") << 16 | int.from_bytes(sport, "little")
         kind = family << 8 | protocol
