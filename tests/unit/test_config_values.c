@@ -80,7 +80,7 @@ static void an_http_probe_has_defaults_of_its_own(void **state)
 	assert_string_equal(c->vips[1].health.host, "[2001:db8::1]");
 	assert_int_equal(health->n_expect, 1);
 	assert_int_equal(health->expect[0], 200);
-	assert_int_equal(health->n_headers, 0);
+	assert_int_equal(health->headers.n, 0);
 	assert_null(health->body);
 	config_free(c);
 }
@@ -207,12 +207,30 @@ static void a_probe_sends_and_expects_what_the_file_says(void **state)
 	assert_string_equal(health->method, "HEAD");
 	assert_string_equal(health->host, "www.example.org");
 	assert_string_equal(health->path, "/h?a=b");
-	assert_int_equal(health->n_headers, 2);
-	assert_string_equal(health->headers[0], "X-A: b c");
-	assert_string_equal(health->headers[1], "X-B: 1");
+	assert_int_equal(health->headers.n, 2);
+	assert_string_equal(health->headers.texts[0], "X-A: b c");
+	assert_string_equal(health->headers.texts[1], "X-B: 1");
 	assert_int_equal(health->n_expect, 2);
 	assert_int_equal(health->expect[1], 204);
 	assert_string_equal(health->body, "all\nwell");
+	config_free(c);
+}
+
+static void expect_is_inherited_only_where_it_means_the_same(void **state)
+{
+	struct config *c = parse(IF "defaults: {health: {expect: [200, 204], type: http}}\nvips:\n"
+				    "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+				    "- {name: b, address: 192.0.2.1, port: 53, protocol: udp,\n"
+				    "   health: {send: a, type: udp}}\n"
+				    "- {name: c, address: 192.0.2.1, port: 54, protocol: udp,\n"
+				    "   health: {expect: \"204\", type: udp, send: a}}\n");
+
+	assert_int_equal(c->vips[0].health.n_expect, 2);
+	assert_null(c->vips[0].health.expect_text);
+	assert_int_equal(c->vips[1].health.n_expect, 0);
+	assert_null(c->vips[1].health.expect_text);
+	assert_int_equal(c->vips[2].health.n_expect, 0);
+	assert_string_equal(c->vips[2].health.expect_text, "204");
 	config_free(c);
 }
 
@@ -261,6 +279,11 @@ static void probes_differ_when_any_key_does(void **state)
 		"type: http, expect: 204",
 		"type: http, expect: [200, 204]",
 		"type: http, body: a",
+		"source: 10.0.0.1",
+		"type: udp, send: a",
+		"type: udp, send: b",
+		"type: udp, send: a, expect: a",
+		"type: udp, send: a, expect: b",
 	};
 	struct config *configs[sizeof(keys) / sizeof(keys[0])];
 	const size_t n = sizeof(keys) / sizeof(keys[0]);
@@ -325,6 +348,7 @@ int main(void)
 		cmocka_unit_test(l2dsr_needs_no_source_and_takes_reals_of_either_family),
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
 		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
+		cmocka_unit_test(expect_is_inherited_only_where_it_means_the_same),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),
 		cmocka_unit_test(tcp_and_udp_may_share_address_and_port),
 		cmocka_unit_test(capacity_may_be_used_to_the_last_row),

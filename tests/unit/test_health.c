@@ -289,8 +289,7 @@ static void the_request_is_what_the_operator_wrote(void **state)
 	spec.method = (char[]){"OPTIONS"};
 	spec.host = (char[]){"web.example"};
 	spec.path = (char[]){"/a/../b?x=1"};
-	spec.headers = headers;
-	spec.n_headers = 2;
+	spec.headers = (struct text_list){headers, 2};
 	server_start(&server, SERVER_OK, AF_INET);
 	lab_open(&lab, on_changed);
 	spec.port = server.port;

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "check_socket.h"
 #include "lib/addr.h"
 
 #define ACCURACY_US 1000
@@ -29,11 +31,18 @@ static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct cur
 	struct curl_check *check = user;
 	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
 
+	int err;
+
 	if (fd < 0) {
 		check->local_errno = errno;
 		return CURL_SOCKET_BAD;
 	}
-	return fd;
+	err = check_bind_source(fd, check->request.spec);
+	if (err == 0)
+		return fd;
+	check->local_errno = -err;
+	close(fd);
+	return CURL_SOCKET_BAD;
 }
 
 /* The address is a number, so nothing is resolved. */

@@ -120,8 +120,8 @@ static bool add_headers(struct curl_check *check)
 	const struct health_spec *spec = check->request.spec;
 	bool ok = add_host(check) && curl_check_add_header(check, "Connection: close");
 
-	for (size_t i = 0; ok && i < spec->n_headers; i++)
-		ok = curl_check_add_header(check, spec->headers[i]);
+	for (size_t i = 0; ok && i < spec->headers.n; i++)
+		ok = curl_check_add_header(check, spec->headers.texts[i]);
 	return ok;
 }
 

@@ -5,19 +5,16 @@
  */
 #include "check.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "lib/addr.h"
-
-#define ACCURACY_US 1000
+#include "check_socket.h"
 
 struct tcp_check {
 	int fd;
@@ -26,22 +23,6 @@ struct tcp_check {
 	sd_event_source *timer;
 	struct check_request request;
 };
-
-bool check_is_local_errno(int errnum)
-{
-	switch (errnum) {
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case ENOBUFS:
-	case EAGAIN:
-	case EADDRNOTAVAIL:
-	case EADDRINUSE:
-		return true;
-	default:
-		return false;
-	}
-}
 
 static void tcp_free(struct tcp_check *check)
 {
@@ -94,54 +75,16 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 	return 0;
 }
 
-static socklen_t fill_sockaddr(struct sockaddr_storage *ss, const struct ip_addr *addr,
-			       uint16_t port)
-{
-	struct sockaddr_in *in4 = (struct sockaddr_in *)ss;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (addr_is_v4(addr)) {
-		in4->sin_family = AF_INET;
-		in4->sin_port = htons(port);
-		in4->sin_addr.s_addr = addr->w[3];
-		return sizeof(*in4);
-	}
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	memcpy(&in6->sin6_addr, addr->b, sizeof(addr->b));
-	return sizeof(*in6);
-}
-
-static int tcp_open(struct tcp_check *check)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = fill_sockaddr(&ss, &check->request.address, check->request.port);
-
-	check->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (check->fd < 0)
-		return -errno;
-	if (connect(check->fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
-		check->connect_errno = errno;
-	return 0;
-}
-
+/* A failure at once is told from the loop, too. */
 static int tcp_watch(struct tcp_check *check, sd_event *event)
 {
-	uint64_t timeout_us = check->connect_errno
-				      ? 0
-				      : (uint64_t)check->request.spec->timeout_ms * 1000;
-	int err;
+	uint64_t timeout_us = (uint64_t)check->request.spec->timeout_ms * 1000;
 
-	err = sd_event_add_time_relative(event, &check->timer, CLOCK_MONOTONIC, timeout_us,
-					 ACCURACY_US, on_time, check);
-	if (err < 0 || check->connect_errno)
-		return err;
-	err = sd_event_add_io(event, &check->io, check->fd, EPOLLOUT, on_connected, check);
-	if (err < 0)
-		return err;
-	/* After a pause of the whole daemon both are due: what the real answered counts. */
-	return sd_event_source_set_priority(check->io, SD_EVENT_PRIORITY_NORMAL - 1);
+	if (check->connect_errno)
+		return sd_event_add_time_relative(event, &check->timer, CLOCK_MONOTONIC, 0,
+						  CHECK_ACCURACY_US, on_time, check);
+	return check_watch(event, check->fd, EPOLLOUT, timeout_us, on_connected, on_time, check,
+			   &check->io, &check->timer);
 }
 
 static int tcp_start(const struct check_context *context, const struct check_request *request,
@@ -154,7 +97,7 @@ static int tcp_start(const struct check_context *context, const struct check_req
 		return -ENOMEM;
 	check->fd = -1;
 	check->request = *request;
-	err = tcp_open(check);
+	err = check_socket_open(request, SOCK_STREAM, &check->fd, &check->connect_errno);
 	if (err == 0)
 		err = tcp_watch(check, context->event);
 	if (err < 0) {

@@ -79,51 +79,16 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_HTTP:
 		probe->ops = &check_http_ops;
 		return 0;
+	case HEALTH_TYPE_UDP:
+		probe->ops = &check_udp_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;
+	default:
+		break;
 	}
 	return -EINVAL;
-}
-
-/* ---- the copy of the spec ------------------------------------------------------------------ */
-
-static void spec_clear(struct health_spec *spec)
-{
-	free(spec->method);
-	free(spec->host);
-	free(spec->path);
-	free(spec->body);
-	for (size_t i = 0; spec->headers && i < spec->n_headers; i++)
-		free(spec->headers[i]);
-	free((void *)spec->headers);
-}
-
-static bool copy_string(char **ret_copy, const char *text)
-{
-	*ret_copy = text ? strdup(text) : NULL;
-	return *ret_copy || !text;
-}
-
-static int spec_copy(struct health_spec *ret_spec, const struct health_spec *spec)
-{
-	struct health_spec copy = *spec;
-	bool ok;
-
-	copy.headers = (char **)calloc(spec->n_headers + 1, sizeof(char *));
-	ok = copy.headers != NULL;
-	ok &= copy_string(&copy.method, spec->method);
-	ok &= copy_string(&copy.host, spec->host);
-	ok &= copy_string(&copy.path, spec->path);
-	ok &= copy_string(&copy.body, spec->body);
-	for (size_t i = 0; ok && i < spec->n_headers; i++)
-		ok = copy_string(&copy.headers[i], spec->headers[i]);
-	if (!ok) {
-		spec_clear(&copy);
-		return -ENOMEM;
-	}
-	*ret_spec = copy;
-	return 0;
 }
 
 /* ---- one probe ----------------------------------------------------------------------------- */
@@ -247,7 +212,7 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 	uint64_t wait_us = (uint64_t)next_random(health) * FIRST_SPREAD_MS * 1000 >> 32;
 	int err;
 
-	err = spec_copy(&probe->spec, spec);
+	err = health_spec_copy(&probe->spec, spec);
 	if (err < 0)
 		return err;
 	if (probe->spec.port)
@@ -297,7 +262,7 @@ void health_remove(struct probe *probe)
 		probe->ops->cancel(probe->check);
 	sd_event_source_disable_unref(probe->timer);
 	LIST_REMOVE(probe, entry);
-	spec_clear(&probe->spec);
+	health_spec_clear(&probe->spec);
 	free(probe);
 }
 

@@ -34,6 +34,8 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 	if (ret == 0) {
 		ret = config_resolve(file, &doc, &config);
 		if (ret == 0)
+			ret = config_check_health(&doc, config, err);
+		if (ret == 0)
 			ret = config_check(&doc, config, err);
 		if (ret == 0)
 			ret = config_check_quic(&doc, config, err);

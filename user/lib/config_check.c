@@ -362,31 +362,14 @@ static int check_reals(const struct check *c, const struct doc_vip *vip)
 	return ret;
 }
 
-static int check_health(const struct check *c, const struct doc_health *health,
-			enum health_type type, const char *path)
-{
-	char key_path[PLACE_TEXT_MAX];
-
-	for (size_t key = 0; key < HEALTH_KEYS; key++) {
-		const struct schema_field *field = &schema_health.fields[key];
-
-		if (!schema_is_given(health, key) || field->health_types & (1u << type))
-			continue;
-		snprintf(key_path, sizeof(key_path), "%s.%s", path, field->key);
-		return fail(c, health->at[key], key_path,
-			    "expected no such key with type %s; it belongs to http",
-			    health_type_name(type));
-	}
-	return 0;
-}
-
 /* A probe goes to the VIP's port, or the first of them, unless it is told another. */
 static int check_probe_port(const struct check *c, const struct doc_vip *vip)
 {
 	const struct health_spec *health = &c->config->vips[vip_index(c, vip)].health;
 	char path[PLACE_TEXT_MAX];
 
-	if (vip->ports.first || health->port || health->type == HEALTH_TYPE_NONE)
+	if (vip->ports.first || health->port || health->type == HEALTH_TYPE_NONE ||
+	    health->type == HEALTH_TYPE_ICMP)
 		return 0;
 	return fail(c, vip->at[VIP_PORT], vip_path(c, vip, ".port", path),
 		    "expected health.port to be given, or health.type none, since any port leaves "
@@ -436,19 +419,11 @@ static int check_capacity(const struct check *c)
 int config_check(const struct doc_file *doc, const struct config *config, struct err *err)
 {
 	struct check c = {.config = config, .doc = doc, .vips = doc->vips.items, .err = err};
-	const struct doc_health *health = &doc->defaults.policy.health;
-	char path[PLACE_TEXT_MAX];
 	int ret;
 
 	ret = check_interfaces(&c);
-	if (ret == 0)
-		ret = check_health(&c, health, schema_u32(&schema_health, health, HEALTH_KEY_TYPE),
-				   "defaults.health");
 	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
-		ret = check_health(&c, &c.vips[i].policy.health, config->vips[i].health.type,
-				   vip_path(&c, &c.vips[i], ".health", path));
-		if (ret == 0)
-			ret = check_probe_port(&c, &c.vips[i]);
+		ret = check_probe_port(&c, &c.vips[i]);
 		if (ret == 0)
 			ret = check_reals(&c, &c.vips[i]);
 	}

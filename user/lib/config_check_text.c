@@ -7,14 +7,15 @@
 #include <string.h>
 
 #include "config_value.h"
+#include "escape.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 /* RFC 9110 section 5.6.2, token */
 #define TOKEN_CHARS NAME_CHARS "!#$%&'*+^`|~"
 
-#define VIP_NAME_MAX  63
-#define PATH_TEXT_MAX 255
-#define HTTP_TEXT_MAX 4096
+#define VIP_NAME_MAX   63
+#define PATH_TEXT_MAX  255
+#define PROBE_TEXT_MAX 4096
 
 static bool is_made_of(const char *text, const char *chars, size_t max)
 {
@@ -30,7 +31,7 @@ static bool is_word(const char *text)
 
 	while (text[n] > ' ' && text[n] < 0x7f)
 		n++;
-	return n > 0 && n <= HTTP_TEXT_MAX && text[n] == '\0';
+	return n > 0 && n <= PROBE_TEXT_MAX && text[n] == '\0';
 }
 
 static bool has_control(const char *text)
@@ -111,7 +112,7 @@ const char *check_http_header_name(const char *text)
 
 const char *check_http_header_value(const char *text)
 {
-	if (strlen(text) > HTTP_TEXT_MAX || has_control(text))
+	if (strlen(text) > PROBE_TEXT_MAX || has_control(text))
 		return "a header value of one line";
 	return NULL;
 }
@@ -120,5 +121,19 @@ const char *check_http_body(const char *text)
 {
 	size_t n = strlen(text);
 
-	return n > 0 && n <= HTTP_TEXT_MAX ? NULL : "a text of 1 to 4096 bytes";
+	return n > 0 && n <= PROBE_TEXT_MAX ? NULL : "a text of 1 to 4096 bytes";
+}
+
+#define ESCAPES "with the escapes \\n, \\r, \\t, \\\\ and \\xHH"
+
+const char *check_send(const char *text)
+{
+	if (strlen(text) > PROBE_TEXT_MAX || escape_parse(text, NULL) < 0)
+		return "a text of at most 4096 characters, " ESCAPES;
+	return NULL;
+}
+
+const char *check_expect_text(const char *text)
+{
+	return text[0] && !check_send(text) ? NULL : "a text of 1 to 4096 characters, " ESCAPES;
 }

@@ -18,6 +18,8 @@ static void clear_list(const struct schema_field *field, struct doc_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		if (field->type == SCHEMA_HEADERS)
 			free(((char **)list->items)[i]);
+		else if (field->type == SCHEMA_WORDS)
+			free(((struct doc_word *)list->items)[i].text);
 		else
 			schema_clear(field->section,
 				     (char *)list->items + i * field->section->size);
@@ -39,7 +41,8 @@ void schema_clear(const struct schema_section *section, void *item)
 			*(char **)slot = NULL;
 		} else if (field->type == SCHEMA_MAP) {
 			schema_clear(field->section, slot);
-		} else if (field->type == SCHEMA_LIST || field->type == SCHEMA_HEADERS) {
+		} else if (field->type == SCHEMA_LIST || field->type == SCHEMA_HEADERS ||
+			   field->type == SCHEMA_WORDS) {
 			clear_list(field, slot);
 		}
 	}

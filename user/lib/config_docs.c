@@ -50,12 +50,12 @@ static json_t *list_schema(const struct schema_field *field)
 			 (int)field->max, "items", section_schema(field->section));
 }
 
-static json_t *status_schema(const struct schema_field *field)
+static json_t *words_schema(const struct schema_field *field)
 {
-	json_t *one = number_schema(field, "^[1-5][0-9][0-9]$");
+	json_t *one = text_schema();
 
 	return json_pack("{s[O {ss si si so}]}", "anyOf", one, "type", "array", "minItems", 1,
-			 "maxItems", HEALTH_EXPECT_MAX, "items", one);
+			 "maxItems", (int)field->max, "items", one);
 }
 
 static json_t *ports_schema(void)
@@ -79,6 +79,7 @@ static json_t *value_schema(const struct schema_field *field)
 	case SCHEMA_NUMBER:
 	case SCHEMA_PRIME:
 	case SCHEMA_PORT:
+	case SCHEMA_STATUS:
 		return number_schema(field, "^" NUMBER_PATTERN "$");
 	case SCHEMA_PORTS:
 		return ports_schema();
@@ -98,8 +99,8 @@ static json_t *value_schema(const struct schema_field *field)
 	case SCHEMA_NETWORK:
 	case SCHEMA_SOURCE6:
 		return pattern_schema("^[0-9a-fA-F:.]+(/[0-9]+)?$");
-	case SCHEMA_STATUS:
-		return status_schema(field);
+	case SCHEMA_WORDS:
+		return words_schema(field);
 	case SCHEMA_HEADERS:
 		return json_pack("{ss si so}", "type", "object", "maxProperties", (int)field->max,
 				 "additionalProperties", text_schema());
@@ -188,7 +189,8 @@ static const char *type_name(enum schema_type type)
 		[SCHEMA_NETWORK] = "address or prefix",
 		[SCHEMA_SOURCE4] = "IPv4 address or prefix",
 		[SCHEMA_SOURCE6] = "IPv6 address or prefix",
-		[SCHEMA_STATUS] = "status or list",
+		[SCHEMA_STATUS] = "status",
+		[SCHEMA_WORDS] = "text or list",
 		[SCHEMA_HEADERS] = "mapping",
 	};
 
@@ -234,6 +236,23 @@ static void print_default(FILE *out, const struct schema_field *field)
 		fprintf(out, "%s", value_format(field, field->initial, buf));
 }
 
+/* The types of check that know a key, unless it is one of all. */
+static void print_health_types(FILE *out, const struct schema_field *field)
+{
+	const struct schema_field *type = &schema_health.fields[HEALTH_KEY_TYPE];
+	const char *separator = " (";
+
+	if (!field->health_types || field->health_types == type->health_types)
+		return;
+	for (const struct schema_choice *c = type->choices; c->name; c++) {
+		if (c->is_unbuilt || !(field->health_types & (1u << c->value)))
+			continue;
+		fprintf(out, "%s`%s`", separator, c->name);
+		separator = ", ";
+	}
+	fprintf(out, " only)");
+}
+
 static void print_field(FILE *out, const struct schema_field *field)
 {
 	if (field->unbuilt == SCHEMA_UNBUILT) {
@@ -244,8 +263,8 @@ static void print_field(FILE *out, const struct schema_field *field)
 	print_type(out, field);
 	fprintf(out, " | ");
 	print_default(out, field);
-	fprintf(out, " | %s%s", field->text,
-		field->health_types == 1u << HEALTH_TYPE_HTTP ? " (`http` only)" : "");
+	fprintf(out, " | %s", field->text);
+	print_health_types(out, field);
 	if (field->unbuilt == SCHEMA_UNBUILT_UNLESS_ZERO)
 		fprintf(out, "; another value is not supported yet");
 	fprintf(out, " |\n");

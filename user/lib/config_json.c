@@ -76,8 +76,8 @@ static json_t *headers_json(const struct health_spec *health)
 {
 	json_t *headers = json_object();
 
-	for (size_t i = 0; i < health->n_headers; i++) {
-		const char *text = health->headers[i];
+	for (size_t i = 0; i < health->headers.n; i++) {
+		const char *text = health->headers.texts[i];
 		size_t name_len = strcspn(text, ":");
 		json_t *value = json_string(text + name_len + 2);
 
@@ -101,13 +101,24 @@ static void set_http(json_t *json, const struct health_spec *health)
 		json_object_set_new(json, "body", json_string(health->body));
 }
 
+/* What belongs to one type only. */
+static void set_by_type(json_t *json, const struct health_spec *health)
+{
+	if (health->type == HEALTH_TYPE_HTTP)
+		set_http(json, health);
+	if (health->send)
+		json_object_set_new(json, "send", json_string(health->send));
+	if (health->expect_text)
+		json_object_set_new(json, "expect", json_string(health->expect_text));
+}
+
 static json_t *health_json(const struct vip_spec *vip)
 {
 	const struct health_spec *health = &vip->health;
 	json_t *json = json_object();
 
 	json_object_set_new(json, "type", json_string(health_type_name(health->type)));
-	if (health->port || vip->port)
+	if (health->type != HEALTH_TYPE_ICMP && (health->port || vip->port))
 		json_object_set_new(json, "port",
 				    json_integer(health->port ? health->port : vip->port));
 	json_object_set_new(json, "interval", duration(health->interval_ms));
@@ -115,8 +126,9 @@ static json_t *health_json(const struct vip_spec *vip)
 	json_object_set_new(json, "fall", json_integer(health->fall));
 	json_object_set_new(json, "rise", json_integer(health->rise));
 	json_object_set_new(json, "jitter", percent(health->jitter_percent));
-	if (health->type == HEALTH_TYPE_HTTP)
-		set_http(json, health);
+	if (!addr_is_zero(&health->source))
+		json_object_set_new(json, "source", address(&health->source));
+	set_by_type(json, health);
 	return json;
 }
 

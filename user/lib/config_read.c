@@ -240,8 +240,28 @@ static int read_list(struct reader *r, const struct schema_field *field, yaml_ma
 	return 0;
 }
 
-static int read_status_list(struct reader *r, const struct schema_field *field, yaml_mark_t at,
-			    struct doc_status *status)
+/* ---- Words: a text, or a list of texts ---------------------------------------------------------
+ */
+
+static int read_word(struct reader *r, const struct schema_field *field, const yaml_event_t *event,
+		     struct doc_list *list)
+{
+	struct doc_word *word;
+
+	if (event->type != YAML_SCALAR_EVENT || reader_is_nothing(event))
+		return reader_fail_expected(r, field, event);
+	if (list->n == field->max)
+		return reader_fail(r, event->start_mark, "expected at most %u items", field->max);
+	word = list_add(list, sizeof(*word));
+	if (!word)
+		return -ENOMEM;
+	word->at = reader_mark(event->start_mark);
+	word->text = strdup((const char *)event->data.scalar.value);
+	return word->text ? 0 : -ENOMEM;
+}
+
+static int read_words(struct reader *r, const struct schema_field *field, yaml_mark_t at,
+		      struct doc_list *list)
 {
 	yaml_event_t event;
 	int ret;
@@ -252,17 +272,17 @@ static int read_status_list(struct reader *r, const struct schema_field *field, 
 			return ret;
 		if (event.type == YAML_SEQUENCE_END_EVENT)
 			break;
-		r->path[r->depth++] = (struct path_step){.index = status->n};
-		ret = event.type == YAML_SCALAR_EVENT ? read_value(r, field, &event, status)
-						      : reader_fail_expected(r, field, &event);
+		r->path[r->depth++] = (struct path_step){.index = list->n};
+		ret = read_word(r, field, &event, list);
 		yaml_event_delete(&event);
 		if (ret < 0)
 			return ret;
+		((struct doc_word *)list->items)[list->n - 1].is_item = true;
 		r->depth--;
 	}
 	yaml_event_delete(&event);
-	if (status->n == 0)
-		return reader_fail(r, at, "expected at least one status code, got an empty list");
+	if (list->n == 0)
+		return reader_fail(r, at, "expected at least one item, got an empty list");
 	return 0;
 }
 
@@ -376,6 +396,8 @@ static int read_value(struct reader *r, const struct schema_field *field, const 
 {
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
+		if (field->type == SCHEMA_WORDS)
+			return read_word(r, field, event, slot);
 		return read_scalar(r, field, event, slot);
 	case YAML_MAPPING_START_EVENT:
 		if (field->type == SCHEMA_MAP)
@@ -386,8 +408,8 @@ static int read_value(struct reader *r, const struct schema_field *field, const 
 	case YAML_SEQUENCE_START_EVENT:
 		if (field->type == SCHEMA_LIST)
 			return read_list(r, field, event->start_mark, slot);
-		if (field->type == SCHEMA_STATUS)
-			return read_status_list(r, field, event->start_mark, slot);
+		if (field->type == SCHEMA_WORDS)
+			return read_words(r, field, event->start_mark, slot);
 		break;
 	default:
 		break;

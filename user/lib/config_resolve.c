@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "config_value.h"
 #include "hex.h"
 
 /* Zeroed; not NULL for n = 0. */
@@ -40,11 +41,15 @@ static uint32_t timeout_ms(const struct doc_file *doc, const struct doc_vip *vip
 static const struct doc_health *health_source(const struct doc_file *doc, const struct doc_vip *vip,
 					      uint32_t type, size_t key)
 {
+	const struct doc_health *inherited = &doc->defaults.policy.health;
+	uint32_t inherited_type = schema_u32(&schema_health, inherited, HEALTH_KEY_TYPE);
+
 	if (schema_is_given(&vip->policy.health, key))
 		return &vip->policy.health;
-	if (schema_health.fields[key].health_types & (1u << type))
-		return &doc->defaults.policy.health;
-	return NULL;
+	if (!(schema_health.fields[key].health_types & (1u << type)) ||
+	    (key == HEALTH_KEY_EXPECT && expect_kind_of(type) != expect_kind_of(inherited_type)))
+		return NULL;
+	return inherited;
 }
 
 static uint32_t health_u32(const struct doc_file *doc, const struct doc_vip *vip, uint32_t type,
@@ -53,10 +58,10 @@ static uint32_t health_u32(const struct doc_file *doc, const struct doc_vip *vip
 	return schema_u32(&schema_health, health_source(doc, vip, type, key), key);
 }
 
-static int health_text(const struct doc_file *doc, const struct doc_vip *vip, size_t key,
-		       const char *initial, char **ret_text)
+static int health_text(const struct doc_file *doc, const struct doc_vip *vip, uint32_t type,
+		       size_t key, const char *initial, char **ret_text)
 {
-	const struct doc_health *source = health_source(doc, vip, HEALTH_TYPE_HTTP, key);
+	const struct doc_health *source = health_source(doc, vip, type, key);
 	const char *text = initial;
 
 	if (schema_is_given(source, key))
@@ -66,23 +71,50 @@ static int health_text(const struct doc_file *doc, const struct doc_vip *vip, si
 
 static int resolve_headers(const struct doc_list *list, struct health_spec *health)
 {
-	health->headers = new_array(list->n, sizeof(*health->headers));
-	if (!health->headers)
-		return -ENOMEM;
 	for (size_t i = 0; i < list->n; i++) {
-		if (copy_text(((char **)list->items)[i], &health->headers[i]) < 0)
+		const char *text = ((char **)list->items)[i];
+
+		if (text_list_add(&health->headers, text, strlen(text)) < 0)
 			return -ENOMEM;
-		health->n_headers++;
 	}
+	return 0;
+}
+
+/* What is no status code is refused by config_check_health(). */
+static void resolve_statuses(const struct doc_list *expect, struct health_spec *health)
+{
+	const struct doc_word *words = expect->items;
+
+	for (size_t i = 0; i < expect->n; i++) {
+		uint32_t code;
+		struct err why;
+
+		if (value_parse(&schema_status, words[i].text, &code, &why) == 0)
+			health->expect[health->n_expect++] = (uint16_t)code;
+	}
+}
+
+static int resolve_expect(const struct doc_file *doc, const struct doc_vip *vip,
+			  struct health_spec *health)
+{
+	const struct doc_health *source = health_source(doc, vip, health->type, HEALTH_KEY_EXPECT);
+	enum expect_kind kind = expect_kind_of(health->type);
+	bool is_given = schema_is_given(source, HEALTH_KEY_EXPECT);
+
+	if (kind == EXPECT_STATUS && !is_given)
+		health->expect[health->n_expect++] = 200;
+	else if (kind == EXPECT_STATUS)
+		resolve_statuses(&source->expect, health);
+	else if (kind != EXPECT_NOTHING && is_given)
+		return copy_text(((struct doc_word *)source->expect.items)[0].text,
+				 &health->expect_text);
 	return 0;
 }
 
 static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 			struct health_spec *health)
 {
-	const struct doc_health *expect = health_source(doc, vip, HEALTH_TYPE_HTTP,
-							HEALTH_KEY_EXPECT);
-	const struct doc_health *headers = health_source(doc, vip, HEALTH_TYPE_HTTP,
+	const struct doc_health *headers = health_source(doc, vip, health->type,
 							 HEALTH_KEY_HEADERS);
 	const struct schema_field *fields = schema_health.fields;
 	char addr[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX + 2];
@@ -90,28 +122,36 @@ static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 	/* RFC 9110 section 7.2: an IPv6 address in Host stands in brackets. */
 	addr_format(&vip->network.address, addr);
 	snprintf(host, sizeof(host), addr_is_v4(&vip->network.address) ? "%s" : "[%s]", addr);
-	health->expect[0] = 200;
-	health->n_expect = 1;
-	if (schema_is_given(expect, HEALTH_KEY_EXPECT)) {
-		memcpy(health->expect, expect->expect.codes, sizeof(health->expect));
-		health->n_expect = expect->expect.n;
-	}
-	if (health_text(doc, vip, HEALTH_KEY_METHOD, fields[HEALTH_KEY_METHOD].initial_text,
-			&health->method) < 0 ||
-	    health_text(doc, vip, HEALTH_KEY_PATH, fields[HEALTH_KEY_PATH].initial_text,
-			&health->path) < 0 ||
-	    health_text(doc, vip, HEALTH_KEY_HOST, host, &health->host) < 0 ||
-	    health_text(doc, vip, HEALTH_KEY_BODY, NULL, &health->body) < 0)
+	if (health_text(doc, vip, health->type, HEALTH_KEY_METHOD,
+			fields[HEALTH_KEY_METHOD].initial_text, &health->method) < 0 ||
+	    health_text(doc, vip, health->type, HEALTH_KEY_PATH,
+			fields[HEALTH_KEY_PATH].initial_text, &health->path) < 0 ||
+	    health_text(doc, vip, health->type, HEALTH_KEY_HOST, host, &health->host) < 0 ||
+	    health_text(doc, vip, health->type, HEALTH_KEY_BODY, NULL, &health->body) < 0)
 		return -ENOMEM;
 	if (schema_is_given(headers, HEALTH_KEY_HEADERS))
 		return resolve_headers(&headers->headers, health);
 	return 0;
 }
 
+static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip,
+			   struct health_spec *health)
+{
+	switch (health->type) {
+	case HEALTH_TYPE_HTTP:
+		return resolve_http(doc, vip, health);
+	case HEALTH_TYPE_UDP:
+		return health_text(doc, vip, health->type, HEALTH_KEY_SEND, NULL, &health->send);
+	default:
+		return 0;
+	}
+}
+
 static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 			  struct health_spec *health)
 {
 	uint32_t type = health_u32(doc, vip, HEALTH_TYPE_TCP, HEALTH_KEY_TYPE);
+	const struct doc_health *source = health_source(doc, vip, type, HEALTH_KEY_SOURCE);
 
 	health->type = type;
 	health->port = (uint16_t)health_u32(doc, vip, type, HEALTH_KEY_PORT);
@@ -120,7 +160,11 @@ static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 	health->fall = health_u32(doc, vip, type, HEALTH_KEY_FALL);
 	health->rise = health_u32(doc, vip, type, HEALTH_KEY_RISE);
 	health->jitter_percent = health_u32(doc, vip, type, HEALTH_KEY_JITTER);
-	return type == HEALTH_TYPE_HTTP ? resolve_http(doc, vip, health) : 0;
+	if (schema_is_given(source, HEALTH_KEY_SOURCE))
+		health->source = source->source;
+	if (resolve_expect(doc, vip, health) < 0)
+		return -ENOMEM;
+	return resolve_by_type(doc, vip, health);
 }
 
 static int resolve_reals(const struct doc_vip *from, struct vip_spec *vip)

@@ -20,5 +20,8 @@ int config_check(const struct doc_file *doc, const struct config *config, struct
 /* The same for `quic` and `server_id`. */
 int config_check_quic(const struct doc_file *doc, const struct config *config, struct err *err);
 
+/* The same for `health`. */
+int config_check_health(const struct doc_file *doc, const struct config *config, struct err *err);
+
 /* Reads the keys that stand in files of their own. -EINVAL with the place that names the file. */
 int config_read_keys(struct config *config, struct err *err);

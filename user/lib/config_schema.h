@@ -33,7 +33,8 @@ enum schema_type {
 	SCHEMA_NETWORK, /* struct doc_network: an address or a prefix */
 	SCHEMA_SOURCE4, /* struct encap_source */
 	SCHEMA_SOURCE6, /* struct encap_source */
-	SCHEMA_STATUS, /* struct doc_status: a status code or a list of them */
+	SCHEMA_STATUS, /* uint32_t: an HTTP status code */
+	SCHEMA_WORDS, /* struct doc_list of struct doc_word: a text or a list of texts */
 	SCHEMA_HEADERS, /* struct doc_list of char *: a mapping of names to values */
 };
 
@@ -64,6 +65,7 @@ struct schema_field {
 	uint32_t max;
 	uint32_t initial; /* of numbers and choices: the default */
 	uint32_t health_types; /* of health keys: bits (1 << enum health_type) it belongs to */
+	uint32_t needed_types; /* those of them that are nothing without it */
 	const char *initial_text; /* of texts: the default; of others: how to describe it */
 	const struct schema_choice *choices;
 	const struct schema_section *section;
@@ -87,9 +89,10 @@ struct doc_list {
 	size_t room;
 };
 
-struct doc_status {
-	uint16_t codes[HEALTH_EXPECT_MAX];
-	size_t n;
+struct doc_word {
+	struct mark at;
+	bool is_item; /* of a list; otherwise it is all there is */
+	char *text;
 };
 
 struct doc_ports {
@@ -178,6 +181,8 @@ enum {
 	HEALTH_KEY_SEND,
 	HEALTH_KEY_NAME,
 	HEALTH_KEY_RRTYPE,
+	HEALTH_KEY_USER,
+	HEALTH_KEY_SOURCE,
 	HEALTH_KEYS
 };
 
@@ -194,9 +199,15 @@ struct doc_health {
 	char *method;
 	char *host;
 	char *path;
-	struct doc_list headers;
-	struct doc_status expect;
+	struct doc_list headers; /* char * */
+	struct doc_list expect; /* struct doc_word: what it means depends on the type */
 	char *body;
+	struct doc_list command; /* struct doc_word */
+	char *send;
+	char *name;
+	uint32_t rrtype;
+	char *user;
+	struct ip_addr source;
 };
 
 /* Keys of `defaults`, which every VIP takes too; they come first in enum vip keys. */
@@ -331,6 +342,16 @@ static inline bool schema_is_given(const void *item, size_t key)
 {
 	return item && ((const struct mark *)item + 1)[key].line != 0;
 }
+
+/* What `expect` holds for a type of health check. */
+enum expect_kind {
+	EXPECT_NOTHING,
+	EXPECT_STATUS,
+	EXPECT_TEXT,
+	EXPECT_RCODE,
+};
+enum expect_kind expect_kind_of(uint32_t health_type);
+extern const struct schema_field schema_status; /* one status code of it */
 
 /* A number, duration or choice as given in item (may be NULL), else the row's default. */
 uint32_t schema_u32(const struct schema_section *section, const void *item, size_t key);

@@ -3,17 +3,23 @@
 #include "config_schema_row.h"
 #include "config_value.h"
 
-#define HTTP_ONLY (1u << HEALTH_TYPE_HTTP)
-#define ANY_TYPE  (1u << HEALTH_TYPE_TCP | 1u << HEALTH_TYPE_HTTP | 1u << HEALTH_TYPE_NONE)
+#define BIT(type)	(1u << HEALTH_TYPE_##type)
+#define HTTP_ONLY	BIT(HTTP)
+#define EXPECTING_TYPES (HTTP_ONLY | BIT(UDP))
+/* The probe comes from an address of this host. */
+#define SOCKET_TYPES (BIT(TCP) | HTTP_ONLY | BIT(UDP))
+/* The probe goes to a port. */
+#define PORT_TYPES (SOCKET_TYPES | BIT(NONE))
+#define ANY_TYPE   PORT_TYPES
 
 static const struct schema_choice health_type_choices[] = {
 	CHOICE("tcp", HEALTH_TYPE_TCP),
 	CHOICE("http", HEALTH_TYPE_HTTP),
 	CHOICE("none", HEALTH_TYPE_NONE),
+	CHOICE("udp", HEALTH_TYPE_UDP),
 	LATER("https"),
 	LATER("grpc"),
 	LATER("script"),
-	LATER("udp"),
 	LATER("dns"),
 	LATER("icmp"),
 	LATER("agent"),
@@ -28,11 +34,12 @@ static const struct schema_field health_fields[] = {
 			     .initial = HEALTH_TYPE_TCP,
 			     .health_types = ANY_TYPE,
 			     .text = "`tcp`: the real accepts a connection; `http`: it answers a "
-				     "request as expected; `none`: never probed, always up"},
+				     "request as expected; `udp`: it answers a datagram; "
+				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
 			     .offset = offsetof(struct doc_health, port),
-			     .health_types = ANY_TYPE,
+			     .health_types = PORT_TYPES,
 			     .min = 1,
 			     .max = 65535,
 			     .initial_text = "the VIP's port",
@@ -106,13 +113,14 @@ static const struct schema_field health_fields[] = {
 		 .max = 32,
 		 .text = "further request headers, as a mapping: `{X-Probe: xdplb}`"},
 	[HEALTH_KEY_EXPECT] = {.key = "expect",
-			       .type = SCHEMA_STATUS,
+			       .type = SCHEMA_WORDS,
 			       .offset = offsetof(struct doc_health, expect),
-			       .health_types = HTTP_ONLY,
-			       .min = 100,
-			       .max = 599,
-			       .initial_text = "200",
-			       .text = "status code that counts as success, or a list of them"},
+			       .health_types = EXPECTING_TYPES,
+			       .max = HEALTH_EXPECT_MAX,
+			       .initial_text = "`http`: 200; `udp`: any reply",
+			       .text = "`http`: status code that counts as success, or a list of "
+				       "them; `udp`: text that must occur in the first datagram "
+				       "that comes back, with escapes as in `send`"},
 	[HEALTH_KEY_BODY] = {.key = "body",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, body),
@@ -152,9 +160,14 @@ static const struct schema_field health_fields[] = {
 				.type = SCHEMA_TEXT,
 				.text = "program whose exit status decides (script)"},
 	[HEALTH_KEY_SEND] = {.key = "send",
-			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,
-			     .text = "datagram to send (udp)"},
+			     .offset = offsetof(struct doc_health, send),
+			     .health_types = BIT(UDP),
+			     .needed_types = BIT(UDP),
+			     .check = check_send,
+			     .initial_text = "required with `udp`",
+			     .text = "datagram to send; `\\n`, `\\r`, `\\t`, `\\\\` and `\\xHH` "
+				     "stand for one byte each; `\"\"`: an empty one"},
 	[HEALTH_KEY_NAME] = {.key = "name",
 			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,
@@ -163,12 +176,43 @@ static const struct schema_field health_fields[] = {
 			       .unbuilt = SCHEMA_UNBUILT,
 			       .type = SCHEMA_TEXT,
 			       .text = "record type to ask for (dns)"},
+	[HEALTH_KEY_USER] = {.key = "user",
+			     .unbuilt = SCHEMA_UNBUILT,
+			     .type = SCHEMA_TEXT,
+			     .text = "who runs it (script)"},
+	[HEALTH_KEY_SOURCE] =
+		{.key = "source",
+		 .type = SCHEMA_ADDRESS,
+		 .offset = offsetof(struct doc_health, source),
+		 .health_types = SOCKET_TYPES,
+		 .initial_text = "what the route says",
+		 .text = "the balancer's own address that the probe comes from; of the reals' "
+			 "family"},
 };
+
+/* One of `expect` with a type that has status codes. */
+const struct schema_field schema_status = {
+	.key = "expect", .type = SCHEMA_STATUS, .min = 100, .max = 599};
+
+enum expect_kind expect_kind_of(uint32_t health_type)
+{
+	switch ((enum health_type)health_type) {
+	case HEALTH_TYPE_HTTP:
+		return EXPECT_STATUS;
+	case HEALTH_TYPE_UDP:
+		return EXPECT_TEXT;
+	case HEALTH_TYPE_DNS:
+		return EXPECT_RCODE;
+	default:
+		return EXPECT_NOTHING;
+	}
+}
 
 const struct schema_section schema_health = {
 	.title = "health",
 	.text = "In `defaults` and in a VIP, key by key. A VIP that changes the type does not "
-		"inherit the keys of the other type.",
+		"inherit the keys that only the other type has, nor an `expect` that means "
+		"something else.",
 	.fields = health_fields,
 	.n_fields = COUNT_OF(health_fields),
 	.size = sizeof(struct doc_health),

@@ -274,20 +274,6 @@ static int parse_text(const struct schema_field *field, const char *text, char *
 	return *ret_text ? 0 : -ENOMEM;
 }
 
-static int parse_status(const struct schema_field *field, const char *text,
-			struct doc_status *status, struct err *why)
-{
-	uint32_t code;
-
-	value_expected(field, why);
-	if (parse_number(field, text, &code) < 0)
-		return -EINVAL;
-	if (status->n == HEALTH_EXPECT_MAX)
-		return err_set(why, EINVAL, "expected at most %d status codes", HEALTH_EXPECT_MAX);
-	status->codes[status->n++] = (uint16_t)code;
-	return 0;
-}
-
 static int parse_u32(const struct schema_field *field, const char *text, uint32_t *ret_value,
 		     struct err *why)
 {
@@ -323,11 +309,10 @@ int value_parse(const struct schema_field *field, const char *text, void *slot, 
 	case SCHEMA_SOURCE4:
 	case SCHEMA_SOURCE6:
 		return parse_source(field, text, slot, why);
-	case SCHEMA_STATUS:
-		return parse_status(field, text, slot, why);
 	case SCHEMA_MAP:
 	case SCHEMA_LIST:
 	case SCHEMA_HEADERS:
+	case SCHEMA_WORDS:
 		value_expected(field, why);
 		return -EINVAL;
 	default:
@@ -375,6 +360,7 @@ void value_expected(const struct schema_field *field, struct err *why)
 		[SCHEMA_SOURCE4] = "an IPv4 address or prefix",
 		[SCHEMA_SOURCE6] = "an IPv6 address or prefix",
 		[SCHEMA_HEADERS] = "a mapping of header names to values",
+		[SCHEMA_WORDS] = "a text or a list of texts",
 	};
 
 	if (field->type == SCHEMA_CHOICE)

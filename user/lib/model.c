@@ -26,46 +26,6 @@ const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct i
 	return NULL;
 }
 
-static bool text_equal(const char *a, const char *b)
-{
-	if (!a || !b)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
-bool health_spec_equal(const struct health_spec *a, const struct health_spec *b)
-{
-	if (a->type != b->type || a->port != b->port || a->interval_ms != b->interval_ms ||
-	    a->timeout_ms != b->timeout_ms || a->fall != b->fall || a->rise != b->rise ||
-	    a->jitter_percent != b->jitter_percent)
-		return false;
-	if (!text_equal(a->method, b->method) || !text_equal(a->host, b->host) ||
-	    !text_equal(a->path, b->path) || !text_equal(a->body, b->body))
-		return false;
-	if (a->n_expect != b->n_expect || a->n_headers != b->n_headers)
-		return false;
-	for (size_t i = 0; i < a->n_expect; i++) {
-		if (a->expect[i] != b->expect[i])
-			return false;
-	}
-	for (size_t i = 0; i < a->n_headers; i++) {
-		if (!text_equal(a->headers[i], b->headers[i]))
-			return false;
-	}
-	return true;
-}
-
-static void health_spec_clear(struct health_spec *health)
-{
-	free(health->method);
-	free(health->host);
-	free(health->path);
-	free(health->body);
-	for (size_t i = 0; i < health->n_headers; i++)
-		free(health->headers[i]);
-	free(health->headers);
-}
-
 uint32_t config_encaps(const struct config *config)
 {
 	uint32_t encaps = 0;
@@ -177,6 +137,14 @@ const char *health_type_name(enum health_type type)
 		return "http";
 	case HEALTH_TYPE_NONE:
 		return "none";
+	case HEALTH_TYPE_UDP:
+		return "udp";
+	case HEALTH_TYPE_DNS:
+		return "dns";
+	case HEALTH_TYPE_ICMP:
+		return "icmp";
+	case HEALTH_TYPE_SCRIPT:
+		return "script";
 	}
 	return "?";
 }

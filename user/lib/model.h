@@ -33,9 +33,18 @@ enum health_type {
 	HEALTH_TYPE_TCP = 0,
 	HEALTH_TYPE_HTTP = 1,
 	HEALTH_TYPE_NONE = 2, /* never probed, always up */
+	HEALTH_TYPE_UDP = 3,
+	HEALTH_TYPE_DNS = 4,
+	HEALTH_TYPE_ICMP = 5,
+	HEALTH_TYPE_SCRIPT = 6,
 };
 
 #define HEALTH_EXPECT_MAX 16
+
+struct text_list {
+	char **texts;
+	size_t n;
+};
 
 /* How a real is probed. Strings are owned; NULL where not given. */
 struct health_spec {
@@ -46,15 +55,25 @@ struct health_spec {
 	uint32_t fall; /* failures in a row until down */
 	uint32_t rise; /* successes in a row until up */
 	uint32_t jitter_percent; /* of the interval, to either side */
+	struct ip_addr source; /* the probe's own address; zero: what the route says */
 	/* http */
 	char *method;
 	char *host; /* Host header */
 	char *path;
-	char **headers; /* "Name: value" */
-	size_t n_headers;
+	struct text_list headers; /* "Name: value" */
 	uint16_t expect[HEALTH_EXPECT_MAX]; /* accepted status codes; default 200 */
 	size_t n_expect;
 	char *body; /* must occur in the first 64 KiB of the reply */
+	/* udp, dns */
+	char *expect_text; /* udp: must occur in the reply, with escapes; dns: an RCODE's name */
+	char *send; /* udp; with escapes: see escape.h */
+	char *name; /* dns */
+	uint32_t rrtype;
+	/* script */
+	struct text_list command;
+	char *user;
+	uint32_t uid; /* the user's */
+	uint32_t gid;
 };
 
 struct timeouts {
@@ -166,6 +185,13 @@ struct config {
 const struct vip_spec *config_find_vip(const struct config *config, const char *name);
 const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address);
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
+/* 0 or -ENOMEM. */
+int health_spec_copy(struct health_spec *ret_copy, const struct health_spec *spec);
+/* Frees what spec owns. */
+void health_spec_clear(struct health_spec *spec);
+/* Appends a copy of the first len bytes of text. 0 or -ENOMEM. */
+int text_list_add(struct text_list *list, const char *text, size_t len);
+void text_list_clear(struct text_list *list);
 /* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
 uint32_t config_encaps(const struct config *config);
 bool config_has_quic(const struct config *config);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the keys of `health` must say together, which depends on the type of check: see
+ * config_resolve.h.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "addr.h"
+#include "config_event.h"
+#include "config_resolve.h"
+#include "config_value.h"
+
+#define PLACE_TEXT_MAX 96
+
+/* One mapping `health`, of `defaults` or of a VIP. */
+struct check {
+	const char *file;
+	const struct doc_health *health;
+	enum health_type type; /* what holds, also where the mapping does not say it */
+	char path[PLACE_TEXT_MAX];
+	struct err *err;
+};
+
+static int __attribute__((format(printf, 4, 5)))
+fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
+{
+	char reason[ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	err_set(c->err, EINVAL, "%s", reason);
+	err_prefix(c->err, "%.255s:%u:%u: %s%s", c->file, mark.line, mark.column, c->path, path);
+	return -EINVAL;
+}
+
+static int fail_word(const struct check *c, const struct doc_word *word, const char *path,
+		     const char *expected)
+{
+	char got[QUOTE_TEXT_MAX];
+
+	return fail(c, word->at, path, "%s, got \"%s\"", expected, reader_quote(word->text, got));
+}
+
+/* ---- keys and types ------------------------------------------------------------------------ */
+
+static int fail_other_type(const struct check *c, size_t key)
+{
+	const struct schema_field *field = &schema_health.fields[key];
+	const struct schema_choice *choice = schema_health.fields[HEALTH_KEY_TYPE].choices;
+	char path[PLACE_TEXT_MAX], types[128] = "";
+
+	for (; choice->name; choice++) {
+		size_t len = strlen(types);
+
+		if (!choice->is_unbuilt && field->health_types & (1u << choice->value))
+			snprintf(types + len, sizeof(types) - len, "%s%s", len ? ", " : "",
+				 choice->name);
+	}
+	snprintf(path, sizeof(path), ".%s", field->key);
+	return fail(c, c->health->at[key], path,
+		    "expected no such key with type %s; it belongs to %s",
+		    health_type_name(c->type), types);
+}
+
+static int check_keys(const struct check *c)
+{
+	for (size_t key = 0; key < HEALTH_KEYS; key++) {
+		if (schema_is_given(c->health, key) &&
+		    !(schema_health.fields[key].health_types & (1u << c->type)))
+			return fail_other_type(c, key);
+	}
+	return 0;
+}
+
+/* Keys without which the type is nothing, here or in `defaults`. */
+static int check_needed(const struct check *c, const struct doc_health *defaults)
+{
+	const struct doc_health *where = c->health->self.line ? c->health : defaults;
+
+	for (size_t key = 0; key < HEALTH_KEYS; key++) {
+		const struct schema_field *field = &schema_health.fields[key];
+
+		if (field->needed_types & (1u << c->type) && !schema_is_given(c->health, key) &&
+		    !schema_is_given(defaults, key))
+			return fail(c, where->self, "",
+				    "expected the key \"%s\" with type %s, which is missing",
+				    field->key, health_type_name(c->type));
+	}
+	return 0;
+}
+
+/* ---- expect --------------------------------------------------------------------------------- */
+
+static int check_statuses(const struct check *c, const struct doc_word *words, size_t n)
+{
+	char path[PLACE_TEXT_MAX] = ".expect";
+	uint32_t code;
+	struct err why;
+
+	for (size_t i = 0; i < n; i++) {
+		if (value_parse(&schema_status, words[i].text, &code, &why) == 0)
+			continue;
+		if (words[i].is_item)
+			snprintf(path, sizeof(path), ".expect[%zu]", i);
+		return fail_word(c, &words[i], path, why.text);
+	}
+	return 0;
+}
+
+static int check_expect(const struct check *c)
+{
+	const struct doc_word *words = c->health->expect.items;
+	char what[ERR_TEXT_MAX];
+	const char *expected;
+
+	if (!schema_is_given(c->health, HEALTH_KEY_EXPECT))
+		return 0;
+	if (expect_kind_of(c->type) == EXPECT_STATUS)
+		return check_statuses(c, words, c->health->expect.n);
+	if (words[0].is_item)
+		return fail(c, c->health->at[HEALTH_KEY_EXPECT], ".expect",
+			    "expected a text with type %s, got a list", health_type_name(c->type));
+	expected = check_expect_text(words[0].text);
+	if (!expected)
+		return 0;
+	snprintf(what, sizeof(what), "expected %s", expected);
+	return fail_word(c, &words[0], ".expect", what);
+}
+
+/* ---- one mapping ---------------------------------------------------------------------------- */
+
+static int check_mapping(const struct check *c)
+{
+	int ret = check_keys(c);
+
+	return ret ? ret : check_expect(c);
+}
+
+/* A probe comes from an address of the real's family. */
+static int check_source(const struct check *c, const struct vip_spec *vip)
+{
+	const struct ip_addr *source = &vip->health.source;
+	char text[ADDR_TEXT_MAX], real[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; !addr_is_zero(source) && i < vip->n_reals; i++) {
+		const struct ip_addr *address = &vip->reals[i].address;
+		struct mark mark = c->health->at[HEALTH_KEY_SOURCE];
+
+		if (addr_is_v4(address) != addr_is_v4(source))
+			return fail(c, mark.line ? mark : vip->reals[i].mark, ".source",
+				    "expected an IPv%c address as that of real %s, got %s",
+				    addr_is_v4(address) ? '4' : '6', addr_format(address, real),
+				    addr_format(source, text));
+	}
+	return 0;
+}
+
+int config_check_health(const struct doc_file *doc, const struct config *config, struct err *err)
+{
+	const struct doc_health *defaults = &doc->defaults.policy.health;
+	const struct doc_vip *vips = doc->vips.items;
+	struct check c = {.file = config->file,
+			  .health = defaults,
+			  .type = schema_u32(&schema_health, defaults, HEALTH_KEY_TYPE),
+			  .path = "defaults.health",
+			  .err = err};
+	int ret = check_mapping(&c);
+
+	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
+		c.health = &vips[i].policy.health;
+		c.type = config->vips[i].health.type;
+		snprintf(c.path, sizeof(c.path), "vips[%zu].health", i);
+		ret = check_mapping(&c);
+		if (ret == 0)
+			ret = check_needed(&c, defaults);
+		if (ret == 0)
+			ret = check_source(&c, &config->vips[i]);
+	}
+	return ret;
+}
