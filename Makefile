@@ -45,6 +45,8 @@ LIBS_DAEMON := libsystemd libmicrohttpd libcurl libmnl $(LIBS_DP) $(LIBS_LIB)
 LIBS_CTL := jansson smartcols libcurl yaml-0.1 nettle
 LIBS_RECEIVER := libbpf jansson libmnl
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+# libresolv: DNS messages; part of the C library.
+daemon_libs = $(call pkg_libs,$(LIBS_DAEMON)) -lresolv
 
 LIB_SRC := $(wildcard user/lib/*.c)
 DAEMON_SRC := $(wildcard user/daemon/*.c)
@@ -205,7 +207,7 @@ $(LIB): $(call obj,$(LIB_SRC))
 	$(call msg,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
 $(OUT)/xdplbd: $(call obj,$(DAEMON_SRC)) $(LIB)
-	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(daemon_libs) -lpthread
 
 $(OUT)/xdplbctl: $(call obj,$(CTL_SRC)) $(LIB)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_CTL))
@@ -231,7 +233,7 @@ $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(LIB) $(OUT)/libdaemon.a $(OUT)/
 		      $(OUT)/libctl.a
 	@mkdir -p $(@D)
 	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -o $@ \
-		-lcmocka $(call pkg_libs,$(LIBS_DAEMON) $(LIBS_CTL)) -lm
+		-lcmocka $(daemon_libs) $(call pkg_libs,$(LIBS_CTL)) -lm
 
 $(OUT)/tests/bpf/%: $(OUT)/obj/tests/bpf/%.o $(call obj,$(BPFTEST_LIB_SRC)) $(LIB)
 	@mkdir -p $(@D)
@@ -255,7 +257,7 @@ $(OUT)/tests/net/quic_lb_ids.so: tests/net/quic_lb_ids.c user/lib/quic_lb.c user
 
 $(OUT)/tests/fuzz/server: $(call obj,$(FUZZ_SRC)) $(OUT)/libdaemon.a $(LIB)
 	@mkdir -p $(@D)
-	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(call pkg_libs,$(LIBS_DAEMON)) -lpthread
+	$(call msg,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(daemon_libs) -lpthread
 
 # The packet path itself, for the host; libbpf's header of helpers gives way to tests/fuzz/host.
 $(OUT)/gen/host_maps.inc: bpf/maps.h

@@ -284,6 +284,10 @@ static void probes_differ_when_any_key_does(void **state)
 		"type: udp, send: b",
 		"type: udp, send: a, expect: a",
 		"type: udp, send: a, expect: b",
+		"type: dns, name: a",
+		"type: dns, name: b",
+		"type: dns, name: a, rrtype: NS",
+		"type: dns, name: a, expect: NOERROR",
 	};
 	struct config *configs[sizeof(keys) / sizeof(keys[0])];
 	const size_t n = sizeof(keys) / sizeof(keys[0]);

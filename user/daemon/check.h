@@ -64,6 +64,7 @@ struct check_ops {
 extern const struct check_ops check_tcp_ops;
 extern const struct check_ops check_http_ops;
 extern const struct check_ops check_udp_ops;
+extern const struct check_ops check_dns_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);

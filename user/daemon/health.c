@@ -82,6 +82,9 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_UDP:
 		probe->ops = &check_udp_ops;
 		return 0;
+	case HEALTH_TYPE_DNS:
+		probe->ops = &check_dns_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;

@@ -125,7 +125,8 @@ static int check_expect(const struct check *c)
 	if (words[0].is_item)
 		return fail(c, c->health->at[HEALTH_KEY_EXPECT], ".expect",
 			    "expected a text with type %s, got a list", health_type_name(c->type));
-	expected = check_expect_text(words[0].text);
+	expected = expect_kind_of(c->type) == EXPECT_RCODE ? check_dns_rcode(words[0].text)
+							   : check_expect_text(words[0].text);
 	if (!expected)
 		return 0;
 	snprintf(what, sizeof(what), "expected %s", expected);

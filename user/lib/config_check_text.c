@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_value.h"
+#include "dns_rcode.h"
 #include "escape.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -15,6 +16,8 @@
 
 #define VIP_NAME_MAX   63
 #define PATH_TEXT_MAX  255
+#define DNS_NAME_MAX   253
+#define DNS_LABEL_MAX  63
 #define PROBE_TEXT_MAX 4096
 
 static bool is_made_of(const char *text, const char *chars, size_t max)
@@ -136,4 +139,36 @@ const char *check_send(const char *text)
 const char *check_expect_text(const char *text)
 {
 	return text[0] && !check_send(text) ? NULL : "a text of 1 to 4096 characters, " ESCAPES;
+}
+
+/* RFC 1035 section 2.3.4. Without escapes. */
+static bool is_dns_name(const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n > 0 && text[n - 1] == '.')
+		n--;
+	if (n > DNS_NAME_MAX || strcspn(text, "\\\"") < n || !is_word(text))
+		return false;
+	while (n > 0) {
+		size_t label = strcspn(text, ".");
+
+		if (label == 0 || label > DNS_LABEL_MAX)
+			return false;
+		if (label >= n)
+			break;
+		text += label + 1;
+		n -= label + 1;
+	}
+	return true;
+}
+
+const char *check_dns_name(const char *text)
+{
+	return is_dns_name(text) ? NULL : "a domain name of labels of 1 to 63 characters";
+}
+
+const char *check_dns_rcode(const char *text)
+{
+	return dns_rcode_parse(text) >= 0 ? NULL : "the name of a DNS response code, as NXDOMAIN";
 }

@@ -104,10 +104,19 @@ static void set_http(json_t *json, const struct health_spec *health)
 /* What belongs to one type only. */
 static void set_by_type(json_t *json, const struct health_spec *health)
 {
+	char buf[VALUE_TEXT_MAX];
+
 	if (health->type == HEALTH_TYPE_HTTP)
 		set_http(json, health);
 	if (health->send)
 		json_object_set_new(json, "send", json_string(health->send));
+	if (health->name) {
+		json_object_set_new(json, "name", json_string(health->name));
+		json_object_set_new(
+			json, "rrtype",
+			json_string(value_format(&schema_health.fields[HEALTH_KEY_RRTYPE],
+						 health->rrtype, buf)));
+	}
 	if (health->expect_text)
 		json_object_set_new(json, "expect", json_string(health->expect_text));
 }

@@ -142,6 +142,9 @@ static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip
 		return resolve_http(doc, vip, health);
 	case HEALTH_TYPE_UDP:
 		return health_text(doc, vip, health->type, HEALTH_KEY_SEND, NULL, &health->send);
+	case HEALTH_TYPE_DNS:
+		health->rrtype = health_u32(doc, vip, health->type, HEALTH_KEY_RRTYPE);
+		return health_text(doc, vip, health->type, HEALTH_KEY_NAME, NULL, &health->name);
 	default:
 		return 0;
 	}

@@ -5,9 +5,9 @@
 
 #define BIT(type)	(1u << HEALTH_TYPE_##type)
 #define HTTP_ONLY	BIT(HTTP)
-#define EXPECTING_TYPES (HTTP_ONLY | BIT(UDP))
+#define EXPECTING_TYPES (HTTP_ONLY | BIT(UDP) | BIT(DNS))
 /* The probe comes from an address of this host. */
-#define SOCKET_TYPES (BIT(TCP) | HTTP_ONLY | BIT(UDP))
+#define SOCKET_TYPES (BIT(TCP) | HTTP_ONLY | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
 #define PORT_TYPES (SOCKET_TYPES | BIT(NONE))
 #define ANY_TYPE   PORT_TYPES
@@ -17,12 +17,33 @@ static const struct schema_choice health_type_choices[] = {
 	CHOICE("http", HEALTH_TYPE_HTTP),
 	CHOICE("none", HEALTH_TYPE_NONE),
 	CHOICE("udp", HEALTH_TYPE_UDP),
+	CHOICE("dns", HEALTH_TYPE_DNS),
 	LATER("https"),
 	LATER("grpc"),
 	LATER("script"),
-	LATER("dns"),
 	LATER("icmp"),
 	LATER("agent"),
+	{},
+};
+
+/* By IANA's numbers. */
+static const struct schema_choice rrtype_choices[] = {
+	CHOICE("A", 1),
+	CHOICE("AAAA", 28),
+	CHOICE("NS", 2),
+	CHOICE("CNAME", 5),
+	CHOICE("SOA", 6),
+	CHOICE("PTR", 12),
+	CHOICE("MX", 15),
+	CHOICE("TXT", 16),
+	CHOICE("SRV", 33),
+	CHOICE("NAPTR", 35),
+	CHOICE("DS", 43),
+	CHOICE("DNSKEY", 48),
+	CHOICE("SVCB", 64),
+	CHOICE("HTTPS", 65),
+	CHOICE("CAA", 257),
+	CHOICE("ANY", 255),
 	{},
 };
 
@@ -35,6 +56,7 @@ static const struct schema_field health_fields[] = {
 			     .health_types = ANY_TYPE,
 			     .text = "`tcp`: the real accepts a connection; `http`: it answers a "
 				     "request as expected; `udp`: it answers a datagram; "
+				     "`dns`: it answers a question (over UDP); "
 				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
@@ -112,15 +134,17 @@ static const struct schema_field health_fields[] = {
 		 .health_types = HTTP_ONLY,
 		 .max = 32,
 		 .text = "further request headers, as a mapping: `{X-Probe: xdplb}`"},
-	[HEALTH_KEY_EXPECT] = {.key = "expect",
-			       .type = SCHEMA_WORDS,
-			       .offset = offsetof(struct doc_health, expect),
-			       .health_types = EXPECTING_TYPES,
-			       .max = HEALTH_EXPECT_MAX,
-			       .initial_text = "`http`: 200; `udp`: any reply",
-			       .text = "`http`: status code that counts as success, or a list of "
-				       "them; `udp`: text that must occur in the first datagram "
-				       "that comes back, with escapes as in `send`"},
+	[HEALTH_KEY_EXPECT] =
+		{.key = "expect",
+		 .type = SCHEMA_WORDS,
+		 .offset = offsetof(struct doc_health, expect),
+		 .health_types = EXPECTING_TYPES,
+		 .max = HEALTH_EXPECT_MAX,
+		 .initial_text = "`http`: 200; `udp`: any reply; `dns`: NOERROR and an answer",
+		 .text = "`http`: status code that counts as success, or a list of "
+			 "them; `udp`: text that must occur in the first datagram "
+			 "that comes back, with escapes as in `send`; `dns`: name of the "
+			 "response code, as `NXDOMAIN`, whatever the answers"},
 	[HEALTH_KEY_BODY] = {.key = "body",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, body),
@@ -169,13 +193,20 @@ static const struct schema_field health_fields[] = {
 			     .text = "datagram to send; `\\n`, `\\r`, `\\t`, `\\\\` and `\\xHH` "
 				     "stand for one byte each; `\"\"`: an empty one"},
 	[HEALTH_KEY_NAME] = {.key = "name",
-			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,
-			     .text = "name to ask for (dns)"},
+			     .offset = offsetof(struct doc_health, name),
+			     .health_types = BIT(DNS),
+			     .needed_types = BIT(DNS),
+			     .check = check_dns_name,
+			     .initial_text = "required with `dns`",
+			     .text = "name to ask for; `.` is the root"},
 	[HEALTH_KEY_RRTYPE] = {.key = "rrtype",
-			       .unbuilt = SCHEMA_UNBUILT,
-			       .type = SCHEMA_TEXT,
-			       .text = "record type to ask for (dns)"},
+			       .type = SCHEMA_CHOICE,
+			       .offset = offsetof(struct doc_health, rrtype),
+			       .health_types = BIT(DNS),
+			       .choices = rrtype_choices,
+			       .initial = 1,
+			       .text = "record type to ask for"},
 	[HEALTH_KEY_USER] = {.key = "user",
 			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,

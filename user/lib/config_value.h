@@ -38,3 +38,5 @@ const char *check_http_header_value(const char *text);
 const char *check_http_body(const char *text);
 const char *check_send(const char *text);
 const char *check_expect_text(const char *text);
+const char *check_dns_name(const char *text);
+const char *check_dns_rcode(const char *text);
