@@ -5,141 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <cmocka.h>
 
-#include "daemon/health.h"
-#include "lib/addr.h"
-#include "probe_server.h"
+#include "health_lab.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define TIMEOUT_MS    400
-#define DEADLINE_MS   5000
 /* A check that blocks would do so for TIMEOUT_MS; less than this is the machine being busy. */
 #define GAP_MAX_MS 100
-
-struct seen {
-	int changes;
-	enum health_verdict verdict;
-	struct health_advice advice;
-	char reason[128];
-};
-
-struct lab {
-	sd_event *event;
-	struct health *health;
-	sd_event_source *ticker;
-	uint64_t ticked_at_ms;
-	uint64_t gap_ms; /* the ticker's widest */
-};
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void on_changed(void *user, struct probe *probe, const struct health_standing *standing,
-		       const char *reason)
-{
-	struct seen *seen = user;
-
-	assert_non_null(seen);
-	seen->changes++;
-	seen->verdict = standing->verdict;
-	seen->advice = standing->advice;
-	snprintf(seen->reason, sizeof(seen->reason), "%s", reason);
-}
-
-static int on_tick(sd_event_source *source, uint64_t usec, void *user)
-{
-	struct lab *lab = user;
-	uint64_t now = now_ms();
-
-	if (now - lab->ticked_at_ms > lab->gap_ms)
-		lab->gap_ms = now - lab->ticked_at_ms;
-	lab->ticked_at_ms = now;
-	sd_event_source_set_time_relative(source, 1000);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static void lab_open(struct lab *lab, health_changed_fn changed)
-{
-	memset(lab, 0, sizeof(*lab));
-	assert_true(sd_event_new(&lab->event) >= 0);
-	assert_int_equal(health_new(&lab->health, lab->event, changed, NULL), 0);
-	lab->ticked_at_ms = now_ms();
-	assert_true(sd_event_add_time_relative(lab->event, &lab->ticker, CLOCK_MONOTONIC, 1000, 1,
-					       on_tick, lab) >= 0);
-}
-
-static void lab_close(struct lab *lab)
-{
-	health_free(lab->health);
-	sd_event_source_disable_unref(lab->ticker);
-	sd_event_unref(lab->event);
-}
-
-static void lab_turn(struct lab *lab)
-{
-	assert_true(sd_event_run(lab->event, 20000) >= 0);
-}
-
-/* Runs the loop until cond holds; fails after the deadline. */
-#define lab_until(lab, cond)                                                                       \
-	do {                                                                                       \
-		uint64_t end = now_ms() + DEADLINE_MS;                                             \
-		while (!(cond)) {                                                                  \
-			if (now_ms() > end)                                                        \
-				fail_msg("never: %s", #cond);                                      \
-			lab_turn(lab);                                                             \
-		}                                                                                  \
-	} while (0)
-
-static void lab_run_ms(struct lab *lab, uint64_t ms)
-{
-	uint64_t end = now_ms() + ms;
-
-	while (now_ms() < end)
-		lab_turn(lab);
-}
-
-static struct health_spec spec_of(enum health_type type)
-{
-	return (struct health_spec){
-		.type = type,
-		.interval_ms = 100,
-		.timeout_ms = TIMEOUT_MS,
-		.fall = 3,
-		.rise = 2,
-		.jitter_percent = 10,
-	};
-}
-
-static struct probe *add(struct lab *lab, const struct server *server,
-			 const struct health_spec *spec, enum health_verdict initial,
-			 struct seen *seen)
-{
-	struct health_standing known = {.verdict = initial};
-	struct ip_addr address;
-	struct probe *probe = NULL;
-	struct err err;
-
-	addr_parse(server->family == AF_INET6 ? "::1" : "127.0.0.1", &address);
-	if (health_add(lab->health, &address, server->port, spec, &known, seen, &probe, &err) < 0)
-		fail_msg("%s", err.text);
-	return probe;
-}
-
-static struct snapshot_health reading(const struct probe *probe)
-{
-	struct snapshot_health h;
-
-	health_read(probe, &h);
-	return h;
-}
 
 /* ---- verdicts and reasons ------------------------------------------------------------------ */
 
@@ -194,16 +65,7 @@ static const struct {
 };
 /* clang-format on */
 
-static bool all_seen(const struct seen *seen, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (seen[i].changes == 0)
-			return false;
-	}
-	return true;
-}
-
-static void check_row(size_t r, const struct probe *probe, const struct seen *seen)
+static void check_row(size_t r, const struct health_listener *probe, const struct seen *seen)
 {
 	struct snapshot_health h = reading(probe);
 
@@ -227,11 +89,11 @@ static void check_row(size_t r, const struct probe *probe, const struct seen *se
 static void every_answer_gives_its_verdict_and_nothing_blocks(void **state)
 {
 	static struct server servers[ARRAY_SIZE(rows)];
-	struct probe *probes[ARRAY_SIZE(rows)];
+	struct health_listener *probes[ARRAY_SIZE(rows)];
 	struct seen seen[ARRAY_SIZE(rows)] = {};
 	struct lab lab;
 
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
 		struct health_spec spec = spec_of(rows[r].type);
 		char body[16] = "";
@@ -264,10 +126,10 @@ static void a_failure_at_once_is_told_from_the_loop(void **state)
 	struct health_standing unknown = {};
 	struct seen seen = {};
 	struct ip_addr address;
-	struct probe *probe;
+	struct health_listener *probe;
 	struct lab lab;
 
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	addr_parse("255.255.255.255", &address);
 	assert_int_equal(health_add(lab.health, &address, nowhere.port, &spec, &unknown, &seen,
 				    &probe, NULL),
@@ -291,7 +153,7 @@ static void the_request_is_what_the_operator_wrote(void **state)
 	spec.path = (char[]){"/a/../b?x=1"};
 	spec.headers = (struct text_list){headers, 2};
 	server_start(&server, SERVER_OK, AF_INET);
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	spec.port = server.port;
 	server.port = 1; /* the spec's port counts */
 	add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
@@ -315,12 +177,12 @@ static void a_real_goes_down_after_fall_and_up_after_rise(void **state)
 	static struct server server;
 	struct snapshot_health h;
 	struct seen seen = {};
-	struct probe *probe;
+	struct health_listener *probe;
 	struct lab lab;
 
 	spec.interval_ms = 30;
 	server_start(&server, SERVER_OK, AF_INET);
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	probe = add(&lab, &server, &spec, HEALTH_UP, &seen);
 	lab_until(&lab, reading(probe).state.successes >= 3);
 	assert_int_equal(seen.changes, 0);
@@ -346,7 +208,7 @@ static void the_next_probe_is_an_interval_after_the_start(void **state)
 	static struct server server;
 	struct snapshot_health h;
 	struct seen seen = {};
-	struct probe *probe;
+	struct health_listener *probe;
 	struct lab lab;
 	uint64_t began;
 
@@ -354,7 +216,7 @@ static void the_next_probe_is_an_interval_after_the_start(void **state)
 	spec.jitter_percent = 0;
 	spec.body = (char[]){"healthy"};
 	server_start(&server, SERVER_SPLIT_BODY, AF_INET); /* takes some 50 ms */
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
 	lab_until(&lab, seen.changes);
 	h = reading(probe);
@@ -372,14 +234,14 @@ static void probes_of_a_real_do_not_overlap(void **state)
 	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
 	static struct server server;
 	struct seen seen = {};
-	struct probe *probe;
+	struct health_listener *probe;
 	struct lab lab;
 	uint64_t began;
 
 	spec.interval_ms = 10;
 	spec.timeout_ms = 100;
 	server_start(&server, SERVER_SILENT, AF_INET);
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	began = now_ms();
 	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
 	lab_until(&lab, reading(probe).probes == 4);
@@ -400,11 +262,11 @@ static void what_an_earlier_check_advised_ends_with_the_next_result(void **state
 		static struct server server;
 		struct seen seen = {};
 		struct ip_addr address;
-		struct probe *probe;
+		struct health_listener *probe;
 		struct lab lab;
 
 		server_start(&server, SERVER_OK, AF_INET);
-		lab_open(&lab, on_changed);
+		lab_open(&lab, &callbacks);
 		addr_parse("127.0.0.1", &address);
 		assert_int_equal(health_add(lab.health, &address, server.port, &spec, &known, &seen,
 					    &probe, NULL),
@@ -423,11 +285,11 @@ static void a_real_without_probes_is_up_from_the_loop(void **state)
 	struct health_spec spec = spec_of(HEALTH_TYPE_NONE);
 	static struct server server;
 	struct seen seen = {}, known = {};
-	struct probe *probe;
+	struct health_listener *probe;
 	struct lab lab;
 
 	server_start(&server, SERVER_OK, AF_INET);
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
 	add(&lab, &server, &spec, HEALTH_UP, &known);
 	assert_int_equal(seen.changes, 0);
@@ -453,12 +315,12 @@ static void a_probe_under_way_is_removed_and_another_takes_its_place(void **stat
 		struct health_spec spec = spec_of(types[t]);
 		static struct server deaf, server;
 		struct seen removed = {}, seen = {};
-		struct probe *probe;
+		struct health_listener *probe;
 		struct lab lab;
 
 		server_start(&deaf, SERVER_DEAF, AF_INET);
 		server_start(&server, SERVER_OK, AF_INET);
-		lab_open(&lab, on_changed);
+		lab_open(&lab, &callbacks);
 		probe = add(&lab, &deaf, &spec, HEALTH_UNKNOWN, &removed);
 		lab_until(&lab, reading(probe).next_at_ms == 0); /* under way */
 		lab_run_ms(&lab, 20);
@@ -478,13 +340,12 @@ static void a_probe_under_way_is_removed_and_another_takes_its_place(void **stat
 #define CROWD 10
 
 struct crowd {
-	struct probe *probes[CROWD];
+	struct health_listener *probes[CROWD];
 	int calls;
 	char reason[128];
 };
 
-static void remove_all(void *user, struct probe *probe, const struct health_standing *standing,
-		       const char *reason)
+static void remove_all(void *user, const struct health_news *news)
 {
 	struct crowd *crowd = user;
 
@@ -492,8 +353,15 @@ static void remove_all(void *user, struct probe *probe, const struct health_stan
 	for (size_t i = 0; i < CROWD; i++)
 		health_remove(crowd->probes[i]);
 	/* the reason outlives the probe */
-	snprintf(crowd->reason, sizeof(crowd->reason), "%s", reason);
+	snprintf(crowd->reason, sizeof(crowd->reason), "%s", news->reason);
 }
+
+static void never(void *user, const struct health_news *news)
+{
+	fail_msg("told what it no longer listens to");
+}
+
+static const struct health_callbacks removing = {remove_all, never};
 
 static void the_callback_may_remove_its_own_and_other_probes(void **state)
 {
@@ -518,10 +386,13 @@ static void the_callback_may_remove_its_own_and_other_probes(void **state)
 
 		spec.timeout_ms = 150;
 		server_start(&server, cases[c].manner, AF_INET);
-		lab_open(&lab, remove_all);
-		for (size_t i = 0; i < CROWD; i++)
+		lab_open(&lab, &removing);
+		/* Some share a probe, some do not. */
+		for (size_t i = 0; i < CROWD; i++) {
+			spec.fall = 3 + i % 2;
 			crowd.probes[i] = add(&lab, &server, &spec, HEALTH_UNKNOWN,
 					      (struct seen *)&crowd);
+		}
 		lab_until(&lab, crowd.calls);
 		lab_run_ms(&lab, 50);
 		assert_int_equal(crowd.calls, 1);
@@ -539,12 +410,12 @@ static void want_of_descriptors_makes_no_real_down(void **state)
 	static struct server server;
 	struct seen seen = {};
 	struct rlimit limit, none;
-	struct probe *probes[2];
+	struct health_listener *probes[2];
 	struct lab lab;
 
 	tcp.fall = http.fall = 1;
 	server_start(&server, SERVER_OK, AF_INET);
-	lab_open(&lab, on_changed);
+	lab_open(&lab, &callbacks);
 	lab_run_ms(&lab, 10);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	none = limit;

@@ -235,7 +235,7 @@ static int start_sources(struct controller *c, struct err *err)
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
 	r = weigh_start(c, err);
-	r = r ? r : health_new(&c->health, c->event, runs_health_changed, err);
+	r = r ? r : health_new(&c->health, c->event, &runs_health_callbacks, err);
 	return r ? r : ways_out_start(c, err);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
- * running real: probe, verdict, operator state), weigh.c (what a VIP's reals get when one of them
+ * running real: verdict, operator state), weigh.c (what a VIP's reals get when one of them
  * changed), scanner.c (flow table), ways_out.c (next hops, interfaces), controller_view.c
  * (snapshots). Nobody else includes this.
  */
@@ -27,7 +27,8 @@ struct real_run {
 	enum health_verdict health;
 	struct health_advice advice;
 	uint64_t health_since_ms;
-	struct probe *probe;
+	uint64_t was_for_ms; /* how long the verdict before had held */
+	struct health_listener *listener;
 	bool is_watched; /* its next hop is followed */
 	bool is_kept; /* while a new configuration takes over: it goes on */
 };
@@ -100,8 +101,7 @@ struct real_input run_input(const struct real_run *run);
 struct runs_lookup {
 	const struct runs *runs;
 };
-void runs_health_changed(void *user, struct probe *probe, const struct health_standing *standing,
-			 const char *reason);
+extern const struct health_callbacks runs_health_callbacks;
 
 /* weigh.c */
 int weigh_start(struct controller *c, struct err *err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The health engine: one probe per real of a VIP, run from the event loop, never blocking. It
- * counts results with health_state and calls back when a verdict changes; what follows from it is
- * decided by the controller, the only place where a real's state changes.
+ * The health engine: one probe per target and way of probing it, run from the event loop, never
+ * blocking. Every real of every VIP that is this target listens to it. The engine counts results
+ * with health_state and says when a verdict changes; what follows is decided by the controller,
+ * the only place where a real's state changes.
  */
 #pragma once
 
@@ -13,31 +14,43 @@
 #include "lib/snapshot.h"
 
 struct health;
-struct probe;
+struct health_listener; /* one real of one VIP */
 
-/* Verdict or advice changed. reason: why, for the log ("connect_timeout", "status 503", ...). */
-typedef void (*health_changed_fn)(void *user, struct probe *probe,
-				  const struct health_standing *standing, const char *reason);
+struct health_news {
+	struct health_standing standing;
+	struct health_standing was; /* only for say() */
+	const char *reason; /* for the log: "connect_timeout", "status 503", ... */
+};
 
-int health_new(struct health **ret_health, sd_event *event, health_changed_fn changed,
-	       struct err *err);
-/* Removes all probes. Not from inside the callback. */
+/* Verdict or advice changed. Every listener of the target hears the one before any the other. */
+struct health_callbacks {
+	void (*changed)(void *user, const struct health_news *news); /* what packets depend on */
+	void (*say)(void *user, const struct health_news *news); /* the log */
+};
+
+int health_new(struct health **ret_health, sd_event *event,
+	       const struct health_callbacks *callbacks, struct err *err);
+/* Removes all probes. Not from inside a callback. */
 void health_free(struct health *health);
 
 /*
- * Starts probing address:port as spec says (spec is copied; spec->port 0 means `port`). The first
- * probe starts at once, spread over at most 100 ms. `initial` is what was known before (restart,
- * reload).
+ * Listens to the probe of address:port as spec says (spec->port 0 means `port`), and begins it if
+ * nobody did: spec is copied, the first check follows within 100 ms, or 100 us after that of the
+ * probe that began before, if that is later. `initial` is what was known before (restart, reload).
+ * What is proven already and differs is told from the event loop. HEALTH_TYPE_NONE is up.
  *
- * `user` is handed to the callback. HEALTH_TYPE_NONE: up, told from the event loop, unless
- * `initial` is that already. A probe that could not be made for want of something of our own
- * (descriptors, memory) says so in the snapshot's last_text and counts for nothing.
+ * A check that could not be made for want of something of our own (descriptors, memory) says so in
+ * the snapshot's last_text and counts for nothing. `user` is handed to the callbacks.
  */
 int health_add(struct health *health, const struct ip_addr *address, uint16_t port,
 	       const struct health_spec *spec, const struct health_standing *initial, void *user,
-	       struct probe **ret_probe, struct err *err);
-/* Cancels a probe that is under way; NULL-safe. May be called from inside the callback. */
-void health_remove(struct probe *probe);
+	       struct health_listener **ret_listener, struct err *err);
+/* The last listener ends the probe, also one under way; NULL-safe; allowed inside a callback. */
+void health_remove(struct health_listener *listener);
 
-/* next_at_ms is 0 while a probe is under way. */
-void health_read(const struct probe *probe, struct snapshot_health *ret_health);
+/* What is proven of a target that somebody listens to; false: nothing. */
+bool health_known(const struct health *health, const struct ip_addr *address, uint16_t port,
+		  const struct health_spec *spec, struct health_standing *ret_standing);
+
+/* next_at_ms is 0 while a check is under way. */
+void health_read(const struct health_listener *listener, struct snapshot_health *ret_health);

@@ -14,7 +14,7 @@ static void run_free(struct real_run *run)
 {
 	if (!run)
 		return;
-	health_remove(run->probe);
+	health_remove(run->listener);
 	if (run->is_watched && run->controller->neigh)
 		neigh_unwatch(run->controller->neigh, &run->spec.address);
 	free(run->vip);
@@ -53,9 +53,23 @@ static enum health_verdict adopted_health(const struct controller *c, const stru
 	return m->state & MEMBER_NOTE_HEALTH_DOWN ? HEALTH_DOWN : HEALTH_UNKNOWN;
 }
 
+/* Of a target that another VIP has probed already, what is known of it counts from the start. */
+static struct health_standing first_standing(const struct controller *c, const struct vip_spec *vip,
+					     const struct ip_addr *real)
+{
+	struct health_standing standing = {};
+
+	if (!health_known(c->health, real, vip->port, &vip->health, &standing))
+		standing.verdict = vip->health.type == HEALTH_TYPE_NONE
+					   ? HEALTH_UP
+					   : adopted_health(c, vip, real);
+	return standing;
+}
+
 static struct real_run *run_new(struct controller *c, const struct vip_spec *vip,
 				const struct real_spec *real)
 {
+	struct health_standing standing = first_standing(c, vip, &real->address);
 	struct real_run *run = calloc(1, sizeof(*run));
 
 	if (!run)
@@ -65,8 +79,8 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	run->key = vip_key_of(vip);
 	run->spec = *real;
 	run->admin = runtime_get(c->runtime, vip->name, &real->address);
-	run->health = vip->health.type == HEALTH_TYPE_NONE ? HEALTH_UP
-							   : adopted_health(c, vip, &real->address);
+	run->health = standing.verdict;
+	run->advice = standing.advice;
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
@@ -172,20 +186,24 @@ void runs_discard(struct runs *fresh, const struct runs *used)
 	free_unshared(fresh, used);
 }
 
-static int start_probe(struct real_run *run, const struct vip_spec *vip, struct err *err)
+/* The new probe first: it may be the one that goes on. */
+static int listen_anew(struct real_run *run, const struct vip_spec *vip, struct err *err)
 {
 	struct health_standing known = {.verdict = run->health, .advice = run->advice};
+	struct health_listener *old = run->listener;
+	int r;
 
-	health_remove(run->probe);
-	run->probe = NULL;
-	return health_add(run->controller->health, &run->spec.address, vip->port, &vip->health,
-			  &known, run, &run->probe, err);
+	run->listener = NULL;
+	r = health_add(run->controller->health, &run->spec.address, vip->port, &vip->health, &known,
+		       run, &run->listener, err);
+	health_remove(old);
+	return r;
 }
 
 static int commit_run(struct real_run *run, const struct vip_spec *vip,
 		      const struct real_spec *real, const struct vip_spec *old, struct err *err)
 {
-	bool same_probe = run->probe && old && health_spec_equal(&old->health, &vip->health) &&
+	bool same_probe = run->listener && old && health_spec_equal(&old->health, &vip->health) &&
 			  old->port == vip->port;
 	int r = 0;
 
@@ -193,7 +211,7 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	run->spec = *real;
 	run->position = real - vip->reals;
 	if (!same_probe)
-		r = start_probe(run, vip, err);
+		r = listen_anew(run, vip, err);
 	if (!r && !run->is_watched) {
 		r = neigh_watch(run->controller->neigh, &run->spec.address, err);
 		run->is_watched = !r;
@@ -257,35 +275,42 @@ static void log_advice(const struct real_run *run, const char *reason)
 		 run->advice.lowered_percent, reason);
 }
 
-static void log_verdict(const struct real_run *run, enum health_verdict was, uint64_t for_ms,
-			const char *reason)
+static void log_verdict(const struct real_run *run, const struct health_news *news)
 {
 	char address[ADDR_TEXT_MAX];
 
 	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
 		 health_verdict_name(run->health), run->vip,
-		 addr_format(&run->spec.address, address), reason, health_verdict_name(was),
-		 (unsigned long long)for_ms);
+		 addr_format(&run->spec.address, address), news->reason,
+		 health_verdict_name(news->was.verdict), (unsigned long long)run->was_for_ms);
 }
 
-/* The one place where a real's health changes. Packets first, the log afterwards. */
-void runs_health_changed(void *user, struct probe *probe, const struct health_standing *standing,
-			 const char *reason)
+/* The one place where a real's health changes. */
+static void on_health_changed(void *user, const struct health_news *news)
 {
 	struct real_run *run = user;
-	enum health_verdict was = run->health;
-	bool is_advised = !health_advice_equal(&run->advice, &standing->advice);
 	uint64_t now = controller_now_ms();
-	uint64_t for_ms = now - run->health_since_ms;
 
-	run->advice = standing->advice;
-	if (was != standing->verdict) {
-		run->health = standing->verdict;
+	run->advice = news->standing.advice;
+	if (run->health != news->standing.verdict) {
+		run->health = news->standing.verdict;
+		run->was_for_ms = now - run->health_since_ms;
 		run->health_since_ms = now;
 	}
 	weigh_changed(run);
-	if (was != run->health)
-		log_verdict(run, was, for_ms, reason);
-	if (is_advised)
-		log_advice(run, reason);
 }
+
+static void on_health_said(void *user, const struct health_news *news)
+{
+	struct real_run *run = user;
+
+	if (news->was.verdict != news->standing.verdict)
+		log_verdict(run, news);
+	if (!health_advice_equal(&news->was.advice, &news->standing.advice))
+		log_advice(run, news->reason);
+}
+
+const struct health_callbacks runs_health_callbacks = {
+	.changed = on_health_changed,
+	.say = on_health_said,
+};

@@ -228,14 +228,15 @@ static json_t *health_to_json(const struct snapshot *s, const struct snapshot_re
 
 	return json_pack(
 		"{s:s, s:o, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o, s:i}",
 		"vip", real->vip, "address", addr_to_json(&real->address), "port", (int)h->port,
 		"type", health_type_name(h->type), "state", health_verdict_name(h->state.verdict),
 		"since_ms", u64_to_json(elapsed_ms(s->now_ms, h->state.since_ms)), "last_ok", ok,
 		"last_result", last_text_to_json(h), "last_duration_ms", duration, "last_ago_ms",
 		ago, "next_in_ms", u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms)), "successes",
 		u64_to_json(h->state.successes), "failures", u64_to_json(h->state.failures),
-		"probes", u64_to_json(h->probes), "probe_failures", u64_to_json(h->probe_failures));
+		"probes", u64_to_json(h->probes), "probe_failures", u64_to_json(h->probe_failures),
+		"target", u64_to_json(h->target), "shared_by", (int)h->shared_by);
 }
 
 json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)

@@ -42,6 +42,8 @@ enum real_state {
 };
 
 struct snapshot_health {
+	uint64_t target; /* the same for all who share the probe */
+	uint32_t shared_by; /* reals of VIPs */
 	enum health_type type;
 	struct ip_addr address; /* what is probed */
 	uint16_t port;
