@@ -3,7 +3,7 @@
 #include <arpa/nameser.h>
 #include <stdlib.h>
 
-#include "check_bed.h"
+#include "dgram_server.h"
 
 #define ARRAY_SIZE(a)  (sizeof(a) / sizeof((a)[0]))
 #define RANDOM_ANSWERS 1000

@@ -284,6 +284,7 @@ static void probes_differ_when_any_key_does(void **state)
 		"type: udp, send: b",
 		"type: udp, send: a, expect: a",
 		"type: udp, send: a, expect: b",
+		"type: icmp",
 		"type: dns, name: a",
 		"type: dns, name: b",
 		"type: dns, name: a, rrtype: NS",

@@ -24,10 +24,12 @@ enum check_outcome {
 
 struct check; /* each kind has its own */
 struct check_curl_pool; /* what all checks by libcurl share */
+struct check_icmp_pool; /* the same of echo */
 
 struct check_context {
 	sd_event *event;
 	struct check_curl_pool *curl;
+	struct check_icmp_pool *icmp;
 };
 
 struct check_result {
@@ -65,6 +67,7 @@ extern const struct check_ops check_tcp_ops;
 extern const struct check_ops check_http_ops;
 extern const struct check_ops check_udp_ops;
 extern const struct check_ops check_dns_ops;
+extern const struct check_ops check_icmp_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);
@@ -72,3 +75,7 @@ bool check_is_local_errno(int errnum);
 /* One libcurl multi handle in the loop. Freed after the last check has been cancelled. */
 int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err);
 void check_curl_pool_free(struct check_curl_pool *pool);
+
+/* One socket a family, opened when it is needed. Freed after the last check has been cancelled. */
+int check_icmp_pool_new(struct check_icmp_pool **ret_pool, sd_event *event, struct err *err);
+void check_icmp_pool_free(struct check_icmp_pool *pool);

@@ -53,6 +53,9 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_DNS:
 		probe->ops = &check_dns_ops;
 		return 0;
+	case HEALTH_TYPE_ICMP:
+		probe->ops = &check_icmp_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;
@@ -244,6 +247,8 @@ int health_new(struct health **ret_health, sd_event *event,
 	ret = listeners_start(health, err);
 	if (!ret)
 		ret = check_curl_pool_new(&health->checks.curl, event, err);
+	if (!ret)
+		ret = check_icmp_pool_new(&health->checks.icmp, event, err);
 	if (ret < 0) {
 		health_free(health);
 		return ret;
@@ -258,6 +263,7 @@ void health_free(struct health *health)
 		return;
 	listeners_stop(health);
 	check_curl_pool_free(health->checks.curl);
+	check_icmp_pool_free(health->checks.icmp);
 	sd_event_unref(health->event);
 	free(health);
 }

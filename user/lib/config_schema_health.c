@@ -10,7 +10,7 @@
 #define SOCKET_TYPES (BIT(TCP) | HTTP_ONLY | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
 #define PORT_TYPES (SOCKET_TYPES | BIT(NONE))
-#define ANY_TYPE   PORT_TYPES
+#define ANY_TYPE   (PORT_TYPES | BIT(ICMP))
 
 static const struct schema_choice health_type_choices[] = {
 	CHOICE("tcp", HEALTH_TYPE_TCP),
@@ -18,10 +18,10 @@ static const struct schema_choice health_type_choices[] = {
 	CHOICE("none", HEALTH_TYPE_NONE),
 	CHOICE("udp", HEALTH_TYPE_UDP),
 	CHOICE("dns", HEALTH_TYPE_DNS),
+	CHOICE("icmp", HEALTH_TYPE_ICMP),
 	LATER("https"),
 	LATER("grpc"),
 	LATER("script"),
-	LATER("icmp"),
 	LATER("agent"),
 	{},
 };
@@ -57,6 +57,7 @@ static const struct schema_field health_fields[] = {
 			     .text = "`tcp`: the real accepts a connection; `http`: it answers a "
 				     "request as expected; `udp`: it answers a datagram; "
 				     "`dns`: it answers a question (over UDP); "
+				     "`icmp`: it answers a ping; "
 				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
@@ -215,7 +216,7 @@ static const struct schema_field health_fields[] = {
 		{.key = "source",
 		 .type = SCHEMA_ADDRESS,
 		 .offset = offsetof(struct doc_health, source),
-		 .health_types = SOCKET_TYPES,
+		 .health_types = SOCKET_TYPES | BIT(ICMP),
 		 .initial_text = "what the route says",
 		 .text = "the balancer's own address that the probe comes from; of the reals' "
 			 "family"},
