@@ -39,10 +39,10 @@ CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=a
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
-LIBS_LIB := yaml-0.1 jansson nettle
+LIBS_LIB := yaml-0.1 jansson nettle gnutls
 LIBS_DP := libbpf
 LIBS_DAEMON := libsystemd libmicrohttpd libcurl libmnl $(LIBS_DP) $(LIBS_LIB)
-LIBS_CTL := jansson smartcols libcurl yaml-0.1 nettle
+LIBS_CTL := jansson smartcols libcurl yaml-0.1 nettle gnutls
 LIBS_RECEIVER := libbpf jansson libmnl
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 # libresolv: DNS messages; part of the C library.

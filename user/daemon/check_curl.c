@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check_socket.h"
+#include "check_tls.h"
 #include "lib/addr.h"
 
 #define ACCURACY_US 1000
@@ -123,6 +124,7 @@ void curl_check_clear(struct curl_check *check)
 		curl_easy_cleanup(check->easy);
 	}
 	curl_slist_free_all(check->headers);
+	curl_slist_free_all(check->connect_to);
 }
 
 void curl_check_cancel(struct check *check)
@@ -145,23 +147,24 @@ static enum check_outcome judge_connect(const struct curl_check *check, char *te
 
 static enum check_outcome judge_timeout(const struct curl_check *check, char *text)
 {
-	curl_off_t connect_us = 0;
-
-	curl_easy_getinfo(check->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
 	snprintf(text, CHECK_TEXT_MAX, "%s",
-		 connect_us ? check->kind->timeout_text : "connect_timeout");
+		 check->is_connected ? check->kind->timeout_text : "connect_timeout");
 	return CHECK_FAILED;
 }
 
 static enum check_outcome judge(struct curl_check *check, CURLcode code, char *text,
 				struct health_advice *ret_advice)
 {
+	enum check_outcome outcome;
+
 	if (code == CURLE_OK || check->is_decided)
 		return check->kind->judge(check, text, ret_advice);
 	if (check->local_errno) {
 		snprintf(text, CHECK_TEXT_MAX, "not probed: %s", strerror(check->local_errno));
 		return CHECK_NOT_MADE;
 	}
+	if (check_tls_judge(check, code, text, &outcome))
+		return outcome;
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		return judge_connect(check, text);
@@ -246,6 +249,9 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *so
 		sd_event_source_disable_unref(io);
 		return 0;
 	}
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&check);
+	/* Until the connection is there, libcurl waits to write only. */
+	check->is_connected |= what & CURL_POLL_IN;
 	if (what & CURL_POLL_IN)
 		events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
@@ -257,10 +263,8 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *so
 		if (err >= 0)
 			curl_multi_assign(pool->multi, fd, io);
 	}
-	if (err < 0) {
-		curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&check);
+	if (err < 0)
 		check->local_errno = -err;
-	}
 	return 0;
 }
 

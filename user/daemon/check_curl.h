@@ -30,6 +30,12 @@ struct curl_check {
 	struct curl_slist *headers;
 	int local_errno; /* what we were short of */
 	bool is_decided; /* read enough; the transfer was stopped by us */
+	bool is_connected; /* TCP's */
+	/* check_tls.c's */
+	bool is_tls;
+	struct curl_slist *connect_to;
+	char tls_text[CHECK_TEXT_MAX]; /* what is wrong with the real's certificate */
+	char error[CURL_ERROR_SIZE]; /* libcurl's words */
 };
 
 /*

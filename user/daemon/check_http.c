@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * HTTP check: a request whose status is accepted and whose body holds a text. Whatever a real
- * answers is bounded by the timeout, by BODY_MAX and by libcurl's own limits on headers.
+ * HTTP and HTTPS check: a request whose status is accepted and whose body holds a text. Whatever a
+ * real answers is bounded by the timeout, by BODY_MAX and by libcurl's own limits on headers.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "check_curl.h"
+#include "check_tls.h"
 
 #define BODY_MAX (64 * 1024)
 
@@ -155,6 +156,7 @@ static int http_start(const struct check_context *context, const struct check_re
 		check->body = malloc(BODY_MAX);
 	if (curl_check_init(&check->base, context, request, "http") < 0 ||
 	    (request->spec->body && !check->body) || !set_request(&check->base) ||
+	    (request->spec->type == HEALTH_TYPE_HTTPS && !check_tls_setup(&check->base)) ||
 	    !add_headers(&check->base)) {
 		http_free(&check->base);
 		return -ENOMEM;

@@ -45,6 +45,7 @@ static int set_ops(struct probe *probe)
 		probe->ops = &check_tcp_ops;
 		return 0;
 	case HEALTH_TYPE_HTTP:
+	case HEALTH_TYPE_HTTPS:
 		probe->ops = &check_http_ops;
 		return 0;
 	case HEALTH_TYPE_UDP:

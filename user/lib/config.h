@@ -13,7 +13,8 @@
 
 /*
  * Parses YAML text that came from `file` (used in messages and kept in ret_config->file).
- * Errors are "file:line:column: path: expected ..., got ...": -EINVAL. Pure: no I/O.
+ * Errors are "file:line:column: path: expected ..., got ...": -EINVAL. Reads nothing but the files
+ * that keys name (key_file, ca, ...).
  */
 int config_parse(const char *file, const char *text, size_t len, struct config **ret_config,
 		 struct err *err);

@@ -19,6 +19,7 @@
 #define DNS_NAME_MAX   253
 #define DNS_LABEL_MAX  63
 #define PROBE_TEXT_MAX 4096
+#define HOST_TEXT_MAX  253
 
 static bool is_made_of(const char *text, const char *chars, size_t max)
 {
@@ -89,6 +90,17 @@ const char *check_aes_key(const char *text)
 	return is_made_of(text, HEX_CHARS, 2 * AES_BLOCK) && strlen(text) == 2 * AES_BLOCK
 		       ? NULL
 		       : "a key of 16 octets in hex (32 digits)";
+}
+
+/* A DNS name; a number at its end would be an address. */
+const char *check_host_name(const char *text)
+{
+	const char *last = strrchr(text, '.');
+
+	if (!is_made_of(text, NAME_CHARS, HOST_TEXT_MAX) || text[0] == '.' ||
+	    isdigit((unsigned char)(last ? last[1] : text[0])))
+		return "a host name";
+	return NULL;
 }
 
 const char *check_http_method(const char *text)

@@ -101,24 +101,37 @@ static void set_http(json_t *json, const struct health_spec *health)
 		json_object_set_new(json, "body", json_string(health->body));
 }
 
+static void set_text(json_t *json, const char *key, const char *text)
+{
+	if (text)
+		json_object_set_new(json, key, json_string(text));
+}
+
+static void set_tls(json_t *json, const struct health_spec *health)
+{
+	set_text(json, "sni", health->sni);
+	set_text(json, "ca", health->ca);
+	set_text(json, "cert", health->cert);
+	set_text(json, "key", health->key);
+	json_object_set_new(json, "verify", json_boolean(health->is_verified));
+}
+
 /* What belongs to one type only. */
 static void set_by_type(json_t *json, const struct health_spec *health)
 {
 	char buf[VALUE_TEXT_MAX];
 
-	if (health->type == HEALTH_TYPE_HTTP)
+	if (health->type == HEALTH_TYPE_HTTP || health->type == HEALTH_TYPE_HTTPS)
 		set_http(json, health);
-	if (health->send)
-		json_object_set_new(json, "send", json_string(health->send));
-	if (health->name) {
-		json_object_set_new(json, "name", json_string(health->name));
-		json_object_set_new(
-			json, "rrtype",
-			json_string(value_format(&schema_health.fields[HEALTH_KEY_RRTYPE],
-						 health->rrtype, buf)));
-	}
-	if (health->expect_text)
-		json_object_set_new(json, "expect", json_string(health->expect_text));
+	if (health->type == HEALTH_TYPE_HTTPS)
+		set_tls(json, health);
+	set_text(json, "send", health->send);
+	set_text(json, "name", health->name);
+	if (health->name)
+		set_text(json, "rrtype",
+			 value_format(&schema_health.fields[HEALTH_KEY_RRTYPE], health->rrtype,
+				      buf));
+	set_text(json, "expect", health->expect_text);
 }
 
 static json_t *health_json(const struct vip_spec *vip)

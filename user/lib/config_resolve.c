@@ -10,6 +10,9 @@
 #include "addr.h"
 #include "config_value.h"
 #include "hex.h"
+#include "tls_files.h"
+
+#define HOST_TEXT_MAX 253
 
 /* Zeroed; not NULL for n = 0. */
 static void *new_array(size_t n, size_t size)
@@ -37,8 +40,7 @@ static uint32_t timeout_ms(const struct doc_file *doc, const struct doc_vip *vip
 	return schema_u32(&schema_timeouts, &doc->defaults.policy.timeouts, key);
 }
 
-/* Who says a health key for a VIP of this type: the VIP, `defaults` or nobody (NULL). */
-static const struct doc_health *health_source(const struct doc_file *doc, const struct doc_vip *vip,
+const struct doc_health *config_health_source(const struct doc_file *doc, const struct doc_vip *vip,
 					      uint32_t type, size_t key)
 {
 	const struct doc_health *inherited = &doc->defaults.policy.health;
@@ -55,13 +57,13 @@ static const struct doc_health *health_source(const struct doc_file *doc, const 
 static uint32_t health_u32(const struct doc_file *doc, const struct doc_vip *vip, uint32_t type,
 			   size_t key)
 {
-	return schema_u32(&schema_health, health_source(doc, vip, type, key), key);
+	return schema_u32(&schema_health, config_health_source(doc, vip, type, key), key);
 }
 
 static int health_text(const struct doc_file *doc, const struct doc_vip *vip, uint32_t type,
 		       size_t key, const char *initial, char **ret_text)
 {
-	const struct doc_health *source = health_source(doc, vip, type, key);
+	const struct doc_health *source = config_health_source(doc, vip, type, key);
 	const char *text = initial;
 
 	if (schema_is_given(source, key))
@@ -97,7 +99,8 @@ static void resolve_statuses(const struct doc_list *expect, struct health_spec *
 static int resolve_expect(const struct doc_file *doc, const struct doc_vip *vip,
 			  struct health_spec *health)
 {
-	const struct doc_health *source = health_source(doc, vip, health->type, HEALTH_KEY_EXPECT);
+	const struct doc_health *source = config_health_source(doc, vip, health->type,
+							       HEALTH_KEY_EXPECT);
 	enum expect_kind kind = expect_kind_of(health->type);
 	bool is_given = schema_is_given(source, HEALTH_KEY_EXPECT);
 
@@ -114,8 +117,8 @@ static int resolve_expect(const struct doc_file *doc, const struct doc_vip *vip,
 static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 			struct health_spec *health)
 {
-	const struct doc_health *headers = health_source(doc, vip, health->type,
-							 HEALTH_KEY_HEADERS);
+	const struct doc_health *headers = config_health_source(doc, vip, health->type,
+								HEALTH_KEY_HEADERS);
 	const struct schema_field *fields = schema_health.fields;
 	char addr[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX + 2];
 
@@ -134,12 +137,44 @@ static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 	return 0;
 }
 
+/* The name in a Host header, if it is one and not an address. */
+static int name_of_host(const char *host, char **ret_name)
+{
+	size_t len = strcspn(host, ":");
+	char name[HOST_TEXT_MAX + 1];
+
+	if (host[0] == '[' || len > HOST_TEXT_MAX)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)len, host);
+	return check_host_name(name) ? 0 : copy_text(name, ret_name);
+}
+
+static int resolve_tls(const struct doc_file *doc, const struct doc_vip *vip,
+		       struct health_spec *health)
+{
+	uint32_t type = health->type;
+	const char *ca;
+
+	health->is_verified = health_u32(doc, vip, type, HEALTH_KEY_VERIFY);
+	ca = health->is_verified ? TLS_SYSTEM_CA : NULL;
+	if (health_text(doc, vip, type, HEALTH_KEY_SNI, NULL, &health->sni) < 0 ||
+	    health_text(doc, vip, type, HEALTH_KEY_CA, ca, &health->ca) < 0 ||
+	    health_text(doc, vip, type, HEALTH_KEY_CERT, NULL, &health->cert) < 0 ||
+	    health_text(doc, vip, type, HEALTH_KEY_KEY, NULL, &health->key) < 0)
+		return -ENOMEM;
+	return health->sni || !health->host ? 0 : name_of_host(health->host, &health->sni);
+}
+
 static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip,
 			   struct health_spec *health)
 {
 	switch (health->type) {
 	case HEALTH_TYPE_HTTP:
 		return resolve_http(doc, vip, health);
+	case HEALTH_TYPE_HTTPS:
+		if (resolve_http(doc, vip, health) < 0)
+			return -ENOMEM;
+		return resolve_tls(doc, vip, health);
 	case HEALTH_TYPE_UDP:
 		return health_text(doc, vip, health->type, HEALTH_KEY_SEND, NULL, &health->send);
 	case HEALTH_TYPE_DNS:
@@ -154,7 +189,7 @@ static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 			  struct health_spec *health)
 {
 	uint32_t type = health_u32(doc, vip, HEALTH_TYPE_TCP, HEALTH_KEY_TYPE);
-	const struct doc_health *source = health_source(doc, vip, type, HEALTH_KEY_SOURCE);
+	const struct doc_health *source = config_health_source(doc, vip, type, HEALTH_KEY_SOURCE);
 
 	health->type = type;
 	health->port = (uint16_t)health_u32(doc, vip, type, HEALTH_KEY_PORT);

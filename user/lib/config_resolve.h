@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From what a file says to what it means: defaults applied, then checked as a whole. Pure, but for
- * config_read_keys().
+ * config_read_keys() and config_read_tls().
  */
 #pragma once
 
@@ -22,6 +22,13 @@ int config_check_quic(const struct doc_file *doc, const struct config *config, s
 
 /* The same for `health`. */
 int config_check_health(const struct doc_file *doc, const struct config *config, struct err *err);
+
+/* Who says a health key for a VIP of this type: the VIP, `defaults` or nobody (NULL). */
+const struct doc_health *config_health_source(const struct doc_file *doc, const struct doc_vip *vip,
+					      uint32_t type, size_t key);
+
+/* What `cert`, `key`, `ca` and `verify` must say together; reads their files. As config_check(). */
+int config_read_tls(const struct doc_file *doc, struct config *config, struct err *err);
 
 /* Reads the keys that stand in files of their own. -EINVAL with the place that names the file. */
 int config_read_keys(struct config *config, struct err *err);

@@ -202,6 +202,11 @@ struct doc_health {
 	struct doc_list headers; /* char * */
 	struct doc_list expect; /* struct doc_word: what it means depends on the type */
 	char *body;
+	char *sni;
+	char *ca;
+	char *cert;
+	char *key;
+	uint32_t verify;
 	struct doc_list command; /* struct doc_word */
 	char *send;
 	char *name;

@@ -4,10 +4,11 @@
 #include "config_value.h"
 
 #define BIT(type)	(1u << HEALTH_TYPE_##type)
-#define HTTP_ONLY	BIT(HTTP)
-#define EXPECTING_TYPES (HTTP_ONLY | BIT(UDP) | BIT(DNS))
+#define HTTP_TYPES	(BIT(HTTP) | BIT(HTTPS))
+#define TLS_TYPES	BIT(HTTPS)
+#define EXPECTING_TYPES (HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe comes from an address of this host. */
-#define SOCKET_TYPES (BIT(TCP) | HTTP_ONLY | BIT(UDP) | BIT(DNS))
+#define SOCKET_TYPES (BIT(TCP) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
 #define PORT_TYPES (SOCKET_TYPES | BIT(NONE))
 #define ANY_TYPE   (PORT_TYPES | BIT(ICMP))
@@ -15,11 +16,11 @@
 static const struct schema_choice health_type_choices[] = {
 	CHOICE("tcp", HEALTH_TYPE_TCP),
 	CHOICE("http", HEALTH_TYPE_HTTP),
+	CHOICE("https", HEALTH_TYPE_HTTPS),
 	CHOICE("none", HEALTH_TYPE_NONE),
 	CHOICE("udp", HEALTH_TYPE_UDP),
 	CHOICE("dns", HEALTH_TYPE_DNS),
 	CHOICE("icmp", HEALTH_TYPE_ICMP),
-	LATER("https"),
 	LATER("grpc"),
 	LATER("script"),
 	LATER("agent"),
@@ -55,7 +56,8 @@ static const struct schema_field health_fields[] = {
 			     .initial = HEALTH_TYPE_TCP,
 			     .health_types = ANY_TYPE,
 			     .text = "`tcp`: the real accepts a connection; `http`: it answers a "
-				     "request as expected; `udp`: it answers a datagram; "
+				     "request as expected; `https`: over TLS 1.2 or later, with a "
+				     "certificate that is trusted; `udp`: it answers a datagram; "
 				     "`dns`: it answers a question (over UDP); "
 				     "`icmp`: it answers a ping; "
 				     "`none`: never probed, always up"},
@@ -110,21 +112,21 @@ static const struct schema_field health_fields[] = {
 	[HEALTH_KEY_METHOD] = {.key = "method",
 			       .type = SCHEMA_TEXT,
 			       .offset = offsetof(struct doc_health, method),
-			       .health_types = HTTP_ONLY,
+			       .health_types = HTTP_TYPES,
 			       .check = check_http_method,
 			       .initial_text = "GET",
 			       .text = "request method"},
 	[HEALTH_KEY_HOST] = {.key = "host",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, host),
-			     .health_types = HTTP_ONLY,
+			     .health_types = HTTP_TYPES,
 			     .check = check_http_word,
 			     .initial_text = "the VIP's address",
 			     .text = "Host header"},
 	[HEALTH_KEY_PATH] = {.key = "path",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, path),
-			     .health_types = HTTP_ONLY,
+			     .health_types = HTTP_TYPES,
 			     .check = check_http_path,
 			     .initial_text = "/",
 			     .text = "request path"},
@@ -132,7 +134,7 @@ static const struct schema_field health_fields[] = {
 		{.key = "headers",
 		 .type = SCHEMA_HEADERS,
 		 .offset = offsetof(struct doc_health, headers),
-		 .health_types = HTTP_ONLY,
+		 .health_types = HTTP_TYPES,
 		 .max = 32,
 		 .text = "further request headers, as a mapping: `{X-Probe: xdplb}`"},
 	[HEALTH_KEY_EXPECT] =
@@ -141,37 +143,55 @@ static const struct schema_field health_fields[] = {
 		 .offset = offsetof(struct doc_health, expect),
 		 .health_types = EXPECTING_TYPES,
 		 .max = HEALTH_EXPECT_MAX,
-		 .initial_text = "`http`: 200; `udp`: any reply; `dns`: NOERROR and an answer",
-		 .text = "`http`: status code that counts as success, or a list of "
+		 .initial_text =
+			 "`http`, `https`: 200; `udp`: any reply; `dns`: NOERROR and an answer",
+		 .text = "`http`, `https`: status code that counts as success, or a list of "
 			 "them; `udp`: text that must occur in the first datagram "
 			 "that comes back, with escapes as in `send`; `dns`: name of the "
 			 "response code, as `NXDOMAIN`, whatever the answers"},
 	[HEALTH_KEY_BODY] = {.key = "body",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, body),
-			     .health_types = HTTP_ONLY,
+			     .health_types = HTTP_TYPES,
 			     .check = check_http_body,
 			     .text = "text that must occur in the first 64 KiB of the reply"},
 	[HEALTH_KEY_SNI] = {.key = "sni",
-			    .unbuilt = SCHEMA_UNBUILT,
 			    .type = SCHEMA_TEXT,
-			    .text = "TLS server name (https)"},
+			    .offset = offsetof(struct doc_health, sni),
+			    .health_types = TLS_TYPES,
+			    .check = check_host_name,
+			    .initial_text = "`host` if that is a name, else none",
+			    .text = "name that the real is asked for and that its certificate must "
+				    "be for; without one, the certificate must be for the real's "
+				    "address"},
 	[HEALTH_KEY_CA] = {.key = "ca",
-			   .unbuilt = SCHEMA_UNBUILT,
 			   .type = SCHEMA_TEXT,
-			   .text = "file of trusted certificates (https)"},
+			   .offset = offsetof(struct doc_health, ca),
+			   .health_types = TLS_TYPES,
+			   .check = check_absolute_path,
+			   .initial_text = "the system's",
+			   .text = "file of trusted certificates (PEM). Files are read with the "
+				   "configuration: after a change, reload"},
 	[HEALTH_KEY_CERT] = {.key = "cert",
-			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,
-			     .text = "file of the client certificate (https)"},
+			     .offset = offsetof(struct doc_health, cert),
+			     .health_types = TLS_TYPES,
+			     .check = check_absolute_path,
+			     .text = "file of the client certificate and its chain (PEM)"},
 	[HEALTH_KEY_KEY] = {.key = "key",
-			    .unbuilt = SCHEMA_UNBUILT,
 			    .type = SCHEMA_TEXT,
-			    .text = "file of its key (https)"},
+			    .offset = offsetof(struct doc_health, key),
+			    .health_types = TLS_TYPES,
+			    .check = check_absolute_path,
+			    .text = "file of the client certificate's private key (PEM, not "
+				    "encrypted)"},
 	[HEALTH_KEY_VERIFY] = {.key = "verify",
-			       .unbuilt = SCHEMA_UNBUILT,
 			       .type = SCHEMA_BOOL,
-			       .text = "whether the certificate is checked (https)"},
+			       .offset = offsetof(struct doc_health, verify),
+			       .health_types = TLS_TYPES,
+			       .initial = true,
+			       .text = "whether the certificate must be trusted, in time and for "
+				       "the name"},
 	[HEALTH_KEY_SERVICE] = {.key = "service",
 				.unbuilt = SCHEMA_UNBUILT,
 				.type = SCHEMA_TEXT,
@@ -230,6 +250,7 @@ enum expect_kind expect_kind_of(uint32_t health_type)
 {
 	switch ((enum health_type)health_type) {
 	case HEALTH_TYPE_HTTP:
+	case HEALTH_TYPE_HTTPS:
 		return EXPECT_STATUS;
 	case HEALTH_TYPE_UDP:
 		return EXPECT_TEXT;

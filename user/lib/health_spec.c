@@ -6,12 +6,15 @@
 
 #include "addr.h"
 #include "model.h"
+#include "tls_files.h"
 
 static const size_t texts[] = {
 	offsetof(struct health_spec, method), offsetof(struct health_spec, host),
 	offsetof(struct health_spec, path),   offsetof(struct health_spec, body),
 	offsetof(struct health_spec, send),   offsetof(struct health_spec, expect_text),
 	offsetof(struct health_spec, name),   offsetof(struct health_spec, user),
+	offsetof(struct health_spec, sni),    offsetof(struct health_spec, ca),
+	offsetof(struct health_spec, cert),   offsetof(struct health_spec, key),
 };
 
 static const size_t lists[] = {
@@ -54,7 +57,8 @@ static bool numbers_equal(const struct health_spec *a, const struct health_spec 
 	return a->type == b->type && a->port == b->port && a->interval_ms == b->interval_ms &&
 	       a->timeout_ms == b->timeout_ms && a->fall == b->fall && a->rise == b->rise &&
 	       a->jitter_percent == b->jitter_percent && a->rrtype == b->rrtype &&
-	       a->uid == b->uid && a->gid == b->gid && addr_equal(&a->source, &b->source);
+	       a->uid == b->uid && a->gid == b->gid && addr_equal(&a->source, &b->source) &&
+	       a->is_verified == b->is_verified && tls_files_equal(a->tls_files, b->tls_files);
 }
 
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b)
@@ -113,6 +117,7 @@ void health_spec_clear(struct health_spec *spec)
 		free(*text_of(spec, i));
 	for (size_t i = 0; i < COUNT_OF(lists); i++)
 		text_list_clear(list_of(spec, i));
+	tls_files_unref(spec->tls_files);
 }
 
 int health_spec_copy(struct health_spec *ret_copy, const struct health_spec *spec)
@@ -120,6 +125,7 @@ int health_spec_copy(struct health_spec *ret_copy, const struct health_spec *spe
 	struct health_spec copy = *spec;
 	int ret = 0;
 
+	tls_files_ref(copy.tls_files);
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
 		*text_of(&copy, i) = NULL;
 	for (size_t i = 0; i < COUNT_OF(lists); i++)

@@ -145,6 +145,8 @@ const char *health_type_name(enum health_type type)
 		return "icmp";
 	case HEALTH_TYPE_SCRIPT:
 		return "script";
+	case HEALTH_TYPE_HTTPS:
+		return "https";
 	}
 	return "?";
 }

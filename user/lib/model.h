@@ -37,9 +37,12 @@ enum health_type {
 	HEALTH_TYPE_DNS = 4,
 	HEALTH_TYPE_ICMP = 5,
 	HEALTH_TYPE_SCRIPT = 6,
+	HEALTH_TYPE_HTTPS = 7,
 };
 
 #define HEALTH_EXPECT_MAX 16
+
+struct tls_files; /* tls_files.h */
 
 struct text_list {
 	char **texts;
@@ -64,6 +67,14 @@ struct health_spec {
 	uint16_t expect[HEALTH_EXPECT_MAX]; /* accepted status codes; default 200 */
 	size_t n_expect;
 	char *body; /* must occur in the first 64 KiB of the reply */
+	/* https */
+	char *sni; /* the name that is asked for and verified; NULL: the real's address is verified
+		    */
+	char *ca;
+	char *cert;
+	char *key;
+	bool is_verified;
+	struct tls_files *tls_files; /* what the files held, counted; NULL: there are none */
 	/* udp, dns */
 	char *expect_text; /* udp: must occur in the reply, with escapes; dns: an RCODE's name */
 	char *send; /* udp; with escapes: see escape.h */
