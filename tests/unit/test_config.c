@@ -261,7 +261,7 @@ static const struct bad_case bad_cases[] = {
 	{YAML(VIP ", health: {type: dns, name: a, expect: nxdomain}}\n"),
 	 "f.yaml:4:98: vips[0].health.expect: expected the name of a DNS response code, as NXDOMAIN, got \"nxdomain\""},
 	{YAML(VIP ", health: {type: icmp, port: 80}}\n"),
-	 "f.yaml:4:88: vips[0].health.port: expected no such key with type icmp; it belongs to tcp, http, none, udp, dns"},
+	 "f.yaml:4:88: vips[0].health.port: expected no such key with type icmp; it belongs to tcp, http, https, none, udp, dns"},
 	{YAML(VIP ", health: {source: 10.0.0.0/24}}\n"),
 	 "f.yaml:4:78: vips[0].health.source: expected an IP address, got \"10.0.0.0/24\""},
 	{YAML(VIP ", health: {type: none, source: 10.0.0.1}}\n"),
