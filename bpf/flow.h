@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "flood.h"
 #include "flow_slot.h"
 #include "maps.h"
 #include "ring.h"
@@ -233,8 +234,8 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 	struct member *member;
 
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
-	pkt->is_recordable = true;
-	if (!flow_find(pkt))
+	pkt->is_recordable = !flood_is_over(pkt);
+	if (!pkt->is_recordable || !flow_find(pkt))
 		return false;
 	id = SLOT_MEMBER(pkt->slot_word);
 	member = bpf_map_lookup_elem(&members, &id);

@@ -15,6 +15,10 @@ const volatile __u32 knob_flow_buckets = 2;
 const volatile struct flow_clock knob_clock = {};
 const volatile __u32 knob_hz = 250;
 
+/* So many SYNs are recorded in (1 << shift) jiffies on one CPU; 0: all. */
+const volatile __u32 knob_syn_window_shift = 0;
+const volatile __u32 knob_syn_window_limit = 0;
+
 /* Outer source addresses; the entropy mask has the host bits of a prefix, or is zero. */
 const volatile __be32 knob_source4 = 0;
 const volatile __be32 knob_source4_entropy = 0;

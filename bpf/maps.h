@@ -117,6 +117,13 @@ struct {
 	__type(value, struct reply_limit);
 } reply_limit SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct syn_window);
+} syn_window SEC(".maps");
+
 /* What no VIP uses takes no memory. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

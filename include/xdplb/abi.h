@@ -453,6 +453,12 @@ struct control {
 #define REPLY_RATE_PPS 1000u
 #define REPLY_BURST    1000u
 
+/* Map "syn_window": per CPU, one row. Packet path only. */
+struct syn_window {
+	__u64 window; /* since boot: jiffies >> the knob's shift */
+	__u64 syns; /* in it */
+};
+
 /* Map "reply_limit": per CPU, one row. Packet path only. */
 struct reply_limit {
 	__u64 last_jiffies;

@@ -52,6 +52,7 @@
 #define XDPLB_FLOW_COUNTERS(X)                                                                     \
 	X(flow_inserted, "flow recorded")                                                          \
 	X(flow_untracked, "flow not recorded: both buckets hold live flows only")                  \
+	X(flow_syn_flood, "SYN over guard.syn_rate: by the ring, neither looked up nor recorded")  \
 	X(flow_evicted_unproven, "an unproven flow made room")                                     \
 	X(flow_lost_race, "another CPU changed the slot first")                                    \
 	X(flow_mismatch, "slot named a member whose VIP has not this port; the ring decided")      \

@@ -39,7 +39,7 @@ struct batch_order {
 int batch_run(struct batch *batch, const struct batch_order *order,
 	      double (*ret_ns)[WRAPPER_TARGETS], struct err *err);
 
-/* Makes flows 0 ... n-1 known and proven: two packets each (a SYN and an ACK, two datagrams). */
+/* Makes flows 0 ... n-1 known and proven: two packets each (ACKs, datagrams). */
 int batch_learn(struct batch *batch, uint32_t flows, struct err *err);
 
 /*

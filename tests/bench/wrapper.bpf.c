@@ -49,11 +49,11 @@ static __always_inline void write_flow(__u8 *data, __u32 flow, const bool is_ipv
 	*(__u32 *)(data + l4) = state.dport << 16 | wrapper_port(flow);
 }
 
-static __always_inline void write_flags(__u8 *data, const bool is_ipv6)
+static __always_inline void write_ack(__u8 *data, const bool is_ipv6)
 {
 	const __u32 l3_len = is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 
-	data[sizeof(struct ethhdr) + l3_len + 13] = state.done % 2 ? SEND_ACK : SEND_SYN;
+	data[sizeof(struct ethhdr) + l3_len + 13] = SEND_ACK;
 }
 
 /* The end of this target's packets: the next one's turn. */
@@ -115,7 +115,7 @@ static __always_inline int wrap(struct xdp_md *ctx, const bool is_ipv6, const bo
 	write_ethernet((__u64 *)data);
 	write_flow(data, state.offset + state.position, is_ipv6);
 	if (is_learning)
-		write_flags(data, is_ipv6);
+		write_ack(data, is_ipv6);
 	state.grown += grown;
 	if (!is_learning || state.done % 2)
 		next_flow();
@@ -135,7 +135,7 @@ int wrap_ipv6(struct xdp_md *ctx)
 	return wrap(ctx, true, false);
 }
 
-/* Each flow twice: a SYN, then an ACK. */
+/* Each flow twice: segments of a connection; SYNs at this speed would not be recorded. */
 SEC("xdp.frags")
 int learn_ipv4(struct xdp_md *ctx)
 {

@@ -95,12 +95,16 @@ static void leave_out_untracked(struct established *e)
 	}
 }
 
-void established_new(struct established *e, uint32_t capacity)
+void established_new(struct established *e, uint32_t capacity, uint32_t syn_limit)
 {
 	uint32_t n = capacity + capacity / 500;
 
 	*e = (struct established){.n = n};
-	e->bed = bed_new(&(struct bed_options){.flows = capacity});
+	e->bed = bed_new(&(struct bed_options){
+		.flows = capacity,
+		.syn_window_shift = 4,
+		.syn_window_limit = syn_limit,
+	});
 	bed_apply(e->bed, before, 2);
 	e->ring = proof_ring(e->bed, &before[0], &e->ring_size);
 	e->keepers = traffic_new(e->bed, &(struct traffic_options){.picks = n, .cpu = 1});

@@ -18,7 +18,8 @@ struct established {
 };
 
 /* As many flows as the table is rated for made their handshake. */
-void established_new(struct established *e, uint32_t capacity);
+/* syn_limit: how many SYNs are recorded in 16 jiffies; 0: all. */
+void established_new(struct established *e, uint32_t capacity, uint32_t syn_limit);
 void established_free(struct established *e);
 
 /* SYN, ACK and data of flows 0 ... n-1, which are known to the generator's check from then on. */

@@ -83,6 +83,8 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	k.is_express_on = !express || strcmp(express, "off") != 0;
 	k.gue_checksum6 = o->gue_checksum6;
 	k.is_quic_on = o->is_quic_on;
+	k.syn_window_shift = o->syn_window_shift;
+	k.syn_window_limit = o->syn_window_limit;
 	*ret_knobs = k;
 }
 
@@ -287,7 +289,7 @@ const uint8_t *bed_gateway_mac(void)
 
 /* ---- Running packets --------------------------------------------------------------------- */
 
-static struct stats read_stats(const struct bed *bed)
+struct stats bed_stats(const struct bed *bed)
 {
 	unsigned int n_cpus = dataplane_n_cpus();
 	struct stats *per_cpu = calloc(n_cpus, sizeof(*per_cpu));
@@ -368,7 +370,7 @@ void bed_run(struct bed *bed, const struct frame *in, struct run *ret_run)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->len,
 		    .data_out = ret_run->out.bytes, .data_size_out = sizeof(ret_run->out.bytes),
 		    .repeat = 1);
-	struct stats stats = read_stats(bed);
+	struct stats stats = bed_stats(bed);
 	struct member_stats forwarded = read_forwarded(bed);
 	int r = bpf_prog_test_run_opts(dataplane_prog_fd(bed->dataplane), &opts);
 
@@ -376,7 +378,7 @@ void bed_run(struct bed *bed, const struct frame *in, struct run *ret_run)
 		fail_msg("test run of %zu bytes: %s", in->len, strerror(-r));
 	ret_run->verdict = opts.retval;
 	ret_run->out.len = opts.data_size_out;
-	ret_run->rise = read_stats(bed);
+	ret_run->rise = bed_stats(bed);
 	for (size_t i = 0; i < XDPLB_STATS; i++)
 		((uint64_t *)&ret_run->rise)[i] -= ((const uint64_t *)&stats)[i];
 	ret_run->forwarded = read_forwarded(bed);

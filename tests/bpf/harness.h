@@ -69,6 +69,8 @@ struct bed_options {
 	uint16_t gue_port; /* 0: BED_GUE_PORT */
 	bool gue_checksum6;
 	bool is_quic_on;
+	uint32_t syn_window_shift;
+	uint32_t syn_window_limit; /* 0: all SYNs are recorded */
 };
 
 struct bed {
@@ -117,6 +119,9 @@ struct ip_addr bed_real_of(struct bed *bed, const struct packet *packet);
 
 /* Name of the one verdict counter that rose ("forwarded" for members' packets). */
 const char *run_counter(const struct run *run);
+
+/* All counters, summed over the CPUs. */
+struct stats bed_stats(const struct bed *bed);
 
 uint64_t bed_hash(const struct bed *bed, const struct packet *packet);
 /* The flow's slot, in either of its buckets; NULL if the table does not know it. */

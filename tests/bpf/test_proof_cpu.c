@@ -24,7 +24,7 @@ static void no_flow_moves_with_its_cpu(void **state)
 	uint64_t moved = 0;
 	double share = 0;
 
-	established_new(&e, FLOWS);
+	established_new(&e, FLOWS, 0);
 	moved += moved_on(&e, 0, &r);
 	moved += moved_on(&e, 1, &r);
 	share = established_change_ring(&e);
@@ -45,7 +45,7 @@ static void with_a_table_for_each_cpu_they_move(void **state)
 	struct traffic_result r;
 	struct established e;
 
-	established_new(&e, FLOWS);
+	established_new(&e, FLOWS, 0);
 	variant = variant_new(e.bed, VARIANT_OWN_TABLE);
 	assert_int_equal(moved_on(&e, 1, &r), 0);
 	established_change_ring(&e);

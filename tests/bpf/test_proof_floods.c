@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define FLOWS 100000u
+#define FLOWS	  100000u
+#define SYN_LIMIT 1000u
 
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -51,7 +52,7 @@ static void let_run(const struct established *e, const struct traffic *flood, ui
 	}
 }
 
-static void run_flood(struct established *e, const struct flood *flood)
+static void run_flood(struct established *e, const struct flood *flood, const char *note)
 {
 	struct traffic *t = flood_new(e->bed, flood);
 	uint64_t half_ms = proof_size(250, 15000);
@@ -70,7 +71,7 @@ static void run_flood(struct established *e, const struct flood *flood)
 	traffic_stop(e->keepers);
 	established_restore_ring(e);
 
-	snprintf(what, sizeof(what), "flood: %s", flood->name);
+	snprintf(what, sizeof(what), "flood: %s%s", flood->name, note);
 	proof_says(
 		what,
 		"%u flows, %.1f M packets of theirs, %.1f M of the flood; ring change of %.0f %% "
@@ -91,9 +92,19 @@ static void established_flows_keep_their_real_in_any_flood(void **state)
 {
 	struct established e;
 
-	established_new(&e, FLOWS);
+	established_new(&e, FLOWS, 0);
 	for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++)
-		run_flood(&e, &floods[i]);
+		run_flood(&e, &floods[i], "");
+	established_free(&e);
+}
+
+static void established_flows_keep_their_real_where_not_all_syns_are_recorded(void **state)
+{
+	struct established e;
+
+	established_new(&e, FLOWS, SYN_LIMIT);
+	run_flood(&e, &floods[0], ", over guard.syn_rate");
+	assert_true(bed_stats(e.bed).flow_syn_flood > FLOWS / 2);
 	established_free(&e);
 }
 
@@ -104,7 +115,7 @@ static void flows_that_are_taken_for_unproven_move(void **state)
 	struct established e;
 	struct traffic *t;
 
-	established_new(&e, FLOWS);
+	established_new(&e, FLOWS, 0);
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		struct flow_tuple tuple = traffic_tuple(e.keepers, i);
 		uint64_t *slot = proof_slot(e.bed, &tuple);
@@ -127,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(established_flows_keep_their_real_in_any_flood),
+		cmocka_unit_test(established_flows_keep_their_real_where_not_all_syns_are_recorded),
 		cmocka_unit_test(flows_that_are_taken_for_unproven_move),
 	};
 

@@ -147,6 +147,7 @@ static void assert_same_config(const struct config *a, const struct config *b)
 	assert_int_equal(a->gue_checksum6, b->gue_checksum6);
 	assert_memory_equal(&a->capacity, &b->capacity, sizeof(a->capacity));
 	assert_int_equal(a->guard_removed_percent, b->guard_removed_percent);
+	assert_int_equal(a->guard_syn_pps, b->guard_syn_pps);
 	assert_int_equal(a->n_vips, b->n_vips);
 	for (size_t i = 0; i < a->n_vips; i++)
 		assert_same_vip(&a->vips[i], &b->vips[i]);

@@ -42,6 +42,7 @@ static void what_is_not_given_has_the_documented_default(void **state)
 	assert_int_equal(c->capacity.vips, 4000);
 	assert_int_equal(c->capacity.ring_slots, 64000000);
 	assert_int_equal(c->guard_removed_percent, 100);
+	assert_int_equal(c->guard_syn_pps, 100000);
 	assert_int_equal(c->gue_port, 6080);
 	assert_false(c->gue_checksum6);
 	assert_int_equal(vip->encap, ENCAP_IPIP);
@@ -93,7 +94,7 @@ static void values_are_read_with_their_units(void **state)
 		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::1\", gue_port: 4754,\n"
 		"  gue_checksum6: computed}\n"
 		"capacity: {flows: 64k, members: 1M, vips: 100, ring_slots: \"2M\"}\n"
-		"guard: {max_removed: 50%}\n"
+		"guard: {max_removed: 50%, syn_rate: 20k/s}\n"
 		"vips:\n"
 		"- name: dns\n  address: \"2001:db8::10\"\n  port: \"53\"\n  protocol: udp\n"
 		"  encap: gue\n  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n  echo: always\n"
@@ -115,6 +116,7 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(c->capacity.members, 1000000);
 	assert_int_equal(c->capacity.ring_slots, 2000000);
 	assert_int_equal(c->guard_removed_percent, 50);
+	assert_int_equal(c->guard_syn_pps, 20000);
 	assert_int_equal(vip->port, 53);
 	assert_int_equal(vip->protocol, IPPROTO_UDP);
 	assert_int_equal(vip->encap, ENCAP_GUE);
@@ -313,11 +315,12 @@ static void memory_follows_the_capacities(void **state)
 	struct config *c =
 		parse(IF "capacity: {flows: 1M, members: 1000, vips: 10, ring_slots: 32000}\n");
 	uint64_t bytes = config_memory_bytes(c, 4);
+	const size_t a_cpu = sizeof(struct stats) + sizeof(struct reply_limit) +
+			     sizeof(struct syn_window);
 
-	assert_int_equal(config_memory_bytes(c, 5) - bytes,
-			 1000 * 32 + sizeof(struct stats) + sizeof(struct reply_limit));
+	assert_int_equal(config_memory_bytes(c, 5) - bytes, 1000 * 32 + a_cpu);
 	bytes -= FRAGMENTS * (40 + 24 + 48);
-	bytes -= 4 * (sizeof(struct stats) + sizeof(struct reply_limit));
+	bytes -= 4 * a_cpu;
 	bytes -= 16 * (128 + 1024); /* for 7 * 10 configurations and 1000 server IDs of QUIC */
 	assert_in_range(bytes, 16000000 + 64000 + 4 * 32000 + 64000 + 65536,
 			16000000 + 64000 + 4 * 32000 + 64000 + 65536 + 10500);

@@ -153,6 +153,7 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 	bytes += HASH_BUCKET * power_of_two(capacity->vips * QUIC_UNROUTABLE);
 	bytes += HASH_BUCKET * power_of_two(capacity->members);
 	bytes += XDPLB_MAX_INTERFACES * sizeof(struct out_interface);
-	bytes += (sizeof(struct stats) + sizeof(struct reply_limit)) * n_cpus;
+	bytes += (sizeof(struct stats) + sizeof(struct reply_limit) + sizeof(struct syn_window)) *
+		 n_cpus;
 	return bytes;
 }

@@ -85,6 +85,8 @@ static json_t *value_schema(const struct schema_field *field)
 		return ports_schema();
 	case SCHEMA_COUNT:
 		return number_schema(field, "^" NUMBER_PATTERN "[kM]?$");
+	case SCHEMA_RATE:
+		return pattern_schema("^" NUMBER_PATTERN "[kM]?/s$");
 	case SCHEMA_DURATION:
 		return pattern_schema(field->unbuilt ? "^0(ms|s|m|h)$"
 						     : "^" NUMBER_PATTERN "(ms|s|m|h)$");
@@ -180,6 +182,7 @@ static const char *type_name(enum schema_type type)
 		[SCHEMA_NUMBER] = "number",
 		[SCHEMA_PRIME] = "prime",
 		[SCHEMA_COUNT] = "count",
+		[SCHEMA_RATE] = "rate",
 		[SCHEMA_PORT] = "port",
 		[SCHEMA_PORTS] = "port or range, 0 to 65535",
 		[SCHEMA_DURATION] = "duration",
@@ -203,6 +206,7 @@ static bool has_bounds(const struct schema_field *field)
 	case SCHEMA_NUMBER:
 	case SCHEMA_PRIME:
 	case SCHEMA_COUNT:
+	case SCHEMA_RATE:
 	case SCHEMA_PORT:
 	case SCHEMA_DURATION:
 	case SCHEMA_PERCENT:

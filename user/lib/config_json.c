@@ -23,6 +23,13 @@ static json_t *percent(uint32_t value)
 	return json_sprintf("%u%%", value);
 }
 
+static json_t *rate(uint32_t a_second)
+{
+	char buf[VALUE_TEXT_MAX];
+
+	return json_string(value_format_rate(a_second, buf));
+}
+
 static json_t *address(const struct ip_addr *addr)
 {
 	char buf[ADDR_TEXT_MAX];
@@ -232,9 +239,10 @@ json_t *config_to_json(const struct config *config)
 			    json_pack("{si si si si}", "flows", (int)capacity->flows, "members",
 				      (int)capacity->members, "vips", (int)capacity->vips,
 				      "ring_slots", (int)capacity->ring_slots));
-	json_object_set_new(
-		json, "guard",
-		json_pack("{so}", "max_removed", percent(config->guard_removed_percent)));
+	json_object_set_new(json, "guard",
+			    json_pack("{so so}", "max_removed",
+				      percent(config->guard_removed_percent), "syn_rate",
+				      rate(config->guard_syn_pps)));
 	json_object_set_new(json, "vips", vips);
 	return json;
 }

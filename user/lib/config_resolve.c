@@ -329,6 +329,7 @@ static int resolve_file(const char *file, const struct doc_file *doc, struct con
 		.ring_slots = capacity->at[CAPACITY_RING_SLOTS],
 		.max_removed = doc->guard.at[GUARD_MAX_REMOVED],
 	};
+	config->guard_syn_pps = schema_u32(&schema_guard, &doc->guard, GUARD_SYN_RATE);
 	config->guard_removed_percent = schema_u32(&schema_guard, &doc->guard, GUARD_MAX_REMOVED);
 	if (resolve_interfaces(doc, config) < 0)
 		return -ENOMEM;

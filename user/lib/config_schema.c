@@ -158,11 +158,20 @@ static const struct schema_field guard_fields[] = {
 			       .initial = 100,
 			       .text = "a reload that removes more than this share of the reals is "
 				       "refused unless forced; 100% is off"},
+	[GUARD_SYN_RATE] =
+		{.key = "syn_rate",
+		 .type = SCHEMA_RATE,
+		 .offset = offsetof(struct doc_guard, syn_rate),
+		 .max = 1000000000,
+		 .initial = 100000,
+		 .text = "SYNs on one CPU that are looked up in the flow table and recorded; what "
+			 "exceeds it goes where the ring says, at a quarter of the cost, and is "
+			 "recorded with its second packet; `0/s`: no limit"},
 };
 
 const struct schema_section schema_guard = {
 	.title = "guard",
-	.text = "Protection against a file that lost half of itself.",
+	.text = "Protection against a file that lost half of itself, and against floods.",
 	.fields = guard_fields,
 	.n_fields = COUNT_OF(guard_fields),
 	.size = sizeof(struct doc_guard),
@@ -400,7 +409,7 @@ static const struct schema_field file_fields[] = {
 			.type = SCHEMA_MAP,
 			.section = &schema_guard,
 			.offset = offsetof(struct doc_file, guard),
-			.text = "what a reload may not do unasked"},
+			.text = "limits to what a reload and a flood may do"},
 	[FILE_DEFAULTS] = {.key = "defaults",
 			   .type = SCHEMA_MAP,
 			   .section = &schema_defaults,

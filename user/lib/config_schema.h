@@ -24,6 +24,7 @@ enum schema_type {
 	SCHEMA_NUMBER, /* uint32_t */
 	SCHEMA_PRIME, /* uint32_t */
 	SCHEMA_COUNT, /* uint32_t; takes k and M */
+	SCHEMA_RATE, /* uint32_t, a second; takes k and M */
 	SCHEMA_PORT, /* uint32_t */
 	SCHEMA_PORTS, /* struct doc_ports: a port, 0 for any, or a range */
 	SCHEMA_DURATION, /* uint32_t, ms */
@@ -137,12 +138,13 @@ struct doc_capacity {
 	uint32_t ring_slots;
 };
 
-enum { GUARD_MAX_REMOVED, GUARD_KEYS };
+enum { GUARD_MAX_REMOVED, GUARD_SYN_RATE, GUARD_KEYS };
 
 struct doc_guard {
 	struct mark self;
 	struct mark at[GUARD_KEYS];
 	uint32_t max_removed;
+	uint32_t syn_rate;
 };
 
 enum { TIMEOUTS_TCP, TIMEOUTS_TCP_CLOSING, TIMEOUTS_TCP_UNPROVEN, TIMEOUTS_UDP, TIMEOUTS_KEYS };

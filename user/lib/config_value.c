@@ -19,6 +19,7 @@ struct unit {
 static const struct unit duration_units[] = {
 	{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {}};
 static const struct unit count_units[] = {{"M", 1000000}, {"k", 1000}, {"", 1}, {}};
+static const struct unit rate_units[] = {{"M/s", 1000000}, {"k/s", 1000}, {"/s", 1}, {}};
 static const struct unit percent_units[] = {{"%", 1}, {}};
 static const struct unit no_units[] = {{"", 1}, {}};
 
@@ -29,6 +30,8 @@ static const struct unit *units_of(enum schema_type type)
 		return duration_units;
 	case SCHEMA_COUNT:
 		return count_units;
+	case SCHEMA_RATE:
+		return rate_units;
 	case SCHEMA_PERCENT:
 		return percent_units;
 	default:
@@ -347,7 +350,7 @@ void value_expected(const struct schema_field *field, struct err *why)
 		[SCHEMA_NUMBER] = "a number",	   [SCHEMA_PRIME] = "a prime",
 		[SCHEMA_COUNT] = "a count",	   [SCHEMA_PORT] = "a port",
 		[SCHEMA_DURATION] = "a duration",  [SCHEMA_PERCENT] = "a percentage",
-		[SCHEMA_STATUS] = "a status code",
+		[SCHEMA_STATUS] = "a status code", [SCHEMA_RATE] = "a rate",
 	};
 	static const char *const others[] = {
 		[SCHEMA_MAP] = "a mapping",
@@ -387,6 +390,11 @@ const char *value_format_duration(uint32_t ms, char *buf)
 const char *value_format_count(uint32_t count, char *buf)
 {
 	return format_units(count_units, count, buf);
+}
+
+const char *value_format_rate(uint32_t a_second, char *buf)
+{
+	return format_units(rate_units, a_second, buf);
 }
 
 const char *value_format(const struct schema_field *field, uint32_t value, char *buf)

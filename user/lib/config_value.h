@@ -20,6 +20,7 @@ void value_expected(const struct schema_field *field, struct err *why);
 /* "7d" style units: the largest that says it exactly. Return buf (VALUE_TEXT_MAX). */
 const char *value_format_duration(uint32_t ms, char *buf);
 const char *value_format_count(uint32_t count, char *buf);
+const char *value_format_rate(uint32_t a_second, char *buf);
 
 /* A number as a person writes it in this field. Returns buf (VALUE_TEXT_MAX) or a choice's name. */
 const char *value_format(const struct schema_field *field, uint32_t value, char *buf);

@@ -173,6 +173,8 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_flow_buckets = flow_buckets;
 	skel->rodata->knob_clock = knobs->clock;
 	skel->rodata->knob_hz = knobs->hz;
+	skel->rodata->knob_syn_window_shift = knobs->syn_window_shift;
+	skel->rodata->knob_syn_window_limit = knobs->syn_window_limit;
 	skel->rodata->knob_source4 = knobs->source4;
 	skel->rodata->knob_source4_sum = (knobs->source4 & 0xffff) + (knobs->source4 >> 16);
 	skel->rodata->knob_source4_entropy = knobs->source4_entropy;

@@ -21,6 +21,8 @@ struct dataplane_knobs {
 	struct flow_hash_key hash_key;
 	struct flow_clock clock;
 	uint32_t hz;
+	uint32_t syn_window_shift; /* so many SYNs in (1 << shift) jiffies of a CPU are recorded */
+	uint32_t syn_window_limit; /* 0: all */
 	__be32 source4;
 	__be32 source4_entropy;
 	struct ip_addr source6;

@@ -19,12 +19,26 @@ static void knobs_source(const struct encap_source *source, struct ip_addr *ret_
 		ret_entropy->b[bit / 8] |= 0x80 >> (bit % 8);
 }
 
+/* A window is the longest 2^n jiffies that are no more than an eighth of a second. */
+static void knobs_syn_window(uint32_t rate_pps, uint32_t hz, struct dataplane_knobs *k)
+{
+	uint64_t syns;
+
+	if (rate_pps == 0)
+		return;
+	while (2u << k->syn_window_shift <= hz / 8)
+		k->syn_window_shift++;
+	syns = ((uint64_t)rate_pps << k->syn_window_shift) / hz;
+	k->syn_window_limit = syns ? (uint32_t)syns : 1;
+}
+
 struct dataplane_knobs dataplane_knobs_of(const struct config *config,
 					  const struct flow_hash_key *hash_key, uint32_t hz)
 {
 	struct dataplane_knobs k = {.hash_key = *hash_key, .hz = hz, .is_express_on = true};
 	struct ip_addr base, entropy;
 
+	knobs_syn_window(config->guard_syn_pps, hz, &k);
 	flow_clock_make(config->vips, config->n_vips, hz, &k.clock);
 	if (config->source4.is_set) {
 		knobs_source(&config->source4, &base, &entropy);

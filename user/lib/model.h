@@ -191,6 +191,8 @@ struct config {
 	size_t n_vips;
 	/* guard: a reload that removes more than this share of the reals needs force; 100: off */
 	uint32_t guard_removed_percent;
+	/* guard: more SYNs than this on one CPU are neither looked up nor recorded; 0: all are */
+	uint32_t guard_syn_pps;
 };
 
 const struct vip_spec *config_find_vip(const struct config *config, const char *name);
