@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 OUT=${1:-build}
 # CASE:VIPS of those whose goals are missed.
-CASES="tcp4-1k:1 tcp4-100k:1 tcp4-1M:1 tcp4-10M:1 tcp4-syn:1 tcp4-new:1 tcp4-1k:512 tcp4-syn:512"
+CASES="tcp4-1:1 tcp4-1k:1 tcp4-100k:1 tcp4-1M:1 tcp4-10M:1 tcp4-syn:1 tcp4-new:1 tcp4-1k:512 tcp4-syn:512"
 
 for case in $CASES; do
 	"$OUT/tests/bench/bench_path" --profile --case "${case%:*}" --vips "${case#*:}"
