@@ -134,6 +134,7 @@ static struct health_spec spec_of(enum health_type type)
 	return (struct health_spec){
 		.type = type,
 		.interval_ms = 100,
+		.fast_interval_ms = 100,
 		.timeout_ms = TIMEOUT_MS,
 		.fall = 3,
 		.rise = 2,
@@ -160,7 +161,7 @@ static struct snapshot_health reading(const struct health_listener *probe)
 {
 	struct snapshot_health h;
 
-	health_read(probe, &h);
+	health_read(probe, now_ms(), &h);
 	return h;
 }
 

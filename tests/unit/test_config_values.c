@@ -77,12 +77,45 @@ static void an_http_probe_has_defaults_of_its_own(void **state)
 
 	assert_string_equal(health->method, "GET");
 	assert_string_equal(health->path, "/");
-	assert_string_equal(health->host, "192.0.2.1");
-	assert_string_equal(c->vips[1].health.host, "[2001:db8::1]");
+	/* The real's address, so that VIPs share its probe. */
+	assert_null(health->host);
+	assert_true(health_spec_equal(health, &c->vips[1].health));
+	assert_int_equal(health->degraded_weight_percent, 50);
+	assert_int_equal(health->n_degraded_status, 0);
 	assert_int_equal(health->n_expect, 1);
 	assert_int_equal(health->expect[0], 200);
 	assert_int_equal(health->headers.n, 0);
 	assert_null(health->body);
+	config_free(c);
+}
+
+static void a_probe_is_paced_and_damped_as_the_file_says(void **state)
+{
+	struct config *c = parse(
+		IF "defaults: {health: {type: http, interval: 4s, hold_down: 2s, start: up,\n"
+		   "  degraded_status: [429, 203], degraded_body: tired, degraded_weight: 20%}}\n"
+		   "vips:\n"
+		   "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+		   "- {name: b, address: 192.0.2.2, port: 80, protocol: tcp,\n"
+		   "   health: {fast_interval: 250ms, hold_down_max: 1m, start: down}}\n"
+		   "- {name: c, address: 192.0.2.3, port: 80, protocol: tcp,\n"
+		   "   health: {fast_interval: 10s, degraded_status: 500}}\n");
+	const struct health_spec *a = &c->vips[0].health, *b = &c->vips[1].health;
+
+	assert_int_equal(a->fast_interval_ms, 4000);
+	assert_int_equal(b->fast_interval_ms, 250);
+	assert_int_equal(c->vips[2].health.fast_interval_ms, 4000);
+	assert_true(a->starts_up);
+	assert_false(b->starts_up);
+	assert_int_equal(a->hold_down_ms, 2000);
+	assert_int_equal(a->hold_down_max_ms, 300000);
+	assert_int_equal(b->hold_down_max_ms, 60000);
+	assert_int_equal(a->n_degraded_status, 2);
+	assert_int_equal(a->degraded_status[1], 203);
+	assert_int_equal(c->vips[2].health.n_degraded_status, 1);
+	assert_int_equal(c->vips[2].health.degraded_status[0], 500);
+	assert_string_equal(a->degraded_body, "tired");
+	assert_int_equal(a->degraded_weight_percent, 20);
 	config_free(c);
 }
 
@@ -272,6 +305,14 @@ static void probes_differ_when_any_key_does(void **state)
 		"fall: 4",
 		"rise: 4",
 		"jitter: 5%",
+		"fast_interval: 100ms",
+		"start: up",
+		"hold_down: 1s",
+		"hold_down_max: 1m",
+		"type: http, degraded_status: 429",
+		"type: http, degraded_status: 430",
+		"type: http, degraded_body: a",
+		"type: http, degraded_weight: 49%",
 		"type: http",
 		"type: http, method: HEAD",
 		"type: http, host: a",
@@ -350,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_given_has_the_documented_default),
 		cmocka_unit_test(an_http_probe_has_defaults_of_its_own),
+		cmocka_unit_test(a_probe_is_paced_and_damped_as_the_file_says),
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
 		cmocka_unit_test(the_encapsulations_in_use_are_those_of_the_vips),

@@ -119,6 +119,53 @@ static void every_answer_gives_its_verdict_and_nothing_blocks(void **state)
 		server_stop(&servers[r]);
 }
 
+static void a_degraded_real_stays_up_with_less_weight(void **state)
+{
+	static const struct {
+		enum server_manner manner;
+		const char *body, *degraded_body;
+		uint16_t degraded_status;
+		uint32_t lowered;
+		enum health_verdict verdict;
+		const char *reason;
+	} cases[] = {
+		{SERVER_503, NULL, NULL, 503, 70, UP, "degraded: status 503"},
+		{SERVER_OK, NULL, NULL, 503, 0, UP, "status 200"},
+		{SERVER_OK, NULL, "healthy", 0, 70, UP, "degraded: body, status 200"},
+		{SERVER_OK, NULL, "wealthy", 0, 0, UP, "status 200"},
+		{SERVER_SPLIT_BODY, NULL, "healthy", 0, 70, UP, "degraded: body, status 200"},
+		{SERVER_OK, "healthy", "now", 0, 70, UP, "degraded: body, status 200"},
+		{SERVER_OK, "wealthy", "now", 0, 0, DOWN, "body_mismatch"},
+		{SERVER_503, "healthy", NULL, 503, 70, UP, "degraded: status 503"},
+		{SERVER_503, "wealthy", NULL, 503, 0, DOWN, "body_mismatch"},
+	};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+		static struct server server;
+		struct seen seen = {};
+		struct lab lab;
+
+		spec.degraded_weight_percent = 30;
+		spec.degraded_status[0] = cases[c].degraded_status;
+		spec.n_degraded_status = cases[c].degraded_status ? 1 : 0;
+		spec.body = (char *)(uintptr_t)cases[c].body;
+		spec.degraded_body = (char *)(uintptr_t)cases[c].degraded_body;
+		server_start(&server, cases[c].manner, AF_INET);
+		lab_open(&lab, &callbacks);
+		add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+		lab_until(&lab, seen.changes);
+		if (seen.verdict != cases[c].verdict ||
+		    seen.advice.lowered_percent != cases[c].lowered ||
+		    strcmp(seen.reason, cases[c].reason) != 0)
+			fail_msg("case %zu: %s, lowered by %u, \"%s\"", c,
+				 health_verdict_name(seen.verdict), seen.advice.lowered_percent,
+				 seen.reason);
+		lab_close(&lab);
+		server_stop(&server);
+	}
+}
+
 static void a_failure_at_once_is_told_from_the_loop(void **state)
 {
 	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
@@ -229,6 +276,28 @@ static void the_next_probe_is_an_interval_after_the_start(void **state)
 	server_stop(&server);
 }
 
+/* Three failures at the interval would take 2 minutes. */
+static void who_fails_is_probed_faster_until_it_is_down(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
+	static struct server server;
+	struct seen seen = {};
+	struct health_listener *probe;
+	struct lab lab;
+
+	spec.interval_ms = 60000;
+	spec.fast_interval_ms = 30;
+	server_start(&server, SERVER_REFUSE, AF_INET);
+	lab_open(&lab, &callbacks);
+	probe = add(&lab, &server, &spec, HEALTH_UP, &seen);
+	lab_until(&lab, seen.changes);
+	assert_int_equal(seen.verdict, HEALTH_DOWN);
+	assert_int_equal(reading(probe).transitions, 1);
+	assert_true(reading(probe).next_at_ms > now_ms() + 50000);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
 static void probes_of_a_real_do_not_overlap(void **state)
 {
 	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
@@ -257,7 +326,7 @@ static void what_an_earlier_check_advised_ends_with_the_next_result(void **state
 	static const enum health_type types[] = {HEALTH_TYPE_TCP, HEALTH_TYPE_NONE};
 
 	for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
-		struct health_standing known = {HEALTH_UP, {ADMIN_DRAIN, 50}};
+		struct health_standing known = {.verdict = HEALTH_UP, .advice = {ADMIN_DRAIN, 50}};
 		struct health_spec spec = spec_of(types[t]);
 		static struct server server;
 		struct seen seen = {};
@@ -441,10 +510,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_answer_gives_its_verdict_and_nothing_blocks),
+		cmocka_unit_test(a_degraded_real_stays_up_with_less_weight),
 		cmocka_unit_test(a_failure_at_once_is_told_from_the_loop),
 		cmocka_unit_test(the_request_is_what_the_operator_wrote),
 		cmocka_unit_test(a_real_goes_down_after_fall_and_up_after_rise),
 		cmocka_unit_test(the_next_probe_is_an_interval_after_the_start),
+		cmocka_unit_test(who_fails_is_probed_faster_until_it_is_down),
 		cmocka_unit_test(probes_of_a_real_do_not_overlap),
 		cmocka_unit_test(what_an_earlier_check_advised_ends_with_the_next_result),
 		cmocka_unit_test(a_real_without_probes_is_up_from_the_loop),

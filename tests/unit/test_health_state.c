@@ -40,6 +40,7 @@ static const struct {
 static void rows_of_results_give_the_verdicts(void **state)
 {
 	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		struct health_rules rules = {.rise = rows[r].rise, .fall = rows[r].fall};
 		struct health_state s;
 		uint64_t since = 100;
 
@@ -48,8 +49,8 @@ static void rows_of_results_give_the_verdicts(void **state)
 			char want = rows[r].verdicts[i];
 			bool want_changed = want == 'U' || want == 'D';
 			bool want_up = want == 'U' || want == 'u';
-			bool changed = health_state_result(&s, rows[r].results[i] == '+',
-							   rows[r].rise, rows[r].fall, 101 + i);
+			bool changed = health_state_result(&s, rows[r].results[i] == '+', &rules,
+							   101 + i);
 
 			if (want_changed)
 				since = 101 + i;
@@ -66,11 +67,11 @@ static void a_row_counts_and_breaks(void **state)
 
 	health_state_init(&s, HEALTH_UP, 5);
 	assert_int_equal(s.since_ms, 5);
-	health_state_result(&s, false, 9, 9, 6);
-	health_state_result(&s, false, 9, 9, 7);
+	health_state_result(&s, false, &(struct health_rules){.rise = 9, .fall = 9}, 6);
+	health_state_result(&s, false, &(struct health_rules){.rise = 9, .fall = 9}, 7);
 	assert_int_equal(s.failures, 2);
 	assert_int_equal(s.successes, 0);
-	health_state_result(&s, true, 9, 9, 8);
+	health_state_result(&s, true, &(struct health_rules){.rise = 9, .fall = 9}, 8);
 	assert_int_equal(s.failures, 0);
 	assert_int_equal(s.successes, 1);
 	assert_int_equal(s.since_ms, 5);
@@ -82,8 +83,196 @@ static void a_very_long_row_does_not_wrap(void **state)
 
 	health_state_init(&s, HEALTH_UP, 0);
 	s.successes = UINT32_MAX;
-	health_state_result(&s, true, 2, 2, 1);
+	health_state_result(&s, true, &(struct health_rules){.rise = 2, .fall = 2}, 1);
 	assert_int_equal(s.successes, UINT32_MAX);
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static void the_first_result_of_one_that_is_assumed_up_decides(void **state)
+{
+	const struct health_rules rules = {.rise = 3, .fall = 3};
+	struct health_state s;
+
+	health_state_assume_up(&s, 10);
+	assert_int_equal(s.verdict, HEALTH_UP);
+	assert_true(s.is_assumed);
+	assert_true(health_state_result(&s, false, &rules, 20));
+	assert_int_equal(s.verdict, HEALTH_DOWN);
+	assert_false(s.is_assumed);
+	assert_int_equal(s.since_ms, 20);
+
+	health_state_assume_up(&s, 10);
+	assert_false(health_state_result(&s, true, &rules, 20));
+	assert_false(s.is_assumed);
+	assert_int_equal(s.since_ms, 10);
+	/* Proven now: a row is needed. */
+	assert_false(health_state_result(&s, false, &rules, 30));
+	assert_false(health_state_result(&s, false, &rules, 40));
+	assert_true(health_state_result(&s, false, &rules, 50));
+}
+
+/* ---- pace ------------------------------------------------------------------------------------ */
+
+/* i: the interval, f: fast, after each result. Rise 2, fall 3. */
+static void probes_come_faster_while_results_speak_against_the_verdict(void **state)
+{
+	static const struct {
+		enum health_verdict initial;
+		const char *results;
+		const char *paces;
+	} cases[] = {
+		{HEALTH_UNKNOWN, "+-+---+-++-", "ififfififif"},
+		{HEALTH_DOWN, "--+-++", "iififi"},
+		{HEALTH_UP, "+---", "iffi"},
+	};
+	const struct health_rules rules = {.rise = 2, .fall = 3};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		struct health_state s;
+
+		health_state_init(&s, cases[c].initial, 1);
+		assert_int_equal(health_state_is_undecided(&s, 1),
+				 cases[c].initial == HEALTH_UNKNOWN);
+		for (size_t i = 0; cases[c].results[i]; i++) {
+			health_state_result(&s, cases[c].results[i] == '+', &rules, 2);
+			if (health_state_is_undecided(&s, 2) != (cases[c].paces[i] == 'f'))
+				fail_msg("case %zu: result %zu", c, i);
+		}
+	}
+}
+
+/* ---- flaps ----------------------------------------------------------------------------------- */
+
+/* A real whose state is told by results of +/- at these seconds; rise and fall are 1. */
+struct step {
+	uint32_t at_s;
+	char result;
+	enum health_verdict verdict;
+	uint32_t flaps;
+	uint32_t held_until_s;
+};
+
+#define U HEALTH_UP
+#define D HEALTH_DOWN
+
+static const struct {
+	const char *name;
+	uint32_t hold_down_s;
+	uint32_t max_s;
+	struct step steps[16];
+} flapping[] = {
+	{"no hold-down, no flaps",
+	 0,
+	 60,
+	 {{1, '-', D, 0, 0}, {2, '+', U, 0, 0}, {3, '-', D, 0, 0}, {4, '+', U, 0, 0}}},
+	{"the first costs nothing", 10, 60, {{1, '-', D, 1, 0}, {2, '+', U, 1, 0}}},
+	{"each further one twice the one before, up to the most",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 13},
+	  {4, '+', D, 2, 13},
+	  {12, '+', D, 2, 13},
+	  {13, '+', U, 2, 0},
+	  {14, '-', D, 3, 34},
+	  {33, '+', D, 3, 34},
+	  {34, '+', U, 3, 0},
+	  {35, '-', D, 4, 75},
+	  {75, '+', U, 4, 0},
+	  {76, '-', D, 5, 136},
+	  {136, '+', U, 5, 0},
+	  {137, '-', D, 5, 197}}},
+	{"failures while it is held do not hold it longer",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 13},
+	  {12, '-', D, 2, 13},
+	  {13, '+', U, 2, 0}}},
+	{"who is down for long anyway comes up at once",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0}, {2, '+', U, 1, 0}, {3, '-', D, 2, 13}, {99, '+', U, 2, 0}}},
+	/* 2 flaps: forgiven after 10 s, the first 10 s later */
+	{"staying up is forgiven step by step",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 13},
+	  {20, '+', U, 2, 0},
+	  {29, '+', U, 2, 0},
+	  {30, '+', U, 1, 0},
+	  {39, '+', U, 1, 0},
+	  {40, '+', U, 0, 0},
+	  {41, '-', D, 1, 0}}},
+	{"what is left counts on",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 13},
+	  {20, '+', U, 2, 0},
+	  {31, '-', D, 2, 41},
+	  {41, '+', U, 2, 0}}},
+};
+
+static void going_down_again_and_again_holds_a_real_down_ever_longer(void **state)
+{
+	for (size_t r = 0; r < ARRAY_SIZE(flapping); r++) {
+		struct health_rules rules = {.rise = 1,
+					     .fall = 1,
+					     .hold_down_ms = flapping[r].hold_down_s * 1000,
+					     .hold_down_max_ms = flapping[r].max_s * 1000};
+		struct health_state s;
+
+		health_state_init(&s, HEALTH_UP, 0);
+		for (const struct step *step = flapping[r].steps; step->result; step++) {
+			uint64_t now = step->at_s * 1000ULL;
+
+			health_state_result(&s, step->result == '+', &rules, now);
+			if (s.verdict != step->verdict ||
+			    health_state_flaps(&s, &rules, now) != step->flaps ||
+			    s.held_until_ms != step->held_until_s * 1000ULL)
+				fail_msg("%s: at %u s: %s, %u flaps, held until %lu",
+					 flapping[r].name, step->at_s,
+					 health_verdict_name(s.verdict),
+					 health_state_flaps(&s, &rules, now), s.held_until_ms);
+		}
+	}
+}
+
+static void a_held_real_is_probed_at_its_interval_until_it_may_come_up(void **state)
+{
+	const struct health_rules rules = {
+		.rise = 2, .fall = 1, .hold_down_ms = 100, .hold_down_max_ms = 1000};
+	struct health_state s;
+
+	health_state_init(&s, HEALTH_UP, 0);
+	health_state_result(&s, false, &rules, 1);
+	health_state_result(&s, true, &rules, 2);
+	health_state_result(&s, true, &rules, 3);
+	health_state_result(&s, false, &rules, 4); /* held until 104 */
+	health_state_result(&s, true, &rules, 50);
+	assert_false(health_state_is_undecided(&s, 50));
+	assert_true(health_state_is_undecided(&s, 104));
+}
+
+static void a_real_that_was_never_proven_up_does_not_flap(void **state)
+{
+	const struct health_rules rules = {
+		.rise = 1, .fall = 1, .hold_down_ms = 100, .hold_down_max_ms = 1000};
+	struct health_state s;
+
+	health_state_assume_up(&s, 0);
+	health_state_result(&s, false, &rules, 1);
+	assert_int_equal(s.flaps, 0);
+	health_state_init(&s, HEALTH_UNKNOWN, 0);
+	health_state_result(&s, false, &rules, 1);
+	assert_int_equal(s.flaps, 0);
 }
 
 static void jitter_moves_the_interval_to_either_side(void **state)
@@ -129,6 +318,11 @@ int main(void)
 		cmocka_unit_test(rows_of_results_give_the_verdicts),
 		cmocka_unit_test(a_row_counts_and_breaks),
 		cmocka_unit_test(a_very_long_row_does_not_wrap),
+		cmocka_unit_test(the_first_result_of_one_that_is_assumed_up_decides),
+		cmocka_unit_test(probes_come_faster_while_results_speak_against_the_verdict),
+		cmocka_unit_test(going_down_again_and_again_holds_a_real_down_ever_longer),
+		cmocka_unit_test(a_held_real_is_probed_at_its_interval_until_it_may_come_up),
+		cmocka_unit_test(a_real_that_was_never_proven_up_does_not_flap),
 		cmocka_unit_test(jitter_moves_the_interval_to_either_side),
 		cmocka_unit_test(verdicts_have_names),
 	};

@@ -15,34 +15,52 @@
 
 struct http_check {
 	struct curl_check base;
-	bool has_body_match;
+	bool has_body; /* what must be in the reply was found */
+	bool has_degraded_body;
 	char *body; /* BODY_MAX bytes if there is something to look for */
 	size_t body_len;
 };
 
 /* ---- what the real answers ---------------------------------------------------------------- */
 
-static bool is_expected(const struct health_spec *spec, long status)
+static bool is_one_of(const uint16_t *codes, size_t n, long status)
 {
-	if (spec->n_expect == 0)
-		return status == 200;
-	for (size_t i = 0; i < spec->n_expect; i++) {
-		if (spec->expect[i] == status)
+	for (size_t i = 0; i < n; i++) {
+		if (codes[i] == status)
 			return true;
 	}
 	return false;
 }
 
-/* Looks where the new bytes may complete a match. */
-static void match_body(struct http_check *check, size_t added)
+static bool is_degraded_status(const struct health_spec *spec, long status)
 {
-	const char *want = check->base.request.spec->body;
-	size_t want_len = strlen(want);
+	return is_one_of(spec->degraded_status, spec->n_degraded_status, status);
+}
+
+static bool is_expected(const struct health_spec *spec, long status)
+{
+	if (is_degraded_status(spec, status))
+		return true;
+	return spec->n_expect ? is_one_of(spec->expect, spec->n_expect, status) : status == 200;
+}
+
+/* Looks where the new bytes may complete a match; want NULL: nothing is looked for. */
+static bool match_body(const struct http_check *check, size_t added, const char *want)
+{
+	size_t want_len = want ? strlen(want) : 0;
 	size_t start = check->body_len - added;
 
 	start = start > want_len ? start - want_len : 0;
-	check->has_body_match = memmem(check->body + start, check->body_len - start, want,
-				       want_len) != NULL;
+	return want && memmem(check->body + start, check->body_len - start, want, want_len);
+}
+
+/* Whether the rest of the body could not change the result. */
+static bool is_body_decided(const struct http_check *check)
+{
+	const struct health_spec *spec = check->base.request.spec;
+
+	return check->body_len == BODY_MAX || ((check->has_body || !spec->body) &&
+					       (check->has_degraded_body || !spec->degraded_body));
 }
 
 /* Stops the transfer (returns less than it was given) as soon as the result is clear. */
@@ -54,18 +72,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 	size_t room = BODY_MAX - check->body_len;
 	size_t added = len < room ? len : room;
 
-	if (!spec->body || !is_expected(spec, curl_check_status(&check->base))) {
+	if (!check->body || !is_expected(spec, curl_check_status(&check->base))) {
 		check->base.is_decided = true;
 		return 0;
 	}
 	memcpy(check->body + check->body_len, data, added);
 	check->body_len += added;
-	match_body(check, added);
-	if (check->has_body_match || check->body_len == BODY_MAX) {
-		check->base.is_decided = true;
-		return 0;
-	}
-	return len;
+	check->has_body |= match_body(check, added, spec->body);
+	check->has_degraded_body |= match_body(check, added, spec->degraded_body);
+	check->base.is_decided = is_body_decided(check);
+	return check->base.is_decided ? 0 : len;
 }
 
 static enum check_outcome http_judge(struct curl_check *base, char *text,
@@ -78,9 +94,14 @@ static enum check_outcome http_judge(struct curl_check *base, char *text,
 	snprintf(text, CHECK_TEXT_MAX, "status %ld", status);
 	if (!is_expected(spec, status))
 		return CHECK_FAILED;
-	if (spec->body && !check->has_body_match) {
+	if (spec->body && !check->has_body) {
 		snprintf(text, CHECK_TEXT_MAX, "body_mismatch");
 		return CHECK_FAILED;
+	}
+	if (is_degraded_status(spec, status) || check->has_degraded_body) {
+		snprintf(text, CHECK_TEXT_MAX, "degraded: %s%ld",
+			 check->has_degraded_body ? "body, status " : "status ", status);
+		ret_advice->lowered_percent = 100 - spec->degraded_weight_percent;
 	}
 	return CHECK_PASSED;
 }
@@ -148,14 +169,15 @@ static int http_start(const struct check_context *context, const struct check_re
 		      struct check **ret_check)
 {
 	struct http_check *check = calloc(1, sizeof(*check));
+	bool wants_body = request->spec->body || request->spec->degraded_body;
 
 	if (!check)
 		return -ENOMEM;
 	check->base.kind = &http_kind;
-	if (request->spec->body)
+	if (wants_body)
 		check->body = malloc(BODY_MAX);
 	if (curl_check_init(&check->base, context, request, "http") < 0 ||
-	    (request->spec->body && !check->body) || !set_request(&check->base) ||
+	    (wants_body && !check->body) || !set_request(&check->base) ||
 	    (request->spec->type == HEALTH_TYPE_HTTPS && !check_tls_setup(&check->base)) ||
 	    !add_headers(&check->base)) {
 		http_free(&check->base);

@@ -25,6 +25,7 @@ struct real_run {
 	struct desired_member want; /* as it was last applied */
 	enum admin_state admin;
 	enum health_verdict health;
+	bool is_assumed; /* up, but never proven */
 	struct health_advice advice;
 	uint64_t health_since_ms;
 	uint64_t was_for_ms; /* how long the verdict before had held */

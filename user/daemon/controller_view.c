@@ -73,7 +73,7 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->state = effective_real_state(run_input(run), real->active_flows);
 	view_next_hop(view, real);
 	if (run->listener)
-		health_read(run->listener, &real->health);
+		health_read(run->listener, view->s->now_ms, &real->health);
 	/* The probe counts rows of results; the verdict in force is the run's. */
 	real->health.state.verdict = run->health;
 	real->health.state.since_ms = run->health_since_ms;

@@ -82,12 +82,26 @@ static void arm(struct probe *probe, uint64_t at_us)
 
 static void arm_next(struct probe *probe)
 {
-	uint32_t wait_ms = health_next_ms(probe->spec.interval_ms, probe->spec.jitter_percent,
+	const struct health_spec *spec = &probe->spec;
+	uint64_t now = now_us();
+	uint32_t interval_ms = health_state_is_undecided(&probe->state, now / 1000)
+				       ? spec->fast_interval_ms
+				       : spec->interval_ms;
+	uint32_t wait_ms = health_next_ms(interval_ms, spec->jitter_percent,
 					  next_random(probe->health));
 	uint64_t at_us = probe->started_at_us + (uint64_t)wait_ms * 1000;
-	uint64_t now = now_us();
 
 	arm(probe, at_us > now ? at_us : now);
+}
+
+struct health_rules probe_rules(const struct probe *probe)
+{
+	return (struct health_rules){
+		.rise = probe->spec.rise,
+		.fall = probe->spec.fall,
+		.hold_down_ms = probe->spec.hold_down_ms,
+		.hold_down_max_ms = probe->spec.hold_down_max_ms,
+	};
 }
 
 static void log_result(const struct probe *probe, enum check_outcome outcome)
@@ -98,6 +112,17 @@ static void log_result(const struct probe *probe, enum check_outcome outcome)
 	log_debug("probe real=%s outcome=%s reason=\"%s\" ms=%u",
 		  addr_format_port(&probe->address, probe->port, address), outcomes[outcome],
 		  probe->last_text, probe->last_duration_ms);
+}
+
+static void count_result(struct probe *probe, const struct check_result *result, uint64_t now_ms)
+{
+	struct health_rules rules = probe_rules(probe);
+
+	probe->probes++;
+	probe->failures += result->outcome == CHECK_FAILED;
+	probe->transitions += health_state_result(&probe->state, result->outcome == CHECK_PASSED,
+						  &rules, now_ms);
+	probe->advice = result->advice;
 }
 
 /* Takes a result in. The probe may be gone when this returns: a callback may remove it. */
@@ -112,14 +137,9 @@ static void take_result(struct probe *probe, const struct check_result *result)
 	probe->last_ok = result->outcome == CHECK_PASSED;
 	probe->has_result = true;
 	log_result(probe, result->outcome);
+	if (result->outcome != CHECK_NOT_MADE)
+		count_result(probe, result, now / 1000);
 	arm_next(probe);
-	if (result->outcome == CHECK_NOT_MADE)
-		return;
-	probe->probes++;
-	probe->failures += result->outcome == CHECK_FAILED;
-	health_state_result(&probe->state, result->outcome == CHECK_PASSED, probe->spec.rise,
-			    probe->spec.fall, now / 1000);
-	probe->advice = result->advice;
 	listeners_tell(probe, probe->last_text);
 }
 
@@ -189,7 +209,10 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 		return 0;
 	}
 	probe->advice = initial->advice;
-	health_state_init(&probe->state, initial->verdict, now_ms);
+	if (initial->is_assumed)
+		health_state_assume_up(&probe->state, now_ms);
+	else
+		health_state_init(&probe->state, initial->verdict, now_ms);
 	err = sd_event_add_time(health->event, &probe->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
 				on_probe_time, probe);
 	if (err < 0)

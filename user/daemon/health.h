@@ -53,4 +53,5 @@ bool health_known(const struct health *health, const struct ip_addr *address, ui
 		  const struct health_spec *spec, struct health_standing *ret_standing);
 
 /* next_at_ms is 0 while a check is under way. */
-void health_read(const struct health_listener *listener, struct snapshot_health *ret_health);
+void health_read(const struct health_listener *listener, uint64_t now_ms,
+		 struct snapshot_health *ret_health);

@@ -102,12 +102,15 @@ static void drop_if_unheard(struct probe *probe)
 
 static bool standing_equal(const struct health_standing *a, const struct health_standing *b)
 {
-	return a->verdict == b->verdict && health_advice_equal(&a->advice, &b->advice);
+	return a->verdict == b->verdict && a->is_assumed == b->is_assumed &&
+	       health_advice_equal(&a->advice, &b->advice);
 }
 
 static struct health_standing standing_of(const struct probe *probe)
 {
-	return (struct health_standing){.verdict = probe->state.verdict, .advice = probe->advice};
+	return (struct health_standing){.verdict = probe->state.verdict,
+					.is_assumed = probe->state.is_assumed,
+					.advice = probe->advice};
 }
 
 static void listener_free(struct health_listener *listener)
@@ -245,9 +248,11 @@ bool health_known(const struct health *health, const struct ip_addr *address, ui
 	return true;
 }
 
-void health_read(const struct health_listener *listener, struct snapshot_health *ret_health)
+void health_read(const struct health_listener *listener, uint64_t now_ms,
+		 struct snapshot_health *ret_health)
 {
 	const struct probe *probe = listener->probe;
+	struct health_rules rules = probe_rules(probe);
 	struct snapshot_health h = {
 		.target = probe->id,
 		.shared_by = probe->n_listeners,
@@ -255,6 +260,8 @@ void health_read(const struct health_listener *listener, struct snapshot_health 
 		.address = probe->address,
 		.port = probe->port,
 		.state = probe->state,
+		.flaps = health_state_flaps(&probe->state, &rules, now_ms),
+		.transitions = probe->transitions,
 		.has_result = probe->has_result,
 		.last_ok = probe->last_ok,
 		.last_duration_ms = probe->last_duration_ms,

@@ -65,6 +65,7 @@ struct probe {
 	uint64_t last_at_ms;
 	uint64_t probes;
 	uint64_t failures;
+	uint64_t transitions; /* of the verdict */
 };
 
 /* health.c */
@@ -74,6 +75,7 @@ int probe_new(struct health *health, const struct ip_addr *address, uint16_t por
 	      struct probe **ret_probe);
 /* Cancels a check that is under way. It has no listeners and is in no table. */
 void probe_free(struct probe *probe);
+struct health_rules probe_rules(const struct probe *probe);
 
 /* health_listeners.c */
 int listeners_start(struct health *health, struct err *err);

@@ -59,11 +59,21 @@ static struct health_standing first_standing(const struct controller *c, const s
 {
 	struct health_standing standing = {};
 
-	if (!health_known(c->health, real, vip->port, &vip->health, &standing))
-		standing.verdict = vip->health.type == HEALTH_TYPE_NONE
-					   ? HEALTH_UP
-					   : adopted_health(c, vip, real);
+	if (health_known(c->health, real, vip->port, &vip->health, &standing))
+		return standing;
+	if (vip->health.type == HEALTH_TYPE_NONE)
+		return (struct health_standing){.verdict = HEALTH_UP};
+	standing.verdict = adopted_health(c, vip, real);
+	if (standing.verdict == HEALTH_UNKNOWN && vip->health.starts_up)
+		return (struct health_standing){.verdict = HEALTH_UP, .is_assumed = true};
 	return standing;
+}
+
+static void take_standing(struct real_run *run, const struct health_standing *standing)
+{
+	run->health = standing->verdict;
+	run->is_assumed = standing->is_assumed;
+	run->advice = standing->advice;
 }
 
 static struct real_run *run_new(struct controller *c, const struct vip_spec *vip,
@@ -79,8 +89,7 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	run->key = vip_key_of(vip);
 	run->spec = *real;
 	run->admin = runtime_get(c->runtime, vip->name, &real->address);
-	run->health = standing.verdict;
-	run->advice = standing.advice;
+	take_standing(run, &standing);
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
@@ -189,7 +198,8 @@ void runs_discard(struct runs *fresh, const struct runs *used)
 /* The new probe first: it may be the one that goes on. */
 static int listen_anew(struct real_run *run, const struct vip_spec *vip, struct err *err)
 {
-	struct health_standing known = {.verdict = run->health, .advice = run->advice};
+	struct health_standing known = {
+		.verdict = run->health, .is_assumed = run->is_assumed, .advice = run->advice};
 	struct health_listener *old = run->listener;
 	int r;
 
@@ -282,7 +292,18 @@ static void log_verdict(const struct real_run *run, const struct health_news *ne
 	log_info("real %s vip=%s real=%s reason=\"%s\" was=%s for_ms=%llu",
 		 health_verdict_name(run->health), run->vip,
 		 addr_format(&run->spec.address, address), news->reason,
-		 health_verdict_name(news->was.verdict), (unsigned long long)run->was_for_ms);
+		 news->was.is_assumed ? "assumed" : health_verdict_name(news->was.verdict),
+		 (unsigned long long)run->was_for_ms);
+}
+
+static void log_flapping(const struct real_run *run, const struct snapshot_health *h,
+			 uint64_t now_ms)
+{
+	char address[ADDR_TEXT_MAX];
+
+	log_warning("real flapping vip=%s real=%s flaps=%u held_down_ms=%llu", run->vip,
+		    addr_format(&run->spec.address, address), h->flaps,
+		    (unsigned long long)(h->state.held_until_ms - now_ms));
 }
 
 /* The one place where a real's health changes. */
@@ -291,21 +312,25 @@ static void on_health_changed(void *user, const struct health_news *news)
 	struct real_run *run = user;
 	uint64_t now = controller_now_ms();
 
-	run->advice = news->standing.advice;
-	if (run->health != news->standing.verdict) {
-		run->health = news->standing.verdict;
+	if (run->health != news->standing.verdict || run->is_assumed) {
 		run->was_for_ms = now - run->health_since_ms;
 		run->health_since_ms = now;
 	}
+	take_standing(run, &news->standing);
 	weigh_changed(run);
 }
 
 static void on_health_said(void *user, const struct health_news *news)
 {
+	uint64_t now = controller_now_ms();
 	struct real_run *run = user;
+	struct snapshot_health h;
 
-	if (news->was.verdict != news->standing.verdict)
+	health_read(run->listener, now, &h);
+	if (news->was.verdict != news->standing.verdict || news->was.is_assumed)
 		log_verdict(run, news);
+	if (news->was.verdict == HEALTH_UP && h.state.held_until_ms > now)
+		log_flapping(run, &h, now);
 	if (!health_advice_equal(&news->was.advice, &news->standing.advice))
 		log_advice(run, news->reason);
 }

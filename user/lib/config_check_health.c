@@ -96,17 +96,19 @@ static int check_needed(const struct check *c, const struct doc_health *defaults
 
 /* ---- expect --------------------------------------------------------------------------------- */
 
-static int check_statuses(const struct check *c, const struct doc_word *words, size_t n)
+static int check_statuses(const struct check *c, const struct doc_list *list, const char *key)
 {
-	char path[PLACE_TEXT_MAX] = ".expect";
+	const struct doc_word *words = list->items;
+	char path[PLACE_TEXT_MAX];
 	uint32_t code;
 	struct err why;
 
-	for (size_t i = 0; i < n; i++) {
+	snprintf(path, sizeof(path), ".%s", key);
+	for (size_t i = 0; i < list->n; i++) {
 		if (value_parse(&schema_status, words[i].text, &code, &why) == 0)
 			continue;
 		if (words[i].is_item)
-			snprintf(path, sizeof(path), ".expect[%zu]", i);
+			snprintf(path, sizeof(path), ".%s[%zu]", key, i);
 		return fail_word(c, &words[i], path, why.text);
 	}
 	return 0;
@@ -121,7 +123,7 @@ static int check_expect(const struct check *c)
 	if (!schema_is_given(c->health, HEALTH_KEY_EXPECT))
 		return 0;
 	if (expect_kind_of(c->type) == EXPECT_STATUS)
-		return check_statuses(c, words, c->health->expect.n);
+		return check_statuses(c, &c->health->expect, "expect");
 	if (words[0].is_item)
 		return fail(c, c->health->at[HEALTH_KEY_EXPECT], ".expect",
 			    "expected a text with type %s, got a list", health_type_name(c->type));
@@ -139,6 +141,8 @@ static int check_mapping(const struct check *c)
 {
 	int ret = check_keys(c);
 
+	if (ret == 0)
+		ret = check_statuses(c, &c->health->degraded_status, "degraded_status");
 	return ret ? ret : check_expect(c);
 }
 

@@ -93,19 +93,31 @@ static json_t *headers_json(const struct health_spec *health)
 	return headers;
 }
 
+static json_t *codes_json(const uint16_t *codes, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_integer(codes[i]));
+	return list;
+}
+
 static void set_http(json_t *json, const struct health_spec *health)
 {
-	json_t *expect = json_array();
-
-	for (size_t i = 0; i < health->n_expect; i++)
-		json_array_append_new(expect, json_integer(health->expect[i]));
 	json_object_set_new(json, "method", json_string(health->method));
-	json_object_set_new(json, "host", json_string(health->host));
+	if (health->host)
+		json_object_set_new(json, "host", json_string(health->host));
 	json_object_set_new(json, "path", json_string(health->path));
 	json_object_set_new(json, "headers", headers_json(health));
-	json_object_set_new(json, "expect", expect);
+	json_object_set_new(json, "expect", codes_json(health->expect, health->n_expect));
 	if (health->body)
 		json_object_set_new(json, "body", json_string(health->body));
+	if (health->n_degraded_status)
+		json_object_set_new(json, "degraded_status",
+				    codes_json(health->degraded_status, health->n_degraded_status));
+	if (health->degraded_body)
+		json_object_set_new(json, "degraded_body", json_string(health->degraded_body));
+	json_object_set_new(json, "degraded_weight", percent(health->degraded_weight_percent));
 }
 
 static void set_text(json_t *json, const char *key, const char *text)
@@ -155,6 +167,10 @@ static json_t *health_json(const struct vip_spec *vip)
 	json_object_set_new(json, "fall", json_integer(health->fall));
 	json_object_set_new(json, "rise", json_integer(health->rise));
 	json_object_set_new(json, "jitter", percent(health->jitter_percent));
+	json_object_set_new(json, "fast_interval", duration(health->fast_interval_ms));
+	json_object_set_new(json, "start", json_string(health->starts_up ? "up" : "down"));
+	json_object_set_new(json, "hold_down", duration(health->hold_down_ms));
+	json_object_set_new(json, "hold_down_max", duration(health->hold_down_max_ms));
 	if (!addr_is_zero(&health->source))
 		json_object_set_new(json, "source", address(&health->source));
 	set_by_type(json, health);

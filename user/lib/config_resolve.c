@@ -83,17 +83,19 @@ static int resolve_headers(const struct doc_list *list, struct health_spec *heal
 }
 
 /* What is no status code is refused by config_check_health(). */
-static void resolve_statuses(const struct doc_list *expect, struct health_spec *health)
+static size_t resolve_statuses(const struct doc_list *list, uint16_t *codes)
 {
-	const struct doc_word *words = expect->items;
+	const struct doc_word *words = list->items;
+	size_t n = 0;
 
-	for (size_t i = 0; i < expect->n; i++) {
+	for (size_t i = 0; i < list->n; i++) {
 		uint32_t code;
 		struct err why;
 
 		if (value_parse(&schema_status, words[i].text, &code, &why) == 0)
-			health->expect[health->n_expect++] = (uint16_t)code;
+			codes[n++] = (uint16_t)code;
 	}
+	return n;
 }
 
 static int resolve_expect(const struct doc_file *doc, const struct doc_vip *vip,
@@ -107,7 +109,7 @@ static int resolve_expect(const struct doc_file *doc, const struct doc_vip *vip,
 	if (kind == EXPECT_STATUS && !is_given)
 		health->expect[health->n_expect++] = 200;
 	else if (kind == EXPECT_STATUS)
-		resolve_statuses(&source->expect, health);
+		health->n_expect = resolve_statuses(&source->expect, health->expect);
 	else if (kind != EXPECT_NOTHING && is_given)
 		return copy_text(((struct doc_word *)source->expect.items)[0].text,
 				 &health->expect_text);
@@ -119,17 +121,22 @@ static int resolve_http(const struct doc_file *doc, const struct doc_vip *vip,
 {
 	const struct doc_health *headers = config_health_source(doc, vip, health->type,
 								HEALTH_KEY_HEADERS);
+	const struct doc_health *degraded = config_health_source(doc, vip, health->type,
+								 HEALTH_KEY_DEGRADED_STATUS);
 	const struct schema_field *fields = schema_health.fields;
-	char addr[ADDR_TEXT_MAX], host[ADDR_TEXT_MAX + 2];
 
-	/* RFC 9110 section 7.2: an IPv6 address in Host stands in brackets. */
-	addr_format(&vip->network.address, addr);
-	snprintf(host, sizeof(host), addr_is_v4(&vip->network.address) ? "%s" : "[%s]", addr);
+	health->degraded_weight_percent = health_u32(doc, vip, health->type,
+						     HEALTH_KEY_DEGRADED_WEIGHT);
+	if (schema_is_given(degraded, HEALTH_KEY_DEGRADED_STATUS))
+		health->n_degraded_status = resolve_statuses(&degraded->degraded_status,
+							     health->degraded_status);
 	if (health_text(doc, vip, health->type, HEALTH_KEY_METHOD,
 			fields[HEALTH_KEY_METHOD].initial_text, &health->method) < 0 ||
 	    health_text(doc, vip, health->type, HEALTH_KEY_PATH,
 			fields[HEALTH_KEY_PATH].initial_text, &health->path) < 0 ||
-	    health_text(doc, vip, health->type, HEALTH_KEY_HOST, host, &health->host) < 0 ||
+	    health_text(doc, vip, health->type, HEALTH_KEY_HOST, NULL, &health->host) < 0 ||
+	    health_text(doc, vip, health->type, HEALTH_KEY_DEGRADED_BODY, NULL,
+			&health->degraded_body) < 0 ||
 	    health_text(doc, vip, health->type, HEALTH_KEY_BODY, NULL, &health->body) < 0)
 		return -ENOMEM;
 	if (schema_is_given(headers, HEALTH_KEY_HEADERS))
@@ -198,6 +205,12 @@ static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 	health->fall = health_u32(doc, vip, type, HEALTH_KEY_FALL);
 	health->rise = health_u32(doc, vip, type, HEALTH_KEY_RISE);
 	health->jitter_percent = health_u32(doc, vip, type, HEALTH_KEY_JITTER);
+	health->fast_interval_ms = health_u32(doc, vip, type, HEALTH_KEY_FAST_INTERVAL);
+	if (!health->fast_interval_ms || health->fast_interval_ms > health->interval_ms)
+		health->fast_interval_ms = health->interval_ms;
+	health->starts_up = health_u32(doc, vip, type, HEALTH_KEY_START);
+	health->hold_down_ms = health_u32(doc, vip, type, HEALTH_KEY_HOLD_DOWN);
+	health->hold_down_max_ms = health_u32(doc, vip, type, HEALTH_KEY_HOLD_DOWN_MAX);
 	if (schema_is_given(source, HEALTH_KEY_SOURCE))
 		health->source = source->source;
 	if (resolve_expect(doc, vip, health) < 0)

@@ -185,6 +185,13 @@ enum {
 	HEALTH_KEY_RRTYPE,
 	HEALTH_KEY_USER,
 	HEALTH_KEY_SOURCE,
+	HEALTH_KEY_FAST_INTERVAL,
+	HEALTH_KEY_START,
+	HEALTH_KEY_HOLD_DOWN,
+	HEALTH_KEY_HOLD_DOWN_MAX,
+	HEALTH_KEY_DEGRADED_STATUS,
+	HEALTH_KEY_DEGRADED_BODY,
+	HEALTH_KEY_DEGRADED_WEIGHT,
 	HEALTH_KEYS
 };
 
@@ -215,6 +222,13 @@ struct doc_health {
 	uint32_t rrtype;
 	char *user;
 	struct ip_addr source;
+	uint32_t fast_interval;
+	uint32_t start;
+	uint32_t hold_down;
+	uint32_t hold_down_max;
+	struct doc_list degraded_status; /* struct doc_word */
+	char *degraded_body;
+	uint32_t degraded_weight;
 };
 
 /* Keys of `defaults`, which every VIP takes too; they come first in enum vip keys. */

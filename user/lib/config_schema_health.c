@@ -27,6 +27,12 @@ static const struct schema_choice health_type_choices[] = {
 	{},
 };
 
+static const struct schema_choice health_start_choices[] = {
+	CHOICE("down", false),
+	CHOICE("up", true),
+	{},
+};
+
 /* By IANA's numbers. */
 static const struct schema_choice rrtype_choices[] = {
 	CHOICE("A", 1),
@@ -109,6 +115,68 @@ static const struct schema_field health_fields[] = {
 			       .max = 50,
 			       .initial = 10,
 			       .text = "how far each interval is moved at random, to either side"},
+	[HEALTH_KEY_FAST_INTERVAL] =
+		{.key = "fast_interval",
+		 .type = SCHEMA_DURATION,
+		 .offset = offsetof(struct doc_health, fast_interval),
+		 .health_types = ANY_TYPE,
+		 .min = 50,
+		 .max = 1 * HOUR,
+		 .initial_text = "the interval",
+		 .text = "time from one probe to the next while the last results speak against "
+			 "what the real counts as; the interval, if that is shorter"},
+	[HEALTH_KEY_START] = {.key = "start",
+			      .type = SCHEMA_CHOICE,
+			      .offset = offsetof(struct doc_health, start),
+			      .health_types = ANY_TYPE,
+			      .choices = health_start_choices,
+			      .initial = 0,
+			      .text = "what a real counts as that was never probed, until its "
+				      "first result decides: `down`: no new flows, listed as "
+				      "`unknown`; `up`"},
+	[HEALTH_KEY_HOLD_DOWN] =
+		{.key = "hold_down",
+		 .type = SCHEMA_DURATION,
+		 .offset = offsetof(struct doc_health, hold_down),
+		 .health_types = ANY_TYPE,
+		 .min = 0,
+		 .max = 1 * HOUR,
+		 .initial = 0,
+		 .text = "how long a real that goes down for the second time stays down at least; "
+			 "twice as long each time it goes down again, while a real that stays up "
+			 "for as long is forgiven one time; `0s`: off"},
+	[HEALTH_KEY_HOLD_DOWN_MAX] = {.key = "hold_down_max",
+				      .type = SCHEMA_DURATION,
+				      .offset = offsetof(struct doc_health, hold_down_max),
+				      .health_types = ANY_TYPE,
+				      .min = 1 * SECOND,
+				      .max = 24 * HOUR,
+				      .initial = 5 * MINUTE,
+				      .text = "no flap holds it down for longer"},
+	[HEALTH_KEY_DEGRADED_STATUS] =
+		{.key = "degraded_status",
+		 .type = SCHEMA_WORDS,
+		 .offset = offsetof(struct doc_health, degraded_status),
+		 .health_types = HTTP_TYPES,
+		 .max = HEALTH_EXPECT_MAX,
+		 .text = "status code, or a list of them, that counts as success but lowers the "
+			 "real's weight to `degraded_weight`"},
+	[HEALTH_KEY_DEGRADED_BODY] =
+		{.key = "degraded_body",
+		 .type = SCHEMA_TEXT,
+		 .offset = offsetof(struct doc_health, degraded_body),
+		 .health_types = HTTP_TYPES,
+		 .check = check_http_body,
+		 .text = "a text that lowers the weight likewise if it occurs in the first 64 KiB "
+			 "of the reply"},
+	[HEALTH_KEY_DEGRADED_WEIGHT] = {.key = "degraded_weight",
+					.type = SCHEMA_PERCENT,
+					.offset = offsetof(struct doc_health, degraded_weight),
+					.health_types = HTTP_TYPES,
+					.min = 0,
+					.max = 100,
+					.initial = 50,
+					.text = "how much of its weight a degraded real gets"},
 	[HEALTH_KEY_METHOD] = {.key = "method",
 			       .type = SCHEMA_TEXT,
 			       .offset = offsetof(struct doc_health, method),
@@ -121,7 +189,7 @@ static const struct schema_field health_fields[] = {
 			     .offset = offsetof(struct doc_health, host),
 			     .health_types = HTTP_TYPES,
 			     .check = check_http_word,
-			     .initial_text = "the VIP's address",
+			     .initial_text = "the real's address",
 			     .text = "Host header"},
 	[HEALTH_KEY_PATH] = {.key = "path",
 			     .type = SCHEMA_TEXT,
@@ -135,14 +203,16 @@ static const struct schema_field health_fields[] = {
 		 .type = SCHEMA_HEADERS,
 		 .offset = offsetof(struct doc_health, headers),
 		 .health_types = HTTP_TYPES,
-		 .max = 32,
+		 .max =
+			 32,
 		 .text = "further request headers, as a mapping: `{X-Probe: xdplb}`"},
 	[HEALTH_KEY_EXPECT] =
 		{.key = "expect",
 		 .type = SCHEMA_WORDS,
 		 .offset = offsetof(struct doc_health, expect),
 		 .health_types = EXPECTING_TYPES,
-		 .max = HEALTH_EXPECT_MAX,
+		 .max =
+			 HEALTH_EXPECT_MAX,
 		 .initial_text =
 			 "`http`, `https`: 200; `udp`: any reply; `dns`: NOERROR and an answer",
 		 .text = "`http`, `https`: status code that counts as success, or a list of "

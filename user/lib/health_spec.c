@@ -9,12 +9,13 @@
 #include "tls_files.h"
 
 static const size_t texts[] = {
-	offsetof(struct health_spec, method), offsetof(struct health_spec, host),
-	offsetof(struct health_spec, path),   offsetof(struct health_spec, body),
-	offsetof(struct health_spec, send),   offsetof(struct health_spec, expect_text),
-	offsetof(struct health_spec, name),   offsetof(struct health_spec, user),
-	offsetof(struct health_spec, sni),    offsetof(struct health_spec, ca),
-	offsetof(struct health_spec, cert),   offsetof(struct health_spec, key),
+	offsetof(struct health_spec, method),	     offsetof(struct health_spec, host),
+	offsetof(struct health_spec, path),	     offsetof(struct health_spec, body),
+	offsetof(struct health_spec, send),	     offsetof(struct health_spec, expect_text),
+	offsetof(struct health_spec, name),	     offsetof(struct health_spec, user),
+	offsetof(struct health_spec, sni),	     offsetof(struct health_spec, ca),
+	offsetof(struct health_spec, cert),	     offsetof(struct health_spec, key),
+	offsetof(struct health_spec, degraded_body),
 };
 
 static const size_t lists[] = {
@@ -56,19 +57,25 @@ static bool numbers_equal(const struct health_spec *a, const struct health_spec 
 {
 	return a->type == b->type && a->port == b->port && a->interval_ms == b->interval_ms &&
 	       a->timeout_ms == b->timeout_ms && a->fall == b->fall && a->rise == b->rise &&
-	       a->jitter_percent == b->jitter_percent && a->rrtype == b->rrtype &&
+	       a->jitter_percent == b->jitter_percent &&
+	       a->fast_interval_ms == b->fast_interval_ms && a->hold_down_ms == b->hold_down_ms &&
+	       a->hold_down_max_ms == b->hold_down_max_ms && a->starts_up == b->starts_up &&
+	       a->degraded_weight_percent == b->degraded_weight_percent && a->rrtype == b->rrtype &&
 	       a->uid == b->uid && a->gid == b->gid && addr_equal(&a->source, &b->source) &&
 	       a->is_verified == b->is_verified && tls_files_equal(a->tls_files, b->tls_files);
 }
 
+static bool codes_equal(const uint16_t *a, size_t n_a, const uint16_t *b, size_t n_b)
+{
+	return n_a == n_b && memcmp(a, b, n_a * sizeof(*a)) == 0;
+}
+
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b)
 {
-	if (!numbers_equal(a, b) || a->n_expect != b->n_expect)
+	if (!numbers_equal(a, b) || !codes_equal(a->expect, a->n_expect, b->expect, b->n_expect) ||
+	    !codes_equal(a->degraded_status, a->n_degraded_status, b->degraded_status,
+			 b->n_degraded_status))
 		return false;
-	for (size_t i = 0; i < a->n_expect; i++) {
-		if (a->expect[i] != b->expect[i])
-			return false;
-	}
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		if (!text_equal(*text_of(a, i), *text_of(b, i)))
 			return false;

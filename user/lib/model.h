@@ -58,6 +58,10 @@ struct health_spec {
 	uint32_t fall; /* failures in a row until down */
 	uint32_t rise; /* successes in a row until up */
 	uint32_t jitter_percent; /* of the interval, to either side */
+	uint32_t fast_interval_ms; /* while results speak against the verdict */
+	uint32_t hold_down_ms; /* 0: none; see health_state.h */
+	uint32_t hold_down_max_ms;
+	bool starts_up; /* counts as up until its first result */
 	struct ip_addr source; /* the probe's own address; zero: what the route says */
 	/* http */
 	char *method;
@@ -67,6 +71,10 @@ struct health_spec {
 	uint16_t expect[HEALTH_EXPECT_MAX]; /* accepted status codes; default 200 */
 	size_t n_expect;
 	char *body; /* must occur in the first 64 KiB of the reply */
+	uint16_t degraded_status[HEALTH_EXPECT_MAX]; /* accepted, but for less weight */
+	size_t n_degraded_status;
+	char *degraded_body; /* if this occurs there, it gets less weight */
+	uint32_t degraded_weight_percent; /* that is left to it then */
 	/* https */
 	char *sni; /* the name that is asked for and verified; NULL: the real's address is verified
 		    */

@@ -29,6 +29,7 @@ struct health_advice {
 struct health_standing {
 	enum health_verdict verdict;
 	struct health_advice advice;
+	bool is_assumed; /* up, but never proven */
 };
 
 /* What `real list` calls state. */
@@ -48,6 +49,8 @@ struct snapshot_health {
 	struct ip_addr address; /* what is probed */
 	uint16_t port;
 	struct health_state state;
+	uint32_t flaps; /* that are remembered now */
+	uint64_t transitions; /* up or down, since the probe began */
 	bool has_result;
 	bool last_ok;
 	char last_text[128]; /* "connected", "status 503", "connect: Connection refused", ... */
