@@ -62,7 +62,7 @@ static __always_inline enum icmp_kind icmp_kind4(__u8 type)
 
 static __always_inline enum icmp_kind icmp_kind6(__u8 type)
 {
-	if (type >= 1 && type <= 4) /* unreachable, too big, time exceeded, parameter problem */
+	if (type < 128) /* also those that nobody knows yet (RFC 4443 section 2.4 (a)) */
 		return ICMP_KIND_ERROR;
 	if (type == 128) /* echo request */
 		return ICMP_KIND_ECHO;

@@ -23,12 +23,12 @@ static __always_inline __u32 too_big_mtu(const struct pkt *pkt, __u32 inner_mtu)
 }
 
 /*
- * Not an ICMP error, nor a later fragment (RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e)); nor
- * what is no longer than the client would be told to be.
+ * Not an ICMP error, nor in IPv4 a later fragment (RFC 1122 section 3.2.2), of which IPv6 makes no
+ * exception (RFC 4443 section 2.4 (e)); nor what is no longer than the client would be told to be.
  */
 static __always_inline bool too_big_may_answer(const struct pkt *pkt, __u32 mtu)
 {
-	return pkt->l3_len > mtu && !pkt->is_later_fragment &&
+	return pkt->l3_len > mtu && (!pkt->is_later_fragment || pkt->tuple.family == FAMILY_V6) &&
 	       (pkt->tuple.protocol == IPPROTO_TCP || pkt->tuple.protocol == IPPROTO_UDP) &&
 	       reply_may_answer(pkt);
 }

@@ -269,7 +269,8 @@ class Model:
         if p.l4 + 8 > p.l3 + p.l3_len:
             return Outcome(DROP, ["drop_truncated"])
         kind = p.frame[p.l4]
-        if kind in ((3, 11, 12) if p.family == 4 else (1, 2, 3, 4)):
+        # RFC 4443 section 2.1: the upper bit says that it is no error; 2.4 (a): an unknown error, too.
+        if kind in ((3, 11, 12) if p.family == 4 else range(128)):
             return self.icmp_error(p)
         if p.family == 6 and 133 <= kind <= 136:
             return Outcome(PASS, ["pass_neighbour_discovery"])

@@ -33,7 +33,8 @@ LEAST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200 section 5
 def too_big(model, p, mtu):
     """docs/packet-path.md, "Answers"; mtu: of the packets that would fit."""
     mtu = max(mtu, LEAST_MTU[p.family])
-    is_later = p.fragment and p.fragment.offset
+    # RFC 1122 section 3.2.2; RFC 4443 section 2.4 (e) makes no such exception.
+    is_later = p.family == 4 and p.fragment and p.fragment.offset
     if p.l3_len <= mtu or p.about or is_later or not is_answerable(p):
         return m.Outcome(m.DROP, ["drop_too_big"])
     if not model.replies_allowed:
