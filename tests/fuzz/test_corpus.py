@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import breakages
 import corpus
 import fuzz
 import scenarios
@@ -39,6 +40,10 @@ def test_a_packet_of_the_corpus_goes_the_way_that_its_file_says(bench, path):
 def test_the_corpus_has_a_packet_for_every_counter(name):
     expected = {word for path in FILES for word in corpus.Case.read(path).expect.split()}
     assert name in expected
+
+
+def test_what_the_proof_breaks_is_still_there():
+    breakages.check_table()
 
 
 def test_the_host_build_stays_inside_the_frame_for_every_packet_of_the_corpus(tmp_path):
