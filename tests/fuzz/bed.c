@@ -248,10 +248,10 @@ int bed_command(struct bed *bed, const char *line, struct err *err)
 		return apply_states(bed, err);
 	if (!strcmp(line, "rings"))
 		return build_rings(bed, err);
-	if (!strcmp(line, "forget")) {
+	if (!strcmp(line, "forget"))
 		forget_flows(bed);
+	if (!strcmp(line, "forget") || !strcmp(line, "forget-fragments"))
 		return forget_fragments(bed, err);
-	}
 	return err_set(err, EINVAL, "no such command: %s", line);
 }
 

@@ -41,6 +41,7 @@ void bed_close(struct bed *bed);
  *   out ROW IFINDEX MTU [TAG [TAG]]
  *                            a way out; tags as on the wire, 8 hexadecimal digits each
  *   forget                   empties the flow table, forgets all fragments
+ *   forget-fragments         only these
  *   slot INDEX WORD          writes one word of the flow table
  */
 int bed_command(struct bed *bed, const char *line, struct err *err);

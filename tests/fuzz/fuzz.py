@@ -28,6 +28,7 @@ from program import NO_REPLY, Program
 BATCH = 256
 ROUND_SHAKES = 60  # states on one loaded program
 SHAKE_EVERY = 4  # batches in one state
+FORGET_EVERY = 4  # states: fragments, before they are 30 s old on a machine that is slow
 
 
 def batches(random, pool):
@@ -52,8 +53,8 @@ def fuzz_round(seed, deadline, look=None):
     with Program(spec, is_express=random.random() < 0.7) as program:
         judge = Judge(spec, program)
         commands = scenarios.start(spec)
-        for _ in range(ROUND_SHAKES):
-            judge.command(commands)
+        for n in range(ROUND_SHAKES):
+            judge.command(commands + ["forget-fragments"] * (n % FORGET_EVERY == 0))
             is_stale = "rings" not in commands
             for batch, outcomes in judge.run_each(itertools.islice(source, SHAKE_EVERY)):
                 for outcome, (_, flags) in zip(outcomes, batch) if look else ():

@@ -62,6 +62,7 @@ class Judge:
                 model.table.words[int(args[0])] = int(args[1], 16)
             elif word == "forget":
                 model.table.words = [0] * len(model.table.words)
+            if word in ("forget", "forget-fragments"):
                 model.fragments = {}
         dump = self.program.command(lines)
         if applied:
