@@ -31,12 +31,19 @@ class Plain(yaml.SafeDumper):
 
 
 def vip(reals, name="web", address=VIP4, port=80, protocol="tcp", **keys):
-    """A VIP for config(); a real is an address or a dictionary."""
-    return {"name": name, "address": address, "port": port, "protocol": protocol, **keys,
-            "reals": [real if isinstance(real, dict) else {"address": real} for real in reals]}
+    """A VIP for config(); a real is an address or a dictionary. reals=None: it has pools."""
+    made = {"name": name, "address": address, "port": port, "protocol": protocol, **keys}
+    if reals is not None:
+        made["reals"] = list_reals(reals)
+    return made
 
 
-def config(*vips, health=None, capacity=None, interfaces=("eth0",), gue=None, **defaults):
+def list_reals(reals):
+    return [real if isinstance(real, dict) else {"address": real} for real in reals]
+
+
+def config(*vips, health=None, capacity=None, interfaces=("eth0",), gue=None, pools=None,
+           **defaults):
     """The text of a configuration file."""
     return yaml.dump({
         "interfaces": [{"name": name} for name in interfaces],
@@ -44,6 +51,8 @@ def config(*vips, health=None, capacity=None, interfaces=("eth0",), gue=None, **
         "encap": {"source4": "10.1.0.10", "source6": "fd00:1::10", **(gue or {})},
         "capacity": capacity or CAPACITY,
         "defaults": {"health": health or STEADY, **defaults},
+        "pools": [{"name": name, "reals": list_reals(reals)}
+                  for name, reals in (pools or {}).items()],
         "vips": list(vips),
     }, Dumper=Plain, sort_keys=False)
 

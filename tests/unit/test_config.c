@@ -23,6 +23,11 @@ struct bad_case {
 #define IF  "interfaces: [{name: eth0}]\n"
 #define SRC IF "encap: {source4: 10.0.0.10}\n"
 #define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
+/* Two pools, in lines 4 and 5; the VIP stands in line 7. */
+#define POOLS                                                                                      \
+	SRC "pools:\n- {name: blue, reals: [{address: 10.1.0.1}]}\n"                               \
+	    "- {name: green, reals: [{address: 10.1.1.1}, {address: 10.1.1.2}]}\n"                 \
+	    "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
 /* The configurations stand in line 5. */
 #define QUIC SRC "vips:\n- {name: web, address: 192.0.2.10, port: 443, protocol: udp,\n    quic: ["
 
@@ -69,13 +74,13 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:3:1: bpffs: duplicate key, already given in line 2"},
 	/* keys */
 	{YAML(IF "nonsense: 1\n"),
-	 "f.yaml:2:1: unknown key \"nonsense\"; known are interfaces, bpffs, encap, capacity, guard, defaults, vips"},
+	 "f.yaml:2:1: unknown key \"nonsense\"; known are interfaces, bpffs, encap, capacity, guard, defaults, pools, vips"},
 	{YAML(IF "vipz: []\n"),
 	 "f.yaml:2:1: unknown key \"vipz\"; did you mean \"vips\"?"},
 	{YAML(VIP ", reals: [{address: 10.1.0.1, wieght: 5}]}\n"),
 	 "f.yaml:4:89: vips[0].reals[0]: unknown key \"wieght\"; did you mean \"weight\"?"},
 	{YAML(VIP ", fast_interval: 1s}\n"),
-	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, ring, slow_start, timeouts, on_no_port, echo, health, name, address, port, protocol, reals, quic"},
+	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, ring, slow_start, panic, on_all_down, min_healthy, timeouts, on_no_port, echo, health, name, address, port, protocol, reals, quic, pool, pools"},
 	{YAML(VIP ", health: {fast_intervall: 1s}}\n"),
 	 "f.yaml:4:70: vips[0].health: unknown key \"fast_intervall\"; did you mean \"fast_interval\"?"},
 	{YAML(VIP ", health: {start: unknown}}\n"),
@@ -329,18 +334,10 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:1:35: interfaces[0].attach: not supported yet: shared"},
 	{YAML(IF "metrics: {listen: \"127.0.0.1:9106\"}\n"),
 	 "f.yaml:2:1: metrics: not supported yet: where /metrics and the stats page listen"},
-	{YAML(IF "pools: []\n"),
-	 "f.yaml:2:1: pools: not supported yet: named lists of reals that VIPs share"},
-	{YAML(VIP ", pool: blue}\n"),
-	 "f.yaml:4:61: vips[0].pool: not supported yet: the pool that serves it, instead of `reals`"},
 	{YAML(IF "defaults: {encap: nat}\n"),
 	 "f.yaml:2:19: defaults.encap: expected ipip or gue or l2dsr, got \"nat\""},
 	{YAML(VIP ", scheduler: rr}\n"),
 	 "f.yaml:4:72: vips[0].scheduler: not supported yet: rr"},
-	{YAML(VIP ", slow_start: 30s}\n"),
-	 "f.yaml:4:73: vips[0].slow_start: not supported yet: time in which a real that came up gets its full weight"},
-	{YAML(VIP ", reals: [{address: 10.1.0.1, backup: true}]}\n"),
-	 "f.yaml:4:97: vips[0].reals[0].backup: not supported yet: used only when no other real is up"},
 	{YAML(VIP ", health: {type: script}}\n"),
 	 "f.yaml:4:76: vips[0].health.type: not supported yet: script"},
 	{YAML(VIP ", health: {sni: a}}\n"),
@@ -370,6 +367,55 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:4:103: vips[0].health.key: expected the key \"cert\" too, since there is a `key`"},
 	{YAML(VIP ", health: {type: https, verify: false, cert: /nonexistent/c, key: /nonexistent/k}}\n"),
 	 "f.yaml:4:104: vips[0].health.cert: open /nonexistent/c: No such file or directory"},
+	/* pools */
+	{YAML(IF "pools: blue\n"),
+	 "f.yaml:2:8: pools: expected a list, got \"blue\""},
+	{YAML(IF "pools: [{reals: []}]\n"),
+	 "f.yaml:2:9: pools[0]: expected the key \"name\", which is missing"},
+	{YAML(IF "pools: [{name: file}]\n"),
+	 "f.yaml:2:16: pools[0].name: expected another name for a pool, got \"file\""},
+	{YAML(IF "pools: [{name: a}, {name: b}, {name: a}]\n"),
+	 "f.yaml:2:38: pools[2].name: duplicate pool \"a\", already given in line 2"},
+	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}, {address: 10.1.0.1}]}\n"),
+	 "f.yaml:4:52: pools[0].reals[1].address: duplicate real 10.1.0.1, already given in line 4"},
+	{YAML(POOLS ", pool: red}\n"),
+	 "f.yaml:7:67: vips[0].pool: expected the name of one of `pools`, got \"red\""},
+	{YAML(POOLS ", pools: [{name: blue}, {name: red}]}\n"),
+	 "f.yaml:7:90: vips[0].pools[1].name: expected the name of one of `pools`, got \"red\""},
+	{YAML(POOLS ", pools: [{name: blue}, {name: blue}]}\n"),
+	 "f.yaml:7:90: vips[0].pools[1].name: duplicate pool \"blue\", already given in line 7"},
+	{YAML(POOLS ", pools: []}\n"),
+	 "f.yaml:7:68: vips[0].pools: expected at least 1 item, got an empty list"},
+	{YAML(POOLS ", pools: [{name: blue, weight: 65536}]}\n"),
+	 "f.yaml:7:90: vips[0].pools[0].weight: expected a number from 0 to 65535, got \"65536\""},
+	{YAML(POOLS ", pool: blue, reals: []}\n"),
+	 "f.yaml:7:67: vips[0].pool: expected one of reals, pool and pools; `reals` is already given in line 7"},
+	{YAML(POOLS ", pools: [{name: blue}], pool: green}\n"),
+	 "f.yaml:7:68: vips[0].pools: expected one of reals, pool and pools; `pool` is already given in line 7"},
+	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}]}\n- {name: b, reals: [{address: 10.1.0.2},\n   {address: 10.1.0.1}]}\n"
+	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pools: [{name: a}, {name: b}]}]\n"),
+	 "f.yaml:7:92: vips[0].pools[1].name: duplicate real 10.1.0.1: in pool \"a\" in line 4, and in pool \"b\" in line 6"},
+	{YAML(SRC "pools:\n- {name: a, reals: [{address: 192.0.2.10}]}\n"
+	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: a}]\n"),
+	 "f.yaml:4:31: pools[0].reals[0].address: expected the real's own address, got the VIP's: that of VIP web"},
+	{YAML(SRC "pools:\n- {name: a, reals: [{address: \"fd00::1\"}]}\n"
+	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: a}]\n"),
+	 "f.yaml:4:31: pools[0].reals[0].address: expected encap.source6 to be set since this real is IPv6"},
+	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}]}\n"
+	      "vips: [{name: q, address: 192.0.2.10, port: 443, protocol: udp, pool: a, quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}]}]\n"),
+	 "f.yaml:4:21: pools[0].reals[0]: expected the key \"server_id\", since the VIP has `quic`"},
+	{YAML(VIP ", min_healthy: 101%}\n"),
+	 "f.yaml:4:74: vips[0].min_healthy: expected a number of reals or a percentage from 0% to 100%, got \"101%\""},
+	{YAML(VIP ", min_healthy: 2.5}\n"),
+	 "f.yaml:4:74: vips[0].min_healthy: expected a number of reals or a percentage from 0% to 100%, got \"2.5\""},
+	{YAML(VIP ", min_healthy: 02}\n"),
+	 "f.yaml:4:74: vips[0].min_healthy: expected a number without leading zeros, got \"02\""},
+	{YAML(VIP ", panic: 50}\n"),
+	 "f.yaml:4:68: vips[0].panic: expected a percentage from 0% to 100%, got \"50\""},
+	{YAML(VIP ", on_all_down: reset}\n"),
+	 "f.yaml:4:74: vips[0].on_all_down: expected drop or all or backup, got \"reset\""},
+	{YAML(VIP ", slow_start: 61m}\n"),
+	 "f.yaml:4:73: vips[0].slow_start: expected a duration from 0s to 1h, got \"61m\""},
 	/* values together */
 	{YAML("interfaces: [{name: eth0}, {name: eth1}, {name: eth0}]\n"),
 	 "f.yaml:1:49: interfaces[2].name: duplicate interface \"eth0\", already given in line 1"},

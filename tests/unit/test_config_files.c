@@ -102,6 +102,18 @@ static void bad_files_are_refused(void **state)
 	globfree(&files);
 }
 
+static void assert_same_reals(const struct real_spec *a, size_t n_a, const struct real_spec *b,
+			      size_t n_b)
+{
+	assert_int_equal(n_a, n_b);
+	for (size_t i = 0; i < n_a; i++) {
+		assert_true(addr_equal(&a[i].address, &b[i].address));
+		assert_int_equal(a[i].weight, b[i].weight);
+		assert_int_equal(a[i].pool, b[i].pool);
+		assert_int_equal(a[i].is_backup, b[i].is_backup);
+	}
+}
+
 static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 {
 	struct health_spec health = a->health;
@@ -120,11 +132,18 @@ static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 	assert_int_equal(a->echo, b->echo);
 	assert_memory_equal(&a->timeouts, &b->timeouts, sizeof(a->timeouts));
 	assert_true(health_spec_equal(&health, &b->health));
-	assert_int_equal(a->n_reals, b->n_reals);
-	for (size_t i = 0; i < a->n_reals; i++) {
-		assert_true(addr_equal(&a->reals[i].address, &b->reals[i].address));
-		assert_int_equal(a->reals[i].weight, b->reals[i].weight);
+	assert_int_equal(a->slow_start_ms, b->slow_start_ms);
+	assert_int_equal(a->panic_percent, b->panic_percent);
+	assert_int_equal(a->on_all_down, b->on_all_down);
+	assert_int_equal(a->min_healthy.value, b->min_healthy.value);
+	assert_int_equal(a->min_healthy.is_percent, b->min_healthy.is_percent);
+	assert_int_equal(a->n_pools, b->n_pools);
+	for (size_t i = 0; i < a->n_pools; i++) {
+		assert_string_equal(a->pools[i].name, b->pools[i].name);
+		assert_int_equal(a->pools[i].weight, b->pools[i].weight);
+		assert_int_equal(a->pools[i].is_backup, b->pools[i].is_backup);
 	}
+	assert_same_reals(a->reals, a->n_reals, b->reals, b->n_reals);
 }
 
 static bool same_source(const struct encap_source *a, const struct encap_source *b)
@@ -148,6 +167,12 @@ static void assert_same_config(const struct config *a, const struct config *b)
 	assert_memory_equal(&a->capacity, &b->capacity, sizeof(a->capacity));
 	assert_int_equal(a->guard_removed_percent, b->guard_removed_percent);
 	assert_int_equal(a->guard_syn_pps, b->guard_syn_pps);
+	assert_int_equal(a->n_pools, b->n_pools);
+	for (size_t i = 0; i < a->n_pools; i++) {
+		assert_string_equal(a->pools[i].name, b->pools[i].name);
+		assert_same_reals(a->pools[i].reals, a->pools[i].n_reals, b->pools[i].reals,
+				  b->pools[i].n_reals);
+	}
 	assert_int_equal(a->n_vips, b->n_vips);
 	for (size_t i = 0; i < a->n_vips; i++)
 		assert_same_vip(&a->vips[i], &b->vips[i]);

@@ -190,6 +190,52 @@ static void a_vip_overrides_defaults_key_by_key(void **state)
 	config_free(c);
 }
 
+static void a_vip_has_the_reals_of_its_pools(void **state)
+{
+	struct config *c = parse(
+		IF "encap: {source4: 10.0.0.10}\n"
+		   "defaults: {panic: 50%, slow_start: 30s, min_healthy: 2}\n"
+		   "pools:\n"
+		   "- {name: blue, reals: [{address: 10.1.0.1, weight: 7}, {address: 10.1.0.2, "
+		   "backup: true}]}\n"
+		   "- {name: green, reals: [{address: 10.1.1.1}]}\n"
+		   "vips:\n"
+		   "- {name: canary, address: 192.0.2.1, port: 80, protocol: tcp, on_all_down: "
+		   "backup,\n"
+		   "   pools: [{name: green, weight: 10, backup: true}, {name: blue}]}\n"
+		   "- {name: one, address: 192.0.2.2, port: 80, protocol: tcp, pool: blue, "
+		   "min_healthy: 60%,\n"
+		   "   slow_start: 0s, panic: 0%}\n"
+		   "- {name: own, address: 192.0.2.3, port: 80, protocol: tcp}\n");
+	const struct vip_spec *canary = &c->vips[0], *one = &c->vips[1], *own = &c->vips[2];
+
+	assert_int_equal(canary->n_pools, 2);
+	assert_string_equal(canary->pools[0].name, "green");
+	assert_int_equal(canary->pools[0].weight, 10);
+	assert_true(canary->pools[0].is_backup);
+	assert_int_equal(canary->pools[1].weight, 100);
+	assert_int_equal(canary->n_reals, 3);
+	assert_int_equal(canary->reals[0].pool, 0);
+	assert_true(canary->reals[0].is_backup); /* by its pool */
+	assert_int_equal(canary->reals[1].pool, 1);
+	assert_int_equal(canary->reals[1].weight, 7);
+	assert_false(canary->reals[1].is_backup);
+	assert_true(canary->reals[2].is_backup); /* by itself */
+	assert_int_equal(canary->on_all_down, ALL_DOWN_BACKUP);
+	assert_int_equal(canary->slow_start_ms, 30000);
+	assert_int_equal(canary->min_healthy.value, 2);
+	assert_false(canary->min_healthy.is_percent);
+	assert_int_equal(one->n_pools, 1);
+	assert_int_equal(one->n_reals, 2);
+	assert_int_equal(one->on_all_down, ALL_DOWN_DROP);
+	assert_int_equal(one->slow_start_ms, 0);
+	assert_int_equal(one->min_healthy.value, 60);
+	assert_true(one->min_healthy.is_percent);
+	assert_int_equal(own->n_pools, 0);
+	assert_int_equal(own->on_all_down, ALL_DOWN_ALL); /* panic includes it, unless told */
+	config_free(c);
+}
+
 static void the_encapsulations_in_use_are_those_of_the_vips(void **state)
 {
 	struct config *c = parse(VIP "}\n"
@@ -394,6 +440,7 @@ int main(void)
 		cmocka_unit_test(a_probe_is_paced_and_damped_as_the_file_says),
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
+		cmocka_unit_test(a_vip_has_the_reals_of_its_pools),
 		cmocka_unit_test(the_encapsulations_in_use_are_those_of_the_vips),
 		cmocka_unit_test(l2dsr_needs_no_source_and_takes_reals_of_either_family),
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),

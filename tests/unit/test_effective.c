@@ -66,7 +66,8 @@ static void test_a_lowered_weight_is_a_share_of_it_and_never_none(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct real_spec real = {.weight = cases[i].weight};
-		struct real_input input = {ADMIN_ENABLED, HEALTH_UP, cases[i].percent};
+		struct real_input input = {.health = HEALTH_UP,
+					   .lowered_percent = cases[i].percent};
 
 		assert_int_equal(effective_member(&real, input).ring_weight, cases[i].ring_weight);
 	}

@@ -38,6 +38,7 @@ static void fill_real(struct snapshot_real *real, const char *vip, const char *t
 		.vip = vip,
 		.address = address(text),
 		.weight = 100,
+		.share = 0.25,
 		.state = state,
 		.packets = UINT64_C(5000000000),
 		.health = {.type = HEALTH_TYPE_TCP,
@@ -84,8 +85,11 @@ static int setup(void **state)
 					.first_real = 0,
 					.n_reals = 2,
 					.fingerprint = 0xabc,
+					.standing = {.wanted = 1},
+					.alarms = 3,
 					.packets = 42};
-	vips[1] = (struct snapshot_vip){.spec = &specs[1], .first_real = 2, .n_reals = 1};
+	vips[1] = (struct snapshot_vip){
+		.spec = &specs[1], .standing = {.state = VIP_DOWN}, .first_real = 2, .n_reals = 1};
 	stats[0].drop_no_real = 3;
 	stats[1].drop_no_real = 4;
 	snapshot = (struct snapshot){
@@ -164,7 +168,9 @@ static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
 				  "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
 				  "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
-				  "\"fingerprint\":\"0000000000000abc\"}");
+				  "\"fingerprint\":\"0000000000000abc\",\"pools\":null,"
+				  "\"on_backup\":false,\"min_healthy\":1,"
+				  "\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
 	free(text);
 	json_decref(list);
 }
@@ -178,6 +184,43 @@ static void a_vip_without_a_real_that_is_up_is_down(void **state)
 	free(text);
 }
 
+static void a_vip_and_its_reals_name_their_pools(void **state)
+{
+	struct pool_use uses[] = {{.name = "blue", .weight = 90},
+				  {.name = "spare", .weight = 100, .is_backup = true}};
+	char *text;
+
+	specs[0].pools = uses;
+	specs[0].n_pools = 2;
+	reals[0].pool = "blue";
+	text = dump(render_vip(&snapshot, &vips[0]));
+	assert_has(text, "\"pools\":\"blue:90,spare:backup\"");
+	assert_has(text, "\"pool\":\"blue\"");
+	free(text);
+}
+
+static void a_vip_says_how_it_does(void **state)
+{
+	static const char *const names[] = {
+		[VIP_UP] = "up",
+		[VIP_DEGRADED] = "degraded",
+		[VIP_PANIC] = "panic",
+		[VIP_DOWN] = "down",
+	};
+	char part[32], *text;
+
+	for (int i = VIP_UP; i <= VIP_DOWN; i++) {
+		vips[0].standing.state = i;
+		vips[0].is_alarmed = i == VIP_DEGRADED;
+		text = dump(render_vip(&snapshot, &vips[0]));
+		snprintf(part, sizeof(part), "\"state\":\"%s\"", names[i]);
+		assert_has(text, part);
+		assert_has(text, i == VIP_DEGRADED ? "\"below_min_healthy\":true"
+						   : "\"below_min_healthy\":false");
+		free(text);
+	}
+}
+
 static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 {
 	json_t *list = render_reals(&snapshot, NULL);
@@ -189,7 +232,8 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"member_id\":0,\"next_hop\":{\"interface\":\"eth1\","
 				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
 				  "\"new_flows\":0,\"packets\":5000000000,\"bytes\":0,"
-				  "\"reason\":null,\"since_ms\":3000}");
+				  "\"reason\":null,\"since_ms\":3000,\"share\":0.25,"
+				  "\"pool\":null,\"backup\":false}");
 	free(text);
 	assert_int_equal(json_array_size(list), 3);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 2), "port")), 53);
@@ -285,6 +329,8 @@ int main(void)
 		TEST(a_vip_has_the_fields_that_scripts_rely_on),
 		TEST(a_vip_without_a_real_that_is_up_is_down),
 		TEST(a_real_has_the_fields_that_scripts_rely_on),
+		TEST(a_vip_and_its_reals_name_their_pools),
+		TEST(a_vip_says_how_it_does),
 		TEST(reals_can_be_those_of_one_vip),
 		TEST(a_real_without_a_next_hop_says_null),
 		TEST(health_counts_time_from_now),

@@ -39,6 +39,10 @@ struct vip_run {
 	struct real_run **reals;
 	size_t n_reals;
 	bool is_stale; /* what its reals get is to be worked out anew */
+	struct vip_standing standing;
+	enum vip_condition reported; /* the state in the log */
+	bool is_alarmed; /* fewer reals are up than min_healthy says, and the log says so */
+	uint64_t alarms;
 };
 
 struct runs {
@@ -103,6 +107,10 @@ struct runs_lookup {
 	const struct runs *runs;
 };
 extern const struct health_callbacks runs_health_callbacks;
+
+/* standing.c */
+/* How the VIP does now; the log tells it, once per change. */
+void standing_changed(struct vip_run *vip, const char *name, const struct vip_standing *standing);
 
 /* weigh.c */
 int weigh_start(struct controller *c, struct err *err);

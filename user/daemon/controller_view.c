@@ -60,7 +60,9 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->vip = vip->spec->name;
 	real->address = spec->address;
 	real->weight = spec->weight;
-	real->effective_weight = run->want.ring_weight;
+	real->effective_weight = run->want.weight;
+	real->pool = vip->spec->n_pools ? vip->spec->pools[spec->pool].name : NULL;
+	real->is_backup = spec->is_backup;
 	real->admin = run->admin;
 	if (m) {
 		real->member_id = m->id;
@@ -78,7 +80,20 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->health.state.verdict = run->health;
 	real->health.state.since_ms = run->health_since_ms;
 	add_to_vip(vip, &sum, real->active_flows);
-	vip->reals_up += run->want.ring_weight > 0;
+	vip->reals_up += real->state == REAL_UP && spec->weight &&
+			 (!vip->spec->n_pools || vip->spec->pools[spec->pool].weight);
+}
+
+static void view_shares(const struct view *view, const struct snapshot_vip *vip,
+			const struct vip_run *runs)
+{
+	uint64_t sum = 0;
+
+	for (size_t r = 0; r < vip->n_reals; r++)
+		sum += runs->reals[r]->want.ring_weight;
+	for (size_t r = 0; r < vip->n_reals && sum; r++)
+		view->s->reals[vip->first_real + r].share =
+			(double)runs->reals[r]->want.ring_weight / (double)sum;
 }
 
 /* Removed reals whose flows finish: in the VIP's totals, not in its list. */
@@ -109,6 +124,10 @@ static void view_vip(struct view *view, size_t v)
 	for (size_t r = 0; r < spec->n_reals; r++)
 		view_real(view, vip, &spec->reals[r], c->runs.vips[v].reals[r], applied, r);
 	vip->n_reals = spec->n_reals;
+	vip->standing = c->runs.vips[v].standing;
+	vip->is_alarmed = c->runs.vips[v].is_alarmed;
+	vip->alarms = c->runs.vips[v].alarms;
+	view_shares(view, vip, &c->runs.vips[v]);
 	if (!applied)
 		return;
 	vip->vip_id = applied->id;

@@ -134,6 +134,13 @@ static int make_vip(struct controller *c, const struct vip_spec *spec, size_t v,
 {
 	size_t old_vip = find_old_vip(c, spec, v);
 
+	if (old_vip == SIZE_MAX) {
+		vip->reported = VIP_DOWN;
+	} else {
+		*vip = c->runs.vips[old_vip];
+		vip->n_reals = 0;
+		vip->is_stale = false;
+	}
 	vip->reals = calloc(spec->n_reals + 1, sizeof(struct real_run *));
 	if (!vip->reals)
 		return -ENOMEM;
@@ -230,7 +237,7 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 }
 
 static int commit_vip(struct controller *c, const struct desired_vip *desired, size_t v,
-		      const struct vip_run *vip, struct err *err)
+		      struct vip_run *vip, struct err *err)
 {
 	size_t old = find_old_vip(c, desired->spec, v);
 	const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
@@ -242,6 +249,7 @@ static int commit_vip(struct controller *c, const struct desired_vip *desired, s
 		r = commit_run(vip->reals[i], desired->spec, &desired->spec->reals[i], old_spec,
 			       err);
 	}
+	standing_changed(vip, desired->spec->name, &desired->standing);
 	return r;
 }
 

@@ -15,7 +15,7 @@
 
 static bool is_same(const struct desired_member *a, const struct desired_member *b)
 {
-	return a->state == b->state && a->ring_weight == b->ring_weight;
+	return a->state == b->state && a->ring_weight == b->ring_weight && a->weight == b->weight;
 }
 
 static void apply_run(struct real_run *run, const struct desired_member *want)
@@ -34,15 +34,17 @@ static int weigh_vip(struct controller *c, size_t v)
 	struct vip_run *vip = &c->runs.vips[v];
 	struct real_input *inputs = calloc(vip->n_reals + 1, sizeof(*inputs));
 	struct desired_member *members = calloc(vip->n_reals + 1, sizeof(*members));
+	struct vip_standing standing;
 	int r = inputs && members ? 0 : -ENOMEM;
 
 	if (!r) {
 		for (size_t i = 0; i < vip->n_reals; i++)
 			inputs[i] = run_input(vip->reals[i]);
-		effective_members(spec, inputs, members);
+		effective_members(spec, inputs, members, &standing);
 		for (size_t i = 0; i < vip->n_reals; i++)
 			apply_run(vip->reals[i], &members[i]);
 		vip->is_stale = false;
+		standing_changed(vip, spec->name, &standing);
 	}
 	free(inputs);
 	free(members);
@@ -67,12 +69,20 @@ static int on_weigh(sd_event_source *source, void *user)
 	return 0;
 }
 
+/* Down, but maybe used all the same: until that is worked out its flows are left alone. */
+static bool may_stay_in_use(const struct real_run *run)
+{
+	const struct vip_spec *vip = &run->controller->config->vips[run->vip_position];
+
+	return run->admin == ADMIN_ENABLED && effective_may_ignore_health(vip);
+}
+
 void weigh_changed(struct real_run *run)
 {
 	struct controller *c = run->controller;
 	struct desired_member alone = effective_member(&run->spec, run_input(run));
 
-	if ((alone.state & MEMBER_STATE_MASK) == MEMBER_DOWN)
+	if ((alone.state & MEMBER_STATE_MASK) == MEMBER_DOWN && !may_stay_in_use(run))
 		apply_run(run, &alone);
 	c->runs.vips[run->vip_position].is_stale = true;
 	sd_event_source_set_enabled(c->weigh, SD_EVENT_ON);

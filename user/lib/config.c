@@ -31,6 +31,8 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 	if (len > FILE_MAX)
 		return err_set(err, EINVAL, "%.255s:1:1: expected at most 64 MiB", file);
 	ret = config_read(file, text, len, &doc, err);
+	if (ret == 0)
+		ret = config_link_pools(file, &doc, err);
 	if (ret == 0) {
 		ret = config_resolve(file, &doc, &config);
 		if (ret == 0)
@@ -38,14 +40,16 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 		if (ret == 0)
 			ret = config_check(&doc, config, err);
 		if (ret == 0)
+			ret = config_check_pools(&doc, config, err);
+		if (ret == 0)
 			ret = config_check_quic(&doc, config, err);
 		if (ret == 0)
 			ret = config_read_keys(config, err);
 		if (ret == 0)
 			ret = config_read_tls(&doc, config, err);
-		if (ret == -ENOMEM)
-			err_set(err, ENOMEM, "%.255s: out of memory", file);
 	}
+	if (ret == -ENOMEM)
+		err_set(err, ENOMEM, "%.255s: out of memory", file);
 	schema_clear(&schema_file, &doc);
 	if (ret < 0) {
 		config_free(config);

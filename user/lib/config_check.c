@@ -14,8 +14,6 @@
 #include "service_text.h"
 #include "sizing.h"
 
-#define PLACE_TEXT_MAX 96
-
 struct check {
 	const struct config *config;
 	const struct doc_file *doc;
@@ -123,10 +121,10 @@ static int compare_vips(const void *a, const void *b)
 	return r ? r : in_file_order(x, y);
 }
 
-static int compare_reals(const void *a, const void *b)
+static int compare_places(const void *a, const void *b)
 {
-	const struct doc_real *x = *(const void *const *)a, *y = *(const void *const *)b;
-	int r = addr_compare(&x->address, &y->address);
+	const struct doc_place *x = *(const void *const *)a, *y = *(const void *const *)b;
+	int r = addr_compare(&x->real->address, &y->real->address);
 
 	return r ? r : in_file_order(x, y);
 }
@@ -310,55 +308,84 @@ static int check_services(const struct check *c)
 /* ---- One VIP and its reals ---------------------------------------------------------------------
  */
 
-static const char *real_path(const struct check *c, const struct doc_vip *vip,
-			     const struct doc_real *real, char *buf)
+static int check_real(const struct check *c, const struct doc_vip *vip,
+		      const struct doc_place *place)
 {
-	const struct doc_real *reals = vip->reals.items;
-
-	snprintf(buf, PLACE_TEXT_MAX, "vips[%zu].reals[%zu].address", vip_index(c, vip),
-		 (size_t)(real - reals));
-	return buf;
-}
-
-static int check_real(const struct check *c, const struct doc_vip *vip, const struct doc_real *real)
-{
+	const struct doc_real *real = place->real;
 	bool is_v4 = addr_is_v4(&real->address);
 	const struct encap_source *source = is_v4 ? &c->config->source4 : &c->config->source6;
 	char path[PLACE_TEXT_MAX];
 
+	doc_place_path(place, vip_index(c, vip), ".address", path);
 	if (addr_in_network(&real->address, &vip->network.address, vip->network.host_bits))
-		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
-			    "expected the real's own address, got the VIP's");
+		return fail(c, real->at[REAL_ADDRESS], path,
+			    "expected the real's own address, got the VIP's%s%s",
+			    place->use ? ": that of VIP " : "", place->use ? vip->name : "");
 	if (!source->is_set && c->config->vips[vip_index(c, vip)].encap != ENCAP_L2DSR)
-		return fail(c, real->at[REAL_ADDRESS], real_path(c, vip, real, path),
+		return fail(c, real->at[REAL_ADDRESS], path,
 			    "expected encap.source%c to be set since this real is IPv%c",
 			    is_v4 ? '4' : '6', is_v4 ? '4' : '6');
 	return 0;
 }
 
+/* In one list the later one is to blame; of two pools neither, but who uses both. */
+static int fail_duplicate_real(const struct check *c, const struct doc_vip *vip,
+			       const struct doc_place *a, const struct doc_place *b)
+{
+	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX], key[48];
+
+	addr_format(&b->real->address, addr);
+	if (a->use == b->use)
+		return fail(c, b->real->at[REAL_ADDRESS],
+			    doc_place_path(b, vip_index(c, vip), ".address", path),
+			    "duplicate real %s, already given in line %u", addr,
+			    a->real->at[REAL_ADDRESS].line);
+	snprintf(key, sizeof(key), ".pools[%zu].name",
+		 (size_t)(b->use - (const struct doc_use *)vip->pools.items));
+	return fail(c, b->use->at[USE_NAME], vip_path(c, vip, key, path),
+		    "duplicate real %s: in pool \"%s\" in line %u, and in pool \"%s\" in line %u",
+		    addr, a->use->name, a->real->at[REAL_ADDRESS].line, b->use->name,
+		    b->real->at[REAL_ADDRESS].line);
+}
+
+static int check_places(const struct check *c, const struct doc_vip *vip,
+			const struct doc_place *places, size_t n)
+{
+	const void **sorted;
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = check_real(c, vip, &places[i]);
+	if (ret)
+		return ret;
+	ret = sort_items(places, n, sizeof(*places), compare_places, &sorted);
+	if (ret)
+		return ret;
+	for (size_t i = 1; ret == 0 && i < n; i++) {
+		const struct doc_place *a = sorted[i - 1], *b = sorted[i];
+
+		if (addr_equal(&a->real->address, &b->real->address))
+			ret = fail_duplicate_real(c, vip, a, b);
+	}
+	free(sorted);
+	return ret;
+}
+
 static int check_reals(const struct check *c, const struct doc_vip *vip)
 {
-	const struct doc_real *reals = vip->reals.items;
-	char path[PLACE_TEXT_MAX], addr[ADDR_TEXT_MAX];
-	const void **sorted;
-	int ret;
+	char path[PLACE_TEXT_MAX];
+	struct doc_place *places;
+	size_t n;
+	int ret = config_vip_places(c->doc, vip, &places, &n);
 
-	for (size_t i = 0; i < vip->reals.n; i++) {
-		ret = check_real(c, vip, &reals[i]);
-		if (ret < 0)
-			return ret;
-	}
-	ret = sort_items(reals, vip->reals.n, sizeof(*reals), compare_reals, &sorted);
-	for (size_t i = 1; ret == 0 && i < vip->reals.n; i++) {
-		const struct doc_real *a = sorted[i - 1], *b = sorted[i];
-
-		if (addr_equal(&a->address, &b->address))
-			ret = fail(c, b->at[REAL_ADDRESS], real_path(c, vip, b, path),
-				   "duplicate real %s, already given in line %u",
-				   addr_format(&b->address, addr), a->at[REAL_ADDRESS].line);
-	}
-	if (ret != -ENOMEM)
-		free(sorted);
+	if (ret)
+		return ret;
+	ret = check_places(c, vip, places, n);
+	free(places);
+	if (!ret && n >= XDPLB_MAX_VIP_MEMBERS)
+		return fail(c, vip->at[VIP_POOLS], vip_path(c, vip, ".pools", path),
+			    "expected pools of at most %u reals together, got %zu",
+			    XDPLB_MAX_VIP_MEMBERS - 1, n);
 	return ret;
 }
 

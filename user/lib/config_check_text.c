@@ -54,6 +54,12 @@ const char *check_vip_name(const char *text)
 		       : "a name of 1 to 63 letters, digits, '.', '_' or '-'";
 }
 
+/* `vip set VIP pool=file` goes back to the file's pools. */
+const char *check_pool_name(const char *text)
+{
+	return strcmp(text, "file") != 0 ? check_vip_name(text) : "another name for a pool";
+}
+
 /* As the kernel's dev_valid_name(). */
 const char *check_interface_name(const char *text)
 {

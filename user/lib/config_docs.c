@@ -65,6 +65,13 @@ static json_t *ports_schema(void)
 			 "^(" NUMBER_PATTERN "|[1-9][0-9]*-[1-9][0-9]*)$");
 }
 
+static json_t *share_schema(const struct schema_field *field)
+{
+	return json_pack("{s[{ss si si}{ss ss}]}", "anyOf", "type", "integer", "minimum", 0,
+			 "maximum", (int)field->max, "type", "string", "pattern",
+			 "^" NUMBER_PATTERN "%?$");
+}
+
 static json_t *value_schema(const struct schema_field *field)
 {
 	switch (field->type) {
@@ -92,8 +99,11 @@ static json_t *value_schema(const struct schema_field *field)
 						     : "^" NUMBER_PATTERN "(ms|s|m|h)$");
 	case SCHEMA_PERCENT:
 		return pattern_schema("^" NUMBER_PATTERN "%$");
+	case SCHEMA_SHARE:
+		return share_schema(field);
 	case SCHEMA_BOOL:
-		return json_pack("{so}", "enum", json_pack("[b]", 0));
+		return field->unbuilt ? json_pack("{s[b]}", "enum", 0)
+				      : json_pack("{s[bb]}", "enum", 0, 1);
 	case SCHEMA_ADDRESS:
 		return pattern_schema("^[0-9a-fA-F:.]+$");
 	case SCHEMA_SOURCE4:
@@ -188,6 +198,7 @@ static const char *type_name(enum schema_type type)
 		[SCHEMA_DURATION] = "duration",
 		[SCHEMA_PERCENT] = "percentage",
 		[SCHEMA_BOOL] = "true or false",
+		[SCHEMA_SHARE] = "number or percentage",
 		[SCHEMA_ADDRESS] = "address",
 		[SCHEMA_NETWORK] = "address or prefix",
 		[SCHEMA_SOURCE4] = "IPv4 address or prefix",
@@ -288,7 +299,8 @@ char *config_reference_markdown(void)
 	static const struct schema_section *const sections[] = {
 		&schema_file,  &schema_interface, &schema_encap,    &schema_capacity,
 		&schema_guard, &schema_defaults,  &schema_timeouts, &schema_health,
-		&schema_vip,   &schema_real,	  &schema_quic,
+		&schema_vip,   &schema_real,	  &schema_use,	    &schema_pool,
+		&schema_quic,
 	};
 	char *text = NULL;
 	size_t len;

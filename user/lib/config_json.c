@@ -177,20 +177,51 @@ static json_t *health_json(const struct vip_spec *vip)
 	return json;
 }
 
-static json_t *reals_json(const struct vip_spec *vip)
+static json_t *share(const struct share *share)
+{
+	return share->is_percent ? percent(share->value) : json_integer(share->value);
+}
+
+static json_t *reals_json(const struct real_spec *reals, size_t n)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < vip->n_reals; i++) {
-		const struct real_spec *spec = &vip->reals[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct real_spec *spec = &reals[i];
 		json_t *real = json_pack("{so si sb}", "address", address(&spec->address), "weight",
-					 (int)spec->weight, "backup", 0);
+					 (int)spec->weight, "backup", spec->is_backup);
 		char text[2 * QUIC_SERVER_ID_MAX + 1];
 
 		hex_format(spec->server_id.bytes, spec->server_id.length, text);
 		if (spec->server_id.length)
 			json_object_set_new(real, "server_id", json_string(text));
 		json_array_append_new(list, real);
+	}
+	return list;
+}
+
+static json_t *pools_json(const struct config *config)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < config->n_pools; i++) {
+		const struct pool_spec *pool = &config->pools[i];
+
+		json_array_append_new(list, json_pack("{ss so}", "name", pool->name, "reals",
+						      reals_json(pool->reals, pool->n_reals)));
+	}
+	return list;
+}
+
+static json_t *uses_json(const struct vip_spec *vip)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < vip->n_pools; i++) {
+		const struct pool_use *use = &vip->pools[i];
+
+		json_array_append_new(list, json_pack("{ss si sb}", "name", use->name, "weight",
+						      (int)use->weight, "backup", use->is_backup));
 	}
 	return list;
 }
@@ -227,7 +258,10 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_object_set_new(json, "encap", json_string(encap_name(vip->encap)));
 	json_object_set_new(json, "scheduler", json_string(scheduler_name(vip->scheduler)));
 	json_object_set_new(json, "ring", json_integer(vip->ring));
-	json_object_set_new(json, "slow_start", duration(0));
+	json_object_set_new(json, "slow_start", duration(vip->slow_start_ms));
+	json_object_set_new(json, "panic", percent(vip->panic_percent));
+	json_object_set_new(json, "on_all_down", json_string(all_down_name(vip->on_all_down)));
+	json_object_set_new(json, "min_healthy", share(&vip->min_healthy));
 	json_object_set_new(json, "timeouts",
 			    json_pack("{so so so so}", "tcp", duration(t->tcp_ms), "tcp_closing",
 				      duration(t->tcp_closing_ms), "tcp_unproven",
@@ -237,7 +271,10 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_object_set_new(json, "health", health_json(vip));
 	if (vip->n_quic)
 		json_object_set_new(json, "quic", quic_json(vip));
-	json_object_set_new(json, "reals", reals_json(vip));
+	if (vip->n_pools)
+		json_object_set_new(json, "pools", uses_json(vip));
+	else
+		json_object_set_new(json, "reals", reals_json(vip->reals, vip->n_reals));
 	return json;
 }
 
@@ -259,6 +296,8 @@ json_t *config_to_json(const struct config *config)
 			    json_pack("{so so}", "max_removed",
 				      percent(config->guard_removed_percent), "syn_rate",
 				      rate(config->guard_syn_pps)));
+	if (config->n_pools)
+		json_object_set_new(json, "pools", pools_json(config));
 	json_object_set_new(json, "vips", vips);
 	return json;
 }

@@ -15,14 +15,15 @@
 #include "config_value.h"
 #include "hex.h"
 
-#define PLACE_TEXT_MAX 96
-#define KEY_TEXT_MAX   (2 * AES_BLOCK)
+#define KEY_TEXT_MAX (2 * AES_BLOCK)
 
 /* One VIP's, as it is said. */
 struct check {
 	const char *file;
 	const struct doc_vip *vip;
 	size_t index; /* in `vips` */
+	const struct doc_place *places; /* of its reals */
+	size_t n_places;
 	struct err *err;
 };
 
@@ -36,8 +37,7 @@ fail(const struct check *c, struct mark mark, const char *path, const char *fmt,
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	err_set(c->err, EINVAL, "%s", reason);
-	err_prefix(c->err, "%.255s:%u:%u: vips[%zu]%s", c->file, mark.line, mark.column, c->index,
-		   path);
+	err_prefix(c->err, "%.255s:%u:%u: %s", c->file, mark.line, mark.column, path);
 	return -EINVAL;
 }
 
@@ -46,7 +46,8 @@ static int fail_config(const struct check *c, size_t i, size_t key, const char *
 	const struct doc_quic *config = (const struct doc_quic *)c->vip->quic.items + i;
 	char path[PLACE_TEXT_MAX];
 
-	snprintf(path, sizeof(path), ".quic[%zu].%s", i, schema_quic.fields[key].key);
+	snprintf(path, sizeof(path), "vips[%zu].quic[%zu].%s", c->index, i,
+		 schema_quic.fields[key].key);
 	return fail(c, config->at[key], path, "%s", reason);
 }
 
@@ -78,28 +79,25 @@ static int check_config(const struct check *c, size_t i)
 
 /* ---- Server IDs ----------------------------------------------------------------------------- */
 
-static const char *real_path(size_t i, const char *key, char *buf)
-{
-	snprintf(buf, PLACE_TEXT_MAX, ".reals[%zu]%s", i, key);
-	return buf;
-}
-
-static int check_server(const struct check *c, size_t i)
+static int check_server(const struct check *c, const struct doc_place *place)
 {
 	const struct doc_quic *configs = c->vip->quic.items;
-	const struct doc_real *real = (const struct doc_real *)c->vip->reals.items + i;
+	const struct doc_real *real = place->real;
 	char path[PLACE_TEXT_MAX];
 
-	if (real->server_id && !c->vip->quic.n)
-		return fail(c, real->at[REAL_SERVER_ID], real_path(i, ".server_id", path),
+	/* A pool may serve VIPs without `quic` too. */
+	if (real->server_id && !c->vip->quic.n && !place->use)
+		return fail(c, real->at[REAL_SERVER_ID],
+			    doc_place_path(place, c->index, ".server_id", path),
 			    "expected the VIP to have `quic`, which says how it is written");
 	if (!c->vip->quic.n)
 		return 0;
 	if (!real->server_id)
-		return fail(c, real->self, real_path(i, "", path),
+		return fail(c, real->self, doc_place_path(place, c->index, "", path),
 			    "expected the key \"server_id\", since the VIP has `quic`");
 	if (strlen(real->server_id) != 2 * (size_t)configs[0].server_id_length)
-		return fail(c, real->at[REAL_SERVER_ID], real_path(i, ".server_id", path),
+		return fail(c, real->at[REAL_SERVER_ID],
+			    doc_place_path(place, c->index, ".server_id", path),
 			    "expected %u octets (%u hex digits), as server_id_length says",
 			    configs[0].server_id_length, 2 * configs[0].server_id_length);
 	return 0;
@@ -107,31 +105,30 @@ static int check_server(const struct check *c, size_t i)
 
 static int compare_servers(const void *a, const void *b)
 {
-	const struct doc_real *x = *(const struct doc_real *const *)a;
-	const struct doc_real *y = *(const struct doc_real *const *)b;
-	int r = strcasecmp(x->server_id, y->server_id);
+	const struct doc_place *x = *(const struct doc_place *const *)a;
+	const struct doc_place *y = *(const struct doc_place *const *)b;
+	int r = strcasecmp(x->real->server_id, y->real->server_id);
 
 	return r ? r : (x > y) - (x < y);
 }
 
 static int check_unique(const struct check *c)
 {
-	const struct doc_real *reals = c->vip->reals.items, **sorted;
+	const struct doc_place **sorted = calloc(c->n_places + 1, sizeof(*sorted));
 	char path[PLACE_TEXT_MAX];
 	int r = 0;
 
-	sorted = calloc(c->vip->reals.n + 1, sizeof(*sorted));
 	if (!sorted)
 		return -ENOMEM;
-	for (size_t i = 0; i < c->vip->reals.n; i++)
-		sorted[i] = &reals[i];
-	qsort(sorted, c->vip->reals.n, sizeof(*sorted), compare_servers);
-	for (size_t i = 1; i < c->vip->reals.n && !r; i++) {
-		const struct doc_real *was = sorted[i - 1], *is = sorted[i];
+	for (size_t i = 0; i < c->n_places; i++)
+		sorted[i] = &c->places[i];
+	qsort(sorted, c->n_places, sizeof(*sorted), compare_servers);
+	for (size_t i = 1; i < c->n_places && !r; i++) {
+		const struct doc_real *was = sorted[i - 1]->real, *is = sorted[i]->real;
 
 		if (strcasecmp(was->server_id, is->server_id) == 0)
 			r = fail(c, is->at[REAL_SERVER_ID],
-				 real_path((size_t)(is - reals), ".server_id", path),
+				 doc_place_path(sorted[i], c->index, ".server_id", path),
 				 "duplicate server ID %s, already given in line %u", is->server_id,
 				 was->at[REAL_SERVER_ID].line);
 	}
@@ -141,14 +138,16 @@ static int check_unique(const struct check *c)
 
 static int check_vip(const struct check *c)
 {
+	char path[PLACE_TEXT_MAX];
 	int r = 0;
 
+	snprintf(path, sizeof(path), "vips[%zu].quic", c->index);
 	if (c->vip->quic.n && c->vip->protocol != IPPROTO_UDP)
-		return fail(c, c->vip->at[VIP_QUIC_CONFIGS], ".quic", "expected protocol: udp");
+		return fail(c, c->vip->at[VIP_QUIC_CONFIGS], path, "expected protocol: udp");
 	for (size_t i = 0; i < c->vip->quic.n && !r; i++)
 		r = check_config(c, i);
-	for (size_t i = 0; i < c->vip->reals.n && !r; i++)
-		r = check_server(c, i);
+	for (size_t i = 0; i < c->n_places && !r; i++)
+		r = check_server(c, &c->places[i]);
 	return r || !c->vip->quic.n ? r : check_unique(c);
 }
 
@@ -157,8 +156,17 @@ int config_check_quic(const struct doc_file *doc, const struct config *config, s
 	const struct doc_vip *vips = doc->vips.items;
 	int r = 0;
 
-	for (size_t i = 0; i < doc->vips.n && !r; i++)
-		r = check_vip(&(struct check){config->file, &vips[i], i, err});
+	for (size_t i = 0; i < doc->vips.n && !r; i++) {
+		struct check c = {.file = config->file, .vip = &vips[i], .index = i, .err = err};
+		struct doc_place *places;
+
+		r = config_vip_places(doc, &vips[i], &places, &c.n_places);
+		if (r)
+			return r;
+		c.places = places;
+		r = check_vip(&c);
+		free(places);
+	}
 	return r;
 }
 

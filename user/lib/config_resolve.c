@@ -218,24 +218,71 @@ static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 	return resolve_by_type(doc, vip, health);
 }
 
-static int resolve_reals(const struct doc_vip *from, struct vip_spec *vip)
+static int resolve_reals(const struct doc_list *list, struct real_spec **ret_reals,
+			 size_t *ret_n_reals)
 {
-	const struct doc_real *reals = from->reals.items;
+	const struct doc_real *from = list->items;
+	struct real_spec *reals = new_array(list->n, sizeof(*reals));
 
-	vip->reals = new_array(from->reals.n, sizeof(*vip->reals));
-	if (!vip->reals)
+	if (!reals)
 		return -ENOMEM;
-	vip->n_reals = from->reals.n;
-	for (size_t i = 0; i < vip->n_reals; i++) {
-		vip->reals[i].address = reals[i].address;
-		vip->reals[i].weight = schema_u32(&schema_real, &reals[i], REAL_WEIGHT);
-		vip->reals[i].mark = reals[i].self;
-		if (reals[i].server_id)
-			vip->reals[i].server_id.length = (uint8_t)hex_parse(
-				reals[i].server_id, vip->reals[i].server_id.bytes,
-				QUIC_SERVER_ID_MAX);
+	for (size_t i = 0; i < list->n; i++) {
+		reals[i].address = from[i].address;
+		reals[i].weight = schema_u32(&schema_real, &from[i], REAL_WEIGHT);
+		reals[i].is_backup = schema_u32(&schema_real, &from[i], REAL_BACKUP);
+		reals[i].mark = from[i].self;
+		if (from[i].server_id)
+			reals[i].server_id.length = (uint8_t)hex_parse(
+				from[i].server_id, reals[i].server_id.bytes, QUIC_SERVER_ID_MAX);
+	}
+	*ret_reals = reals;
+	*ret_n_reals = list->n;
+	return 0;
+}
+
+static int resolve_pools(const struct doc_file *doc, struct config *config)
+{
+	const struct doc_pool *from = doc->pools.items;
+
+	config->pools = new_array(doc->pools.n, sizeof(*config->pools));
+	if (!config->pools)
+		return -ENOMEM;
+	for (size_t i = 0; i < doc->pools.n; i++) {
+		struct pool_spec *pool = &config->pools[config->n_pools++];
+
+		if (copy_text(from[i].name, &pool->name) < 0 ||
+		    resolve_reals(&from[i].reals, &pool->reals, &pool->n_reals) < 0)
+			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int resolve_vip_pools(const struct config *config, const struct doc_vip *from,
+			     struct vip_spec *vip)
+{
+	const struct doc_use *uses = from->pools.items;
+	struct pool_use pools[VIP_POOLS_MAX];
+
+	if (!from->pools.n)
+		return resolve_reals(&from->reals, &vip->reals, &vip->n_reals);
+	for (size_t i = 0; i < from->pools.n; i++) {
+		pools[i] = (struct pool_use){
+			.name = config->pools[uses[i].pool].name,
+			.pool = uses[i].pool,
+			.weight = schema_u32(&schema_use, &uses[i], USE_WEIGHT),
+			.is_backup = schema_u32(&schema_use, &uses[i], USE_BACKUP),
+		};
+	}
+	return vip_use_pools(vip, config, pools, from->pools.n);
+}
+
+static uint32_t resolve_on_all_down(const struct doc_file *doc, const struct doc_vip *from,
+				    uint32_t panic_percent)
+{
+	if (!schema_is_given(from, POLICY_ON_ALL_DOWN) &&
+	    !schema_is_given(&doc->defaults, POLICY_ON_ALL_DOWN))
+		return panic_percent ? ALL_DOWN_ALL : ALL_DOWN_DROP;
+	return policy_u32(doc, from, POLICY_ON_ALL_DOWN);
 }
 
 static int resolve_quic(const struct doc_vip *from, struct vip_spec *vip)
@@ -263,7 +310,8 @@ static int resolve_quic(const struct doc_vip *from, struct vip_spec *vip)
 	return 0;
 }
 
-static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, struct vip_spec *vip)
+static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from,
+		       const struct config *config, struct vip_spec *vip)
 {
 	if (copy_text(from->name, &vip->name) < 0)
 		return -ENOMEM;
@@ -278,13 +326,19 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from, s
 	vip->ring = policy_u32(doc, from, POLICY_RING);
 	vip->on_no_port = policy_u32(doc, from, POLICY_ON_NO_PORT);
 	vip->echo = policy_u32(doc, from, POLICY_ECHO);
+	vip->slow_start_ms = policy_u32(doc, from, POLICY_SLOW_START);
+	vip->panic_percent = policy_u32(doc, from, POLICY_PANIC);
+	vip->on_all_down = resolve_on_all_down(doc, from, vip->panic_percent);
+	vip->min_healthy = schema_is_given(from, POLICY_MIN_HEALTHY)
+				   ? from->policy.min_healthy
+				   : doc->defaults.policy.min_healthy;
 	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
 	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);
 	vip->timeouts.udp_ms = timeout_ms(doc, from, TIMEOUTS_UDP);
 	if (resolve_health(doc, from, &vip->health) < 0 || resolve_quic(from, vip) < 0)
 		return -ENOMEM;
-	return resolve_reals(from, vip);
+	return resolve_vip_pools(config, from, vip);
 }
 
 static int resolve_vips(const struct doc_file *doc, struct config *config)
@@ -295,7 +349,7 @@ static int resolve_vips(const struct doc_file *doc, struct config *config)
 	if (!config->vips)
 		return -ENOMEM;
 	for (size_t i = 0; i < doc->vips.n; i++) {
-		if (resolve_vip(doc, &vips[i], &config->vips[config->n_vips++]) < 0)
+		if (resolve_vip(doc, &vips[i], config, &config->vips[config->n_vips++]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -344,7 +398,7 @@ static int resolve_file(const char *file, const struct doc_file *doc, struct con
 	};
 	config->guard_syn_pps = schema_u32(&schema_guard, &doc->guard, GUARD_SYN_RATE);
 	config->guard_removed_percent = schema_u32(&schema_guard, &doc->guard, GUARD_MAX_REMOVED);
-	if (resolve_interfaces(doc, config) < 0)
+	if (resolve_interfaces(doc, config) < 0 || resolve_pools(doc, config) < 0)
 		return -ENOMEM;
 	return resolve_vips(doc, config);
 }

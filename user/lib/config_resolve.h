@@ -8,6 +8,27 @@
 #include "config_schema.h"
 #include "err.h"
 
+/*
+ * Finds the pools that VIPs name, and gives a VIP with `pool` a list of that one. -EINVAL with the
+ * place: a name twice or unknown, reals besides pools. -ENOMEM.
+ */
+int config_link_pools(const char *file, struct doc_file *doc, struct err *err);
+
+/* A real of a VIP where it was said. */
+struct doc_place {
+	const struct doc_real *real;
+	const struct doc_use *use; /* NULL: in the VIP itself */
+	size_t index; /* in its list */
+};
+
+/* All reals of a VIP, in the order of vip_spec.reals; caller frees. -ENOMEM. */
+int config_vip_places(const struct doc_file *doc, const struct doc_vip *vip,
+		      struct doc_place **ret_places, size_t *ret_n);
+
+/* "vips[2].reals[0].address", or "pools[1].reals[0].address"; vip: its position. Returns buf. */
+#define PLACE_TEXT_MAX 96
+const char *doc_place_path(const struct doc_place *place, size_t vip, const char *key, char *buf);
+
 /* The configuration with every default resolved; 0 or -ENOMEM. */
 int config_resolve(const char *file, const struct doc_file *doc, struct config **ret_config);
 
@@ -16,6 +37,9 @@ int config_resolve(const char *file, const struct doc_file *doc, struct config *
  * -EINVAL with "file:line:column: path: reason", -ENOMEM.
  */
 int config_check(const struct doc_file *doc, const struct config *config, struct err *err);
+
+/* The same for pools, those that no VIP uses too. */
+int config_check_pools(const struct doc_file *doc, const struct config *config, struct err *err);
 
 /* The same for `quic` and `server_id`. */
 int config_check_quic(const struct doc_file *doc, const struct config *config, struct err *err);

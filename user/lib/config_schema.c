@@ -32,6 +32,11 @@ static const struct schema_choice on_no_port_choices[] = {CHOICE("reply", ON_NO_
 							  CHOICE("pass", ON_NO_PORT_PASS),
 							  {}};
 
+static const struct schema_choice on_all_down_choices[] = {CHOICE("drop", ALL_DOWN_DROP),
+							   CHOICE("all", ALL_DOWN_ALL),
+							   CHOICE("backup", ALL_DOWN_BACKUP),
+							   {}};
+
 static const struct schema_choice echo_choices[] = {
 	CHOICE("up", ECHO_WHILE_UP), CHOICE("always", ECHO_ALWAYS), CHOICE("off", ECHO_OFF), {}};
 
@@ -242,10 +247,33 @@ const struct schema_section schema_timeouts = {
 			 .text = "slots of the Maglev table; a prime, 100 times the reals"},       \
 	[POLICY_SLOW_START] = {.key = "slow_start",                                                \
 			       .type = SCHEMA_DURATION,                                            \
-			       .unbuilt = SCHEMA_UNBUILT_UNLESS_ZERO,                              \
 			       .offset = offsetof(S, policy.slow_start),                           \
 			       .max = 1 * HOUR,                                                    \
-			       .text = "time in which a real that came up gets its full weight"},  \
+			       .text = "time in which a real that came back gets its full "        \
+				       "weight, in even steps; `0s`: at once"},                    \
+	[POLICY_PANIC] = {.key = "panic",                                                          \
+			  .type = SCHEMA_PERCENT,                                                  \
+			  .offset = offsetof(S, policy.panic),                                     \
+			  .max = 100,                                                              \
+			  .text = "while fewer than this share of the reals is up, health is "     \
+				  "ignored: all that are enabled and not drained are used; `0%` "  \
+				  "is off"},                                                       \
+	[POLICY_ON_ALL_DOWN] =                                                                     \
+		{.key = "on_all_down",                                                             \
+		 .type = SCHEMA_CHOICE,                                                            \
+		 .offset = offsetof(S, policy.on_all_down),                                        \
+		 .choices = on_all_down_choices,                                                   \
+		 .initial = ALL_DOWN_DROP,                                                         \
+		 .initial_text = "drop; all where `panic` is set",                                 \
+		 .text = "no real is up, backups neither: `drop` new flows, or ignore the health " \
+			 "of `all` reals, or of the `backup` reals"},                              \
+	[POLICY_MIN_HEALTHY] = {.key = "min_healthy",                                              \
+				.type = SCHEMA_SHARE,                                              \
+				.offset = offsetof(S, policy.min_healthy),                         \
+				.max = XDPLB_MAX_VIP_MEMBERS - 1,                                  \
+				.initial_text = "0",                                               \
+				.text = "reals, or share of the reals, that should be up; with "   \
+					"fewer the VIP is degraded and an alarm is logged"},       \
 	[POLICY_TIMEOUTS] = {.key = "timeouts",                                                    \
 			     .type = SCHEMA_MAP,                                                   \
 			     .offset = offsetof(S, policy.timeouts),                               \
@@ -294,12 +322,12 @@ static const struct schema_field real_fields[] = {
 			 .min = 0,
 			 .max = 65535,
 			 .initial = 100,
-			 .text = "share of new flows, relative to the VIP's other reals; 0: none"},
+			 .text = "share of new flows, relative to the other reals of the VIP or "
+				 "pool; 0: none"},
 	[REAL_BACKUP] = {.key = "backup",
 			 .type = SCHEMA_BOOL,
-			 .unbuilt = SCHEMA_UNBUILT_UNLESS_ZERO,
 			 .offset = offsetof(struct doc_real, backup),
-			 .text = "used only when no other real is up"},
+			 .text = "used only while no other real is up"},
 	[REAL_SERVER_ID] = {.key = "server_id",
 			    .type = SCHEMA_TEXT,
 			    .offset = offsetof(struct doc_real, server_id),
@@ -310,7 +338,7 @@ static const struct schema_field real_fields[] = {
 
 const struct schema_section schema_real = {
 	.title = "reals[]",
-	.text = "In a VIP.",
+	.text = "In a VIP or a pool.",
 	.fields = real_fields,
 	.n_fields = COUNT_OF(real_fields),
 	.size = sizeof(struct doc_real),
@@ -359,11 +387,15 @@ static const struct schema_field vip_fields[] = {
 				      "`protocol: udp` only"},
 	[VIP_POOL] = {.key = "pool",
 		      .type = SCHEMA_TEXT,
-		      .unbuilt = SCHEMA_UNBUILT,
+		      .offset = offsetof(struct doc_vip, pool),
+		      .check = check_vip_name,
 		      .text = "the pool that serves it, instead of `reals`"},
 	[VIP_POOLS] = {.key = "pools",
-		       .type = SCHEMA_TEXT,
-		       .unbuilt = SCHEMA_UNBUILT,
+		       .type = SCHEMA_LIST,
+		       .section = &schema_use,
+		       .offset = offsetof(struct doc_vip, pools),
+		       .min = 1,
+		       .max = VIP_POOLS_MAX,
 		       .text = "pools and their weights, instead of `reals`"},
 };
 
@@ -416,8 +448,10 @@ static const struct schema_field file_fields[] = {
 			   .offset = offsetof(struct doc_file, defaults),
 			   .text = "for VIPs that do not say otherwise"},
 	[FILE_POOLS] = {.key = "pools",
-			.type = SCHEMA_TEXT,
-			.unbuilt = SCHEMA_UNBUILT,
+			.type = SCHEMA_LIST,
+			.section = &schema_pool,
+			.offset = offsetof(struct doc_file, pools),
+			.max = 65535,
 			.text = "named lists of reals that VIPs share"},
 	[FILE_VIPS] = {.key = "vips",
 		       .type = SCHEMA_LIST,

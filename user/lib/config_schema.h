@@ -29,6 +29,7 @@ enum schema_type {
 	SCHEMA_PORTS, /* struct doc_ports: a port, 0 for any, or a range */
 	SCHEMA_DURATION, /* uint32_t, ms */
 	SCHEMA_PERCENT, /* uint32_t */
+	SCHEMA_SHARE, /* struct share: a number or a percentage */
 	SCHEMA_BOOL, /* uint32_t */
 	SCHEMA_ADDRESS, /* struct ip_addr */
 	SCHEMA_NETWORK, /* struct doc_network: an address or a prefix */
@@ -237,6 +238,9 @@ enum {
 	POLICY_SCHEDULER,
 	POLICY_RING,
 	POLICY_SLOW_START,
+	POLICY_PANIC,
+	POLICY_ON_ALL_DOWN,
+	POLICY_MIN_HEALTHY,
 	POLICY_TIMEOUTS,
 	POLICY_ON_NO_PORT,
 	POLICY_ECHO,
@@ -249,6 +253,9 @@ struct doc_policy {
 	uint32_t scheduler;
 	uint32_t ring;
 	uint32_t slow_start;
+	uint32_t panic;
+	uint32_t on_all_down;
+	struct share min_healthy;
 	struct doc_timeouts timeouts;
 	uint32_t on_no_port;
 	uint32_t echo;
@@ -291,6 +298,27 @@ struct doc_real {
 	char *server_id;
 };
 
+enum { POOL_NAME, POOL_REALS, POOL_KEYS };
+
+struct doc_pool {
+	struct mark self;
+	struct mark at[POOL_KEYS];
+	char *name;
+	struct doc_list reals; /* struct doc_real */
+};
+
+enum { USE_NAME, USE_WEIGHT, USE_BACKUP, USE_KEYS };
+
+/* A pool in a VIP. */
+struct doc_use {
+	struct mark self;
+	struct mark at[USE_KEYS];
+	char *name;
+	uint32_t weight;
+	uint32_t backup;
+	size_t pool; /* in `pools`; config_link_pools() finds it */
+};
+
 enum {
 	VIP_NAME = POLICY_KEYS,
 	VIP_ADDRESS,
@@ -313,6 +341,8 @@ struct doc_vip {
 	uint32_t protocol;
 	struct doc_list reals; /* struct doc_real */
 	struct doc_list quic; /* struct doc_quic */
+	char *pool;
+	struct doc_list pools; /* struct doc_use; the one of `pool` after config_link_pools() */
 };
 
 enum {
@@ -337,6 +367,7 @@ struct doc_file {
 	struct doc_capacity capacity;
 	struct doc_guard guard;
 	struct doc_defaults defaults;
+	struct doc_list pools; /* struct doc_pool */
 	struct doc_list vips; /* struct doc_vip */
 };
 
@@ -350,6 +381,8 @@ extern const struct schema_section schema_timeouts;
 extern const struct schema_section schema_health;
 extern const struct schema_section schema_vip;
 extern const struct schema_section schema_real;
+extern const struct schema_section schema_pool;
+extern const struct schema_section schema_use;
 extern const struct schema_section schema_quic;
 
 /* Where the values of a struct doc_x stand, by key. */

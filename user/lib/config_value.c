@@ -73,6 +73,26 @@ static int parse_number(const struct schema_field *field, const char *text, uint
 	return 0;
 }
 
+/* "2" or "50%". */
+static int parse_share(const struct schema_field *field, const char *text, struct share *ret_share,
+		       struct err *why)
+{
+	const char *end;
+	uint64_t value;
+	bool is_percent;
+
+	if (text[0] == '0' && isdigit((unsigned char)text[1]))
+		return err_set(why, EINVAL, "expected a number without leading zeros");
+	value_expected(field, why);
+	if (parse_digits(text, &value, &end) < 0)
+		return -EINVAL;
+	is_percent = strcmp(end, "%") == 0;
+	if ((!is_percent && *end != '\0') || value > (is_percent ? 100 : field->max))
+		return -EINVAL;
+	*ret_share = (struct share){(uint32_t)value, is_percent};
+	return 0;
+}
+
 static bool is_prime(uint32_t n)
 {
 	for (uint32_t i = 2; (uint64_t)i * i <= n; i++) {
@@ -309,6 +329,8 @@ int value_parse(const struct schema_field *field, const char *text, void *slot, 
 		return parse_network(field, text, slot, why);
 	case SCHEMA_PORTS:
 		return parse_ports(field, text, slot, why);
+	case SCHEMA_SHARE:
+		return parse_share(field, text, slot, why);
 	case SCHEMA_SOURCE4:
 	case SCHEMA_SOURCE6:
 		return parse_source(field, text, slot, why);
@@ -357,6 +379,7 @@ void value_expected(const struct schema_field *field, struct err *why)
 		[SCHEMA_LIST] = "a list",
 		[SCHEMA_TEXT] = "a text",
 		[SCHEMA_BOOL] = "true or false",
+		[SCHEMA_SHARE] = "a number of reals or a percentage from 0% to 100%",
 		[SCHEMA_PORTS] = "a port from 1 to 65535, 0 for any, or a range as 8000-8099",
 		[SCHEMA_ADDRESS] = "an IP address",
 		[SCHEMA_NETWORK] = "an IP address or prefix",

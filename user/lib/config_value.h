@@ -27,6 +27,7 @@ const char *value_format(const struct schema_field *field, uint32_t value, char 
 
 /* NULL if fine, else what was expected. */
 const char *check_vip_name(const char *text);
+const char *check_pool_name(const char *text);
 const char *check_interface_name(const char *text);
 const char *check_server_id(const char *text);
 const char *check_aes_key(const char *text);

@@ -11,7 +11,8 @@
 
 struct desired_member {
 	struct ip_addr real;
-	uint32_t ring_weight; /* 0: not in the ring */
+	uint32_t ring_weight; /* relative to the VIP's others; 0: not in the ring */
+	uint32_t weight; /* the same as a person reads it: see weights.h */
 	uint32_t state; /* enum member_state and MEMBER_NOTE_* */
 	struct server_id server_id;
 };
@@ -21,6 +22,7 @@ struct desired_vip {
 	struct vip_key key;
 	struct desired_member *members; /* as in spec->reals */
 	size_t n_members;
+	struct vip_standing standing;
 };
 
 struct desired {
@@ -33,6 +35,7 @@ struct real_input {
 	enum admin_state admin;
 	enum health_verdict health;
 	uint32_t lowered_percent; /* so much of its weight it does not get now; at most 100 */
+	uint32_t held_back_percent; /* so much of the rest slow start still keeps from it */
 };
 
 /* inputs(user, vip, real) says it for each real of config->vips[vip].reals[real]. */
@@ -45,9 +48,20 @@ void desired_free(struct desired *desired);
 /*
  * The rule for one VIP: what each of its reals gets depends on all of them. `inputs` and
  * `ret_members` are in the order of vip->reals.
+ *
+ * New flows go to the reals that are up and no backups; while there is none, to the backups that
+ * are up. While fewer than vip->panic_percent of those are up, and one is, health is ignored among
+ * them: all that are enabled and have a weight count as up. While nobody is up at all,
+ * vip->on_all_down says whose health is ignored. Health is not ignored before half of the reals in
+ * question have been proven up or down.
+ *
+ * Who is up and gets no new flows drains: its flows stay.
  */
 void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
-		       struct desired_member *ret_members);
+		       struct desired_member *ret_members, struct vip_standing *ret_standing);
+
+/* Whether a real of the VIP that is down may be used all the same. */
+bool effective_may_ignore_health(const struct vip_spec *vip);
 
 /*
  * What can be said of a real without looking at the others: its state, and its weight in the ring

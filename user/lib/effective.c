@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "addr.h"
+#include "weights.h"
 
 static uint32_t health_note(enum health_verdict health)
 {
@@ -41,14 +42,142 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 		m.ring_weight = lowered(real->weight, input.lowered_percent);
 	}
 	m.state |= health_note(input.health);
+	m.weight = m.ring_weight;
 	return m;
 }
 
-void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
-		       struct desired_member *ret_members)
+/* ---- One VIP --------------------------------------------------------------------------------- */
+
+enum { PRIMARY, BACKUP, PRIORITIES };
+
+/* The reals of one priority that have a weight, and a pool that has one. */
+struct level {
+	size_t n;
+	size_t usable; /* not taken out by the operator */
+	size_t unknown; /* of the usable */
+	size_t up;
+};
+
+/* Who gets new flows. */
+struct choice {
+	int priority; /* PRIORITIES: nobody */
+	bool ignores_health;
+};
+
+static bool has_weight(const struct vip_spec *vip, const struct real_spec *real)
 {
+	return real->weight && (!vip->n_pools || vip->pools[real->pool].weight);
+}
+
+static void count_levels(const struct vip_spec *vip, const struct real_input *inputs,
+			 const struct desired_member *alone, struct level *levels)
+{
+	for (size_t r = 0; r < vip->n_reals; r++) {
+		struct level *level = &levels[vip->reals[r].is_backup ? BACKUP : PRIMARY];
+
+		if (!has_weight(vip, &vip->reals[r]))
+			continue;
+		level->n++;
+		level->up += (alone[r].state & MEMBER_STATE_MASK) == MEMBER_UP;
+		if (inputs[r].admin != ADMIN_ENABLED)
+			continue;
+		level->usable++;
+		level->unknown += inputs[r].health == HEALTH_UNKNOWN;
+	}
+}
+
+static bool may_ignore(const struct level *level)
+{
+	return level->usable && 2 * level->unknown <= level->usable;
+}
+
+static bool is_panic(const struct vip_spec *vip, const struct level *level)
+{
+	return may_ignore(level) &&
+	       level->up * 100 < (level->usable - level->unknown) * vip->panic_percent;
+}
+
+static struct choice choose(const struct vip_spec *vip, const struct level *levels)
+{
+	struct choice choice = {.priority = PRIORITIES};
+
+	for (int p = PRIMARY; p < PRIORITIES; p++) {
+		if (levels[p].up)
+			return (struct choice){p, is_panic(vip, &levels[p])};
+	}
+	if (vip->on_all_down == ALL_DOWN_BACKUP)
+		choice.priority = BACKUP;
+	else if (vip->on_all_down == ALL_DOWN_ALL)
+		choice.priority = levels[PRIMARY].usable ? PRIMARY : BACKUP;
+	if (choice.priority == PRIORITIES || !may_ignore(&levels[choice.priority]))
+		return (struct choice){.priority = PRIORITIES};
+	choice.ignores_health = true;
+	return choice;
+}
+
+bool effective_may_ignore_health(const struct vip_spec *vip)
+{
+	return vip->panic_percent || vip->on_all_down != ALL_DOWN_DROP;
+}
+
+/* In the ring or not, given who gets new flows. */
+static uint32_t state_of(const struct vip_spec *vip, size_t r, struct real_input input,
+			 uint32_t alone, struct choice choice)
+{
+	const struct real_spec *real = &vip->reals[r];
+	bool is_chosen = (real->is_backup ? BACKUP : PRIMARY) == choice.priority &&
+			 has_weight(vip, real);
+	uint32_t notes = alone & ~MEMBER_STATE_MASK;
+
+	if (is_chosen && choice.ignores_health && input.admin == ADMIN_ENABLED &&
+	    input.health == HEALTH_DOWN)
+		return MEMBER_UP | notes;
+	if (!is_chosen && (alone & MEMBER_STATE_MASK) == MEMBER_UP)
+		return MEMBER_DRAIN | notes;
+	return alone;
+}
+
+static size_t min_reals(const struct share *min, size_t n)
+{
+	return min->is_percent ? (n * min->value + 99) / 100 : min->value;
+}
+
+static void judge(const struct vip_spec *vip, const struct level *levels, struct choice choice,
+		  struct vip_standing *ret_standing)
+{
+	const struct level *primary = &levels[PRIMARY];
+	struct vip_standing s = {
+		.is_on_backup = choice.priority == BACKUP,
+		.is_proven = !primary->unknown && !levels[BACKUP].unknown,
+		.up = primary->up,
+		.counted = primary->n,
+		.wanted = min_reals(&vip->min_healthy, primary->n),
+	};
+
+	s.is_below_min = s.up < s.wanted;
+	if (choice.priority == PRIORITIES)
+		s.state = VIP_DOWN;
+	else if (choice.ignores_health)
+		s.state = VIP_PANIC;
+	else
+		s.state = s.is_on_backup || s.is_below_min ? VIP_DEGRADED : VIP_UP;
+	*ret_standing = s;
+}
+
+void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
+		       struct desired_member *ret_members, struct vip_standing *ret_standing)
+{
+	struct level levels[PRIORITIES] = {};
+	struct choice choice;
+
 	for (size_t r = 0; r < vip->n_reals; r++)
 		ret_members[r] = effective_member(&vip->reals[r], inputs[r]);
+	count_levels(vip, inputs, ret_members, levels);
+	choice = choose(vip, levels);
+	for (size_t r = 0; r < vip->n_reals; r++)
+		ret_members[r].state = state_of(vip, r, inputs[r], ret_members[r].state, choice);
+	weights_fill(vip, inputs, ret_members);
+	judge(vip, levels, choice, ret_standing);
 }
 
 enum real_state effective_real_state(struct real_input input, uint64_t active_flows)
@@ -91,7 +220,7 @@ static int effective_vip(const struct config *config, size_t v, real_input_fn in
 	}
 	for (size_t r = 0; r < spec->n_reals; r++)
 		known[r] = inputs(user, v, r);
-	effective_members(spec, known, vip.members);
+	effective_members(spec, known, vip.members, &vip.standing);
 	free(known);
 	*ret_vip = vip;
 	return 0;

@@ -2,6 +2,7 @@
 /* Names, look-ups and the end of a configuration: see model.h. */
 #include "model.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,15 @@ const struct vip_spec *config_find_vip(const struct config *config, const char *
 	return NULL;
 }
 
+size_t config_find_pool(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_pools; i++) {
+		if (strcmp(config->pools[i].name, name) == 0)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
 const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address)
 {
 	for (size_t i = 0; i < vip->n_reals; i++) {
@@ -24,6 +34,40 @@ const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct i
 			return &vip->reals[i];
 	}
 	return NULL;
+}
+
+int vip_use_pools(struct vip_spec *vip, const struct config *config, const struct pool_use *pools,
+		  size_t n_pools)
+{
+	struct pool_use *uses = calloc(n_pools + 1, sizeof(*uses));
+	struct real_spec *reals;
+	size_t n_reals = 0, n = 0;
+
+	for (size_t p = 0; p < n_pools; p++)
+		n_reals += config->pools[pools[p].pool].n_reals;
+	reals = calloc(n_reals + 1, sizeof(*reals));
+	if (!uses || !reals) {
+		free(uses);
+		free(reals);
+		return -ENOMEM;
+	}
+	for (size_t p = 0; p < n_pools; p++) {
+		const struct pool_spec *pool = &config->pools[pools[p].pool];
+
+		uses[p] = pools[p];
+		for (size_t r = 0; r < pool->n_reals; r++) {
+			reals[n] = pool->reals[r];
+			reals[n].pool = (uint16_t)p;
+			reals[n++].is_backup |= pools[p].is_backup;
+		}
+	}
+	free(vip->pools);
+	free(vip->reals);
+	vip->pools = uses;
+	vip->n_pools = n_pools;
+	vip->reals = reals;
+	vip->n_reals = n_reals;
+	return 0;
 }
 
 uint32_t config_encaps(const struct config *config)
@@ -59,9 +103,15 @@ void config_free(struct config *config)
 		free(config->vips[i].name);
 		health_spec_clear(&config->vips[i].health);
 		quic_clear(&config->vips[i]);
+		free(config->vips[i].pools);
 		free(config->vips[i].reals);
 	}
 	free(config->vips);
+	for (size_t i = 0; i < config->n_pools; i++) {
+		free(config->pools[i].name);
+		free(config->pools[i].reals);
+	}
+	free(config->pools);
 	free(config->interfaces);
 	free(config->bpffs);
 	free(config->file);
@@ -124,6 +174,19 @@ const char *echo_policy_name(enum echo_policy policy)
 		return "always";
 	case ECHO_OFF:
 		return "off";
+	}
+	return "?";
+}
+
+const char *all_down_name(enum all_down policy)
+{
+	switch (policy) {
+	case ALL_DOWN_DROP:
+		return "drop";
+	case ALL_DOWN_ALL:
+		return "all";
+	case ALL_DOWN_BACKUP:
+		return "backup";
 	}
 	return "?";
 }

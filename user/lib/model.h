@@ -41,6 +41,7 @@ enum health_type {
 };
 
 #define HEALTH_EXPECT_MAX 16
+#define VIP_POOLS_MAX	  16
 
 struct tls_files; /* tls_files.h */
 
@@ -126,11 +127,40 @@ enum echo_policy {
 	ECHO_OFF,
 };
 
+/* What becomes of new flows while no real is up, backups neither. */
+enum all_down {
+	ALL_DOWN_DROP = 0,
+	ALL_DOWN_ALL = 1, /* health is ignored */
+	ALL_DOWN_BACKUP = 2, /* health of the backups is ignored */
+};
+
+/* So many, or so many of a hundred. */
+struct share {
+	uint32_t value;
+	bool is_percent;
+};
+
 struct real_spec {
 	struct ip_addr address;
 	struct server_id server_id;
-	uint32_t weight; /* 0: no new flows */
+	uint32_t weight; /* inside its pool; 0: no new flows */
+	uint16_t pool; /* position in the VIP's pools; 0 if the VIP has none */
+	bool is_backup; /* itself, or its pool in this VIP */
 	struct mark mark;
+};
+
+struct pool_spec {
+	char *name;
+	struct real_spec *reals;
+	size_t n_reals;
+};
+
+/* A pool in a VIP. */
+struct pool_use {
+	const char *name; /* of config->pools[pool] */
+	size_t pool;
+	uint32_t weight; /* share between the VIP's pools, however many reals they have */
+	bool is_backup;
 };
 
 struct vip_spec {
@@ -149,7 +179,13 @@ struct vip_spec {
 	struct health_spec health;
 	struct quic_spec *quic;
 	size_t n_quic; /* 0: connection IDs are not read */
-	struct real_spec *reals;
+	uint32_t slow_start_ms;
+	uint32_t panic_percent; /* 0: off */
+	enum all_down on_all_down;
+	struct share min_healthy; /* value 0: off */
+	struct pool_use *pools;
+	size_t n_pools; /* 0: it has reals of its own */
+	struct real_spec *reals; /* of all its pools, in their order */
 	size_t n_reals;
 	struct mark mark;
 };
@@ -195,6 +231,8 @@ struct config {
 	bool gue_checksum6; /* whether GUE over IPv6 has a UDP checksum */
 	struct capacity capacity;
 	struct config_marks marks;
+	struct pool_spec *pools;
+	size_t n_pools;
 	struct vip_spec *vips;
 	size_t n_vips;
 	/* guard: a reload that removes more than this share of the reals needs force; 100: off */
@@ -204,7 +242,15 @@ struct config {
 };
 
 const struct vip_spec *config_find_vip(const struct config *config, const char *name);
+/* Position in config->pools; SIZE_MAX: there is none of that name. */
+size_t config_find_pool(const struct config *config, const char *name);
 const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address);
+/*
+ * Gives the VIP these pools of config, and their reals, in place of those it has. -ENOMEM: it is as
+ * it was.
+ */
+int vip_use_pools(struct vip_spec *vip, const struct config *config, const struct pool_use *pools,
+		  size_t n_pools);
 bool health_spec_equal(const struct health_spec *a, const struct health_spec *b);
 /* 0 or -ENOMEM. */
 int health_spec_copy(struct health_spec *ret_copy, const struct health_spec *spec);
@@ -223,4 +269,5 @@ const char *scheduler_name(enum scheduler scheduler);
 const char *encap_name(enum xdplb_encap encap);
 const char *on_no_port_name(enum xdplb_on_no_port policy);
 const char *echo_policy_name(enum echo_policy policy);
+const char *all_down_name(enum all_down policy);
 const char *health_type_name(enum health_type type);

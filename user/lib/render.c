@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "addr.h"
+#include "pool_text.h"
 #include "vip_json.h"
 
 struct counter_info {
@@ -112,7 +113,7 @@ json_t *render_status(const struct snapshot *s)
 	size_t vips_up = 0, reals_up = 0, reals = 0;
 
 	for (size_t i = 0; i < s->n_vips; i++) {
-		vips_up += s->vips[i].reals_up > 0;
+		vips_up += s->vips[i].standing.state != VIP_DOWN;
 		reals_up += s->vips[i].reals_up;
 		reals += count_wanted_reals(s, &s->vips[i]);
 	}
@@ -129,23 +130,35 @@ json_t *render_status(const struct snapshot *s)
 			 u64_to_json(s->map_bytes), "bpffs", s->config->bpffs);
 }
 
+/* null: the VIP has reals of its own. */
+static json_t *pools_to_json(const struct vip_spec *spec)
+{
+	char text[POOL_TEXT_MAX];
+
+	return spec->n_pools ? json_string(pool_text_format(spec->pools, spec->n_pools, text))
+			     : json_null();
+}
+
 static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *vip)
 {
 	char fingerprint[17];
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
-	return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-			 "s:s}",
-			 "name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
-			 vip_port_to_json(vip->spec), "protocol",
-			 protocol_name(vip->spec->protocol), "scheduler",
-			 scheduler_name(vip->spec->scheduler), "state",
-			 vip->reals_up > 0 ? "up" : "down", "reals_up", u64_to_json(vip->reals_up),
-			 "reals", u64_to_json(count_wanted_reals(s, vip)), "active_flows",
-			 u64_to_json(vip->active_flows), "new_flows", u64_to_json(vip->new_flows),
-			 "packets", u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes),
-			 "ring", u64_to_json(vip->spec->ring), "encap",
-			 encap_name(vip->spec->encap), "fingerprint", fingerprint);
+	return json_pack(
+		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+		"s:s, s:o, s:b, s:o, s:b, s:o}",
+		"name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
+		vip_port_to_json(vip->spec), "protocol", protocol_name(vip->spec->protocol),
+		"scheduler", scheduler_name(vip->spec->scheduler), "state",
+		vip_condition_name(vip->standing.state), "reals_up", u64_to_json(vip->reals_up),
+		"reals", u64_to_json(count_wanted_reals(s, vip)), "active_flows",
+		u64_to_json(vip->active_flows), "new_flows", u64_to_json(vip->new_flows), "packets",
+		u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes), "ring",
+		u64_to_json(vip->spec->ring), "encap", encap_name(vip->spec->encap), "fingerprint",
+		fingerprint, "pools", pools_to_json(vip->spec), "on_backup",
+		vip->standing.is_on_backup, "min_healthy", u64_to_json(vip->standing.wanted),
+		"below_min_healthy", vip->is_alarmed, "min_healthy_alarms",
+		u64_to_json(vip->alarms));
 }
 
 json_t *render_vips(const struct snapshot *s)
@@ -180,7 +193,7 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 	json_t *protocol = vip ? json_string(protocol_name(vip->spec->protocol)) : json_null();
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:f, s:s?, s:b}",
 			 "vip", real->vip, "address", addr_to_json(&real->address), "port", port,
 			 "protocol", protocol, "weight", u64_to_json(real->weight),
 			 "effective_weight", u64_to_json(real->effective_weight), "state",
@@ -190,7 +203,8 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 			 u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
 			 "packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes),
 			 "reason", last_text_to_json(&real->health), "since_ms",
-			 u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)));
+			 u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
+			 real->share, "pool", real->pool, "backup", real->is_backup);
 }
 
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)

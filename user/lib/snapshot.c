@@ -40,6 +40,21 @@ const char *real_state_name(enum real_state state)
 	return "unknown";
 }
 
+const char *vip_condition_name(enum vip_condition state)
+{
+	switch (state) {
+	case VIP_UP:
+		return "up";
+	case VIP_DEGRADED:
+		return "degraded";
+	case VIP_PANIC:
+		return "panic";
+	case VIP_DOWN:
+		break;
+	}
+	return "down";
+}
+
 const char *admin_state_name(enum admin_state state)
 {
 	switch (state) {

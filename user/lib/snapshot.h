@@ -42,6 +42,25 @@ enum real_state {
 	REAL_UNKNOWN = 5, /* no probe has answered yet */
 };
 
+/* What `vip list` calls it. */
+enum vip_condition {
+	VIP_UP = 0,
+	VIP_DEGRADED = 1, /* served by backups, or fewer reals are up than min_healthy */
+	VIP_PANIC = 2, /* health is ignored */
+	VIP_DOWN = 3, /* no real for a new flow */
+};
+
+/* How a VIP does, over all its reals. */
+struct vip_standing {
+	enum vip_condition state;
+	bool is_on_backup; /* new flows go to backups */
+	bool is_proven; /* health of every real is known */
+	bool is_below_min; /* fewer reals are up than min_healthy says */
+	size_t up; /* of those counted, how many are up and not held back by the operator */
+	size_t counted; /* reals that are no backups and have a weight */
+	size_t wanted; /* min_healthy in reals */
+};
+
 struct snapshot_health {
 	uint64_t target; /* the same for all who share the probe */
 	uint32_t shared_by; /* reals of VIPs */
@@ -66,6 +85,9 @@ struct snapshot_real {
 	struct ip_addr address;
 	uint32_t weight;
 	uint32_t effective_weight; /* what the ring gives it: 0 unless it takes new flows */
+	double share; /* of the VIP's new flows */
+	const char *pool; /* NULL: the VIP has reals of its own */
+	bool is_backup;
 	enum real_state state;
 	enum admin_state admin;
 	bool is_removed; /* no longer in the configuration; its flows finish */
@@ -84,6 +106,9 @@ struct snapshot_vip {
 	const struct vip_spec *spec;
 	uint32_t vip_id;
 	size_t reals_up;
+	struct vip_standing standing;
+	bool is_alarmed; /* min_healthy */
+	uint64_t alarms; /* how often it was since the daemon started */
 	uint64_t active_flows;
 	uint64_t new_flows;
 	uint64_t packets;
@@ -131,4 +156,5 @@ void snapshot_free(struct snapshot *snapshot);
 bool health_advice_equal(const struct health_advice *a, const struct health_advice *b);
 
 const char *real_state_name(enum real_state state);
+const char *vip_condition_name(enum vip_condition state);
 const char *admin_state_name(enum admin_state state);
