@@ -315,6 +315,44 @@ static void expect_is_inherited_only_where_it_means_the_same(void **state)
 	config_free(c);
 }
 
+static void a_command_is_split_as_a_shell_would(void **state)
+{
+	static const struct {
+		const char *command;
+		const char *words[4];
+	} commands[] = {
+		{"/a", {"/a"}},
+		{"\"  /a   b\\tc \"", {"/a", "b", "c"}},
+		{"/a 'b  c' \"d e\"f", {"/a", "b  c", "d ef"}},
+		{"/a '' b", {"/a", "", "b"}},
+		{"/a 'it\"s' \"it's\"", {"/a", "it\"s", "it's"}},
+		{"/a\\ b \"c\\\"d\" 'e\\f'", {"/a b", "c\"d", "e\\f"}},
+		{"/a $HOME *.c;", {"/a", "$HOME", "*.c;"}},
+		{"[/a, b  c, \"\", 'd \"e\"']", {"/a", "b  c", "", "d \"e\""}},
+		{"[\"/a b\"]", {"/a b"}},
+	};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char text[512];
+		const struct text_list *words;
+		struct config *c;
+		size_t n = 0;
+
+		snprintf(text, sizeof(text), VIP ",\n  health: {type: script, command: %s}}\n",
+			 commands[i].command);
+		c = parse(text);
+		words = &c->vips[0].health.command;
+		for (; n < 4 && commands[i].words[n]; n++) {
+			assert_true(n < words->n);
+			assert_string_equal(words->texts[n], commands[i].words[n]);
+		}
+		assert_int_equal(words->n, n);
+		assert_string_equal(c->vips[0].health.user, "nobody");
+		assert_int_equal(c->vips[0].health.uid, 65534);
+		config_free(c);
+	}
+}
+
 static void a_file_may_have_no_vips_and_a_vip_no_reals(void **state)
 {
 	struct config *none = parse(IF), *empty = parse(VIP ", reals: []}\n");
@@ -374,6 +412,10 @@ static void probes_differ_when_any_key_does(void **state)
 		"type: udp, send: a, expect: a",
 		"type: udp, send: a, expect: b",
 		"type: icmp",
+		"type: script, command: /a",
+		"type: script, command: /a b",
+		"type: script, command: [/a b]",
+		"type: script, command: /a, user: daemon",
 		"type: dns, name: a",
 		"type: dns, name: b",
 		"type: dns, name: a, rrtype: NS",
@@ -446,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
 		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
 		cmocka_unit_test(expect_is_inherited_only_where_it_means_the_same),
+		cmocka_unit_test(a_command_is_split_as_a_shell_would),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),
 		cmocka_unit_test(tcp_and_udp_may_share_address_and_port),
 		cmocka_unit_test(capacity_may_be_used_to_the_last_row),

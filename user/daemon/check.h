@@ -25,11 +25,13 @@ enum check_outcome {
 struct check; /* each kind has its own */
 struct check_curl_pool; /* what all checks by libcurl share */
 struct check_icmp_pool; /* the same of echo */
+struct check_script_pool; /* and of scripts */
 
 struct check_context {
 	sd_event *event;
 	struct check_curl_pool *curl;
 	struct check_icmp_pool *icmp;
+	struct check_script_pool *script;
 };
 
 struct check_result {
@@ -54,8 +56,9 @@ struct check_request {
 
 struct check_ops {
 	/*
-	 * Begins a check. `done` is called once, from the event loop, within spec->timeout_ms;
-	 * never from inside start. -errno: not begun, as CHECK_NOT_MADE.
+	 * Begins a check. `done` is called once, from the event loop, within spec->timeout_ms
+	 * (a script waits as long for its turn before); never from inside start. -errno: not begun,
+	 * as CHECK_NOT_MADE.
 	 */
 	int (*start)(const struct check_context *context, const struct check_request *request,
 		     struct check **ret_check);
@@ -68,6 +71,7 @@ extern const struct check_ops check_http_ops;
 extern const struct check_ops check_udp_ops;
 extern const struct check_ops check_dns_ops;
 extern const struct check_ops check_icmp_ops;
+extern const struct check_ops check_script_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);
@@ -79,3 +83,10 @@ void check_curl_pool_free(struct check_curl_pool *pool);
 /* One socket a family, opened when it is needed. Freed after the last check has been cancelled. */
 int check_icmp_pool_new(struct check_icmp_pool **ret_pool, sd_event *event, struct err *err);
 void check_icmp_pool_free(struct check_icmp_pool *pool);
+
+/*
+ * The processes of scripts. Freed after the last check has been cancelled: what was killed is
+ * waited for, at most a second.
+ */
+int check_script_pool_new(struct check_script_pool **ret_pool, sd_event *event, struct err *err);
+void check_script_pool_free(struct check_script_pool *pool);

@@ -57,6 +57,9 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_ICMP:
 		probe->ops = &check_icmp_ops;
 		return 0;
+	case HEALTH_TYPE_SCRIPT:
+		probe->ops = &check_script_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;
@@ -273,6 +276,8 @@ int health_new(struct health **ret_health, sd_event *event,
 		ret = check_curl_pool_new(&health->checks.curl, event, err);
 	if (!ret)
 		ret = check_icmp_pool_new(&health->checks.icmp, event, err);
+	if (!ret)
+		ret = check_script_pool_new(&health->checks.script, event, err);
 	if (ret < 0) {
 		health_free(health);
 		return ret;
@@ -288,6 +293,7 @@ void health_free(struct health *health)
 	listeners_stop(health);
 	check_curl_pool_free(health->checks.curl);
 	check_icmp_pool_free(health->checks.icmp);
+	check_script_pool_free(health->checks.script);
 	sd_event_unref(health->event);
 	free(health);
 }

@@ -222,6 +222,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would take away how scripts have ended */
 }
 
 /* Nothing here depends on the kernel's own BTF but the names in bpftool's dumps of kernel types. */

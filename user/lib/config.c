@@ -44,6 +44,8 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 		if (ret == 0)
 			ret = config_check_quic(&doc, config, err);
 		if (ret == 0)
+			ret = config_find_users(&doc, config, err);
+		if (ret == 0)
 			ret = config_read_keys(config, err);
 		if (ret == 0)
 			ret = config_read_tls(&doc, config, err);

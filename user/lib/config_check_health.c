@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "command.h"
 #include "config_event.h"
 #include "config_resolve.h"
 #include "config_value.h"
@@ -135,6 +136,41 @@ static int check_expect(const struct check *c)
 	return fail_word(c, &words[0], ".expect", what);
 }
 
+/* ---- command -------------------------------------------------------------------------------- */
+
+static int check_words(const struct check *c, const struct text_list *words)
+{
+	const struct doc_word *first = c->health->command.items;
+	const char *path = first->is_item ? ".command[0]" : ".command";
+
+	if (words->n == 0 || words->texts[0][0] != '/')
+		return fail_word(c, first, path,
+				 "expected a command that begins with an absolute path");
+	if (words->n > COMMAND_WORDS_MAX)
+		return fail(c, first->at, path, "expected at most %d words, got %zu",
+			    COMMAND_WORDS_MAX, words->n);
+	return 0;
+}
+
+static int check_command(const struct check *c)
+{
+	const struct doc_word *words = c->health->command.items;
+	struct text_list split = {};
+	int ret;
+
+	if (!schema_is_given(c->health, HEALTH_KEY_COMMAND))
+		return 0;
+	if (words[0].is_item)
+		return check_words(c, &(struct text_list){(char *[]){words[0].text}, 1});
+	ret = command_split(words[0].text, &split);
+	if (ret == -EINVAL)
+		return fail_word(c, &words[0], ".command", "expected quotes that are closed");
+	if (ret == 0)
+		ret = check_words(c, &split);
+	text_list_clear(&split);
+	return ret;
+}
+
 /* ---- one mapping ---------------------------------------------------------------------------- */
 
 static int check_mapping(const struct check *c)
@@ -143,7 +179,9 @@ static int check_mapping(const struct check *c)
 
 	if (ret == 0)
 		ret = check_statuses(c, &c->health->degraded_status, "degraded_status");
-	return ret ? ret : check_expect(c);
+	if (ret == 0)
+		ret = check_expect(c);
+	return ret ? ret : check_command(c);
 }
 
 /* A probe comes from an address of the real's family. */

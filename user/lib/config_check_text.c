@@ -190,3 +190,8 @@ const char *check_dns_rcode(const char *text)
 {
 	return dns_rcode_parse(text) >= 0 ? NULL : "the name of a DNS response code, as NXDOMAIN";
 }
+
+const char *check_user_name(const char *text)
+{
+	return is_made_of(text, NAME_CHARS, 32) ? NULL : "the name of a user";
+}

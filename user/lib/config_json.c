@@ -135,6 +135,15 @@ static void set_tls(json_t *json, const struct health_spec *health)
 	json_object_set_new(json, "verify", json_boolean(health->is_verified));
 }
 
+static json_t *texts_json(const struct text_list *texts)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < texts->n; i++)
+		json_array_append_new(list, json_string(texts->texts[i]));
+	return list;
+}
+
 /* What belongs to one type only. */
 static void set_by_type(json_t *json, const struct health_spec *health)
 {
@@ -144,6 +153,9 @@ static void set_by_type(json_t *json, const struct health_spec *health)
 		set_http(json, health);
 	if (health->type == HEALTH_TYPE_HTTPS)
 		set_tls(json, health);
+	if (health->command.n)
+		json_object_set_new(json, "command", texts_json(&health->command));
+	set_text(json, "user", health->user);
 	set_text(json, "send", health->send);
 	set_text(json, "name", health->name);
 	if (health->name)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "command.h"
 #include "config_value.h"
 #include "hex.h"
 #include "tls_files.h"
@@ -172,6 +173,29 @@ static int resolve_tls(const struct doc_file *doc, const struct doc_vip *vip,
 	return health->sni || !health->host ? 0 : name_of_host(health->host, &health->sni);
 }
 
+/* What cannot be split is refused by config_check_health(). */
+static int resolve_script(const struct doc_file *doc, const struct doc_vip *vip,
+			  struct health_spec *health)
+{
+	const struct doc_health *source = config_health_source(doc, vip, health->type,
+							       HEALTH_KEY_COMMAND);
+	const struct doc_word *words;
+
+	if (health_text(doc, vip, health->type, HEALTH_KEY_USER,
+			schema_health.fields[HEALTH_KEY_USER].initial_text, &health->user) < 0)
+		return -ENOMEM;
+	if (!schema_is_given(source, HEALTH_KEY_COMMAND))
+		return 0;
+	words = source->command.items;
+	if (!words[0].is_item)
+		return command_split(words[0].text, &health->command) == -ENOMEM ? -ENOMEM : 0;
+	for (size_t i = 0; i < source->command.n; i++) {
+		if (text_list_add(&health->command, words[i].text, strlen(words[i].text)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip,
 			   struct health_spec *health)
 {
@@ -187,6 +211,8 @@ static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip
 	case HEALTH_TYPE_DNS:
 		health->rrtype = health_u32(doc, vip, health->type, HEALTH_KEY_RRTYPE);
 		return health_text(doc, vip, health->type, HEALTH_KEY_NAME, NULL, &health->name);
+	case HEALTH_TYPE_SCRIPT:
+		return resolve_script(doc, vip, health);
 	default:
 		return 0;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From what a file says to what it means: defaults applied, then checked as a whole. Pure, but for
- * config_read_keys() and config_read_tls().
+ * config_find_users(), config_read_keys() and config_read_tls().
  */
 #pragma once
 
@@ -53,6 +53,9 @@ const struct doc_health *config_health_source(const struct doc_file *doc, const 
 
 /* What `cert`, `key`, `ca` and `verify` must say together; reads their files. As config_check(). */
 int config_read_tls(const struct doc_file *doc, struct config *config, struct err *err);
+
+/* Looks up who runs scripts. -EINVAL with the place that names the user. */
+int config_find_users(const struct doc_file *doc, struct config *config, struct err *err);
 
 /* Reads the keys that stand in files of their own. -EINVAL with the place that names the file. */
 int config_read_keys(struct config *config, struct err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The schema table's rows of `health`: see config_schema.h. */
+#include "command.h"
 #include "config_schema_row.h"
 #include "config_value.h"
 
@@ -10,7 +11,7 @@
 /* The probe comes from an address of this host. */
 #define SOCKET_TYPES (BIT(TCP) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
-#define PORT_TYPES (SOCKET_TYPES | BIT(NONE))
+#define PORT_TYPES (SOCKET_TYPES | BIT(NONE) | BIT(SCRIPT))
 #define ANY_TYPE   (PORT_TYPES | BIT(ICMP))
 
 static const struct schema_choice health_type_choices[] = {
@@ -21,8 +22,8 @@ static const struct schema_choice health_type_choices[] = {
 	CHOICE("udp", HEALTH_TYPE_UDP),
 	CHOICE("dns", HEALTH_TYPE_DNS),
 	CHOICE("icmp", HEALTH_TYPE_ICMP),
+	CHOICE("script", HEALTH_TYPE_SCRIPT),
 	LATER("grpc"),
-	LATER("script"),
 	LATER("agent"),
 	{},
 };
@@ -65,7 +66,7 @@ static const struct schema_field health_fields[] = {
 				     "request as expected; `https`: over TLS 1.2 or later, with a "
 				     "certificate that is trusted; `udp`: it answers a datagram; "
 				     "`dns`: it answers a question (over UDP); "
-				     "`icmp`: it answers a ping; "
+				     "`icmp`: it answers a ping; `script`: a program says so; "
 				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
@@ -271,9 +272,15 @@ static const struct schema_field health_fields[] = {
 			    .type = SCHEMA_BOOL,
 			    .text = "whether the probe speaks TLS (grpc)"},
 	[HEALTH_KEY_COMMAND] = {.key = "command",
-				.unbuilt = SCHEMA_UNBUILT,
-				.type = SCHEMA_TEXT,
-				.text = "program whose exit status decides (script)"},
+				.type = SCHEMA_WORDS,
+				.offset = offsetof(struct doc_health, command),
+				.health_types = BIT(SCRIPT),
+				.needed_types = BIT(SCRIPT),
+				.max = COMMAND_WORDS_MAX,
+				.initial_text = "required with `script`",
+				.text = "program (absolute path) and arguments, as a text that is "
+					"split at blanks outside of quotes, or as a list; there is "
+					"no shell. Exit status 0 is success; see Script probes"},
 	[HEALTH_KEY_SEND] = {.key = "send",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, send),
@@ -299,9 +306,12 @@ static const struct schema_field health_fields[] = {
 			       .initial = 1,
 			       .text = "record type to ask for"},
 	[HEALTH_KEY_USER] = {.key = "user",
-			     .unbuilt = SCHEMA_UNBUILT,
 			     .type = SCHEMA_TEXT,
-			     .text = "who runs it (script)"},
+			     .offset = offsetof(struct doc_health, user),
+			     .health_types = BIT(SCRIPT),
+			     .check = check_user_name,
+			     .initial_text = "nobody",
+			     .text = "who runs `command`; any user of this machine but root"},
 	[HEALTH_KEY_SOURCE] =
 		{.key = "source",
 		 .type = SCHEMA_ADDRESS,

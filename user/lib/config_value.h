@@ -43,3 +43,4 @@ const char *check_send(const char *text);
 const char *check_expect_text(const char *text);
 const char *check_dns_name(const char *text);
 const char *check_dns_rcode(const char *text);
+const char *check_user_name(const char *text);

@@ -251,7 +251,11 @@ static void *map_memory(const struct bpf_map *map, size_t *ret_len)
 	len = (len + page - 1) / page * page;
 	memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	*ret_len = len;
-	return memory == MAP_FAILED ? NULL : memory;
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* A script that is about to be one has no use for it; fork() is to copy no page tables. */
+	madvise(memory, len, MADV_DONTFORK);
+	return memory;
 }
 
 static int map_all(struct dataplane *d, struct err *err)

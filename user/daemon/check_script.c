@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Script check: a program's exit status decides, the first line it says is the reason. Only so many
+ * run at once; the others wait their turn. A script that is done with (too late, called off) is
+ * killed with its group and reaped when it has ended, for which nobody waits.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check_socket.h"
+#include "lib/addr.h"
+#include "script_process.h"
+
+#define SCRIPTS_AT_ONCE 32
+#define OUTPUT_MAX	(64 * 1024)
+#define END_WAIT_MS	1000
+#define ENV_TEXT_MAX	80
+#define PATH_VARIABLE	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct script_check;
+
+/* A process, until it is reaped. */
+struct script_run {
+	LIST_ENTRY(script_run) entry;
+	struct check_script_pool *pool;
+	struct script_check *check; /* NULL: nobody asks any more */
+	struct script_process process;
+	sd_event_source *exit;
+	sd_event_source *output;
+	char said[CHECK_TEXT_MAX]; /* the beginning of it */
+	size_t said_len;
+	size_t total;
+};
+
+TAILQ_HEAD(script_queue, script_check);
+
+struct check_script_pool {
+	sd_event *event;
+	struct script_queue waiting;
+	LIST_HEAD(, script_run) runs;
+	size_t n_runs;
+};
+
+struct script_check {
+	TAILQ_ENTRY(script_check) entry; /* in waiting */
+	struct check_script_pool *pool;
+	struct check_request request;
+	struct script_run *run; /* NULL: none yet, or none any more */
+	bool is_waiting;
+	sd_event_source *timer;
+};
+
+/* ---- the end of a check ---------------------------------------------------------------------- */
+
+/* Kills the process, which stays in the pool until it has ended. */
+static void run_abandon(struct script_run *run)
+{
+	run->check = NULL;
+	run->output = sd_event_source_disable_unref(run->output);
+	script_kill(&run->process);
+}
+
+static void script_free(struct script_check *check)
+{
+	if (check->run)
+		run_abandon(check->run);
+	if (check->is_waiting)
+		TAILQ_REMOVE(&check->pool->waiting, check, entry);
+	sd_event_source_disable_unref(check->timer);
+	free(check);
+}
+
+static void script_finish(struct script_check *check, enum check_outcome outcome, const char *text)
+{
+	const struct check_request request = check->request;
+
+	script_free(check);
+	request.done(request.user, &(struct check_result){.outcome = outcome, .text = text});
+}
+
+/* "what: first line"; what may come from a script is printable and cut to CHECK_TEXT_MAX. */
+static void write_reason(const struct script_run *run, const char *what, char *text)
+{
+	size_t start = strspn(run->said, "\r\n"), len = strcspn(run->said + start, "\r\n");
+	char line[CHECK_TEXT_MAX];
+
+	memcpy(line, run->said + start, len);
+	line[len] = '\0';
+	for (size_t i = 0; i < len; i++) {
+		if (line[i] < ' ' || line[i] > '~')
+			line[i] = '?';
+	}
+	snprintf(text, CHECK_TEXT_MAX, len ? "%s: %.100s" : "%s", what, line);
+}
+
+static int on_time(sd_event_source *source, uint64_t usec, void *user)
+{
+	struct script_check *check = user;
+	char text[CHECK_TEXT_MAX];
+
+	if (!check->run) {
+		snprintf(text, sizeof(text), "not probed: %d other scripts run already",
+			 SCRIPTS_AT_ONCE);
+		script_finish(check, CHECK_NOT_MADE, text);
+		return 0;
+	}
+	write_reason(check->run, "script_timeout", text);
+	script_finish(check, CHECK_FAILED, text);
+	return 0;
+}
+
+/* ---- what it says ---------------------------------------------------------------------------- */
+
+/* Reads what there is, a bounded piece of it; returns read()'s result. */
+static ssize_t take_output(struct script_run *run)
+{
+	char bytes[4096];
+	ssize_t n = read(run->process.output_fd, bytes, sizeof(bytes));
+	size_t room = sizeof(run->said) - 1 - run->said_len;
+	size_t added;
+
+	if (n <= 0)
+		return n;
+	added = (size_t)n < room ? (size_t)n : room;
+	memcpy(run->said + run->said_len, bytes, added);
+	for (size_t i = 0; i < added; i++) {
+		if (!run->said[run->said_len + i])
+			run->said[run->said_len + i] = '?';
+	}
+	run->said_len += added;
+	run->total += (size_t)n;
+	return n;
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t revents, void *user)
+{
+	struct script_run *run = user;
+	ssize_t n = take_output(run);
+	char text[CHECK_TEXT_MAX];
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		run->output = sd_event_source_disable_unref(run->output);
+	if (run->total <= OUTPUT_MAX)
+		return 0;
+	write_reason(run, "too much output", text);
+	script_finish(run->check, CHECK_FAILED, text);
+	return 0;
+}
+
+/* ---- a process from begin to end ------------------------------------------------------------- */
+
+static void run_free(struct script_run *run)
+{
+	sd_event_source_disable_unref(run->exit);
+	sd_event_source_disable_unref(run->output);
+	script_close(&run->process);
+	LIST_REMOVE(run, entry);
+	run->pool->n_runs--;
+	free(run);
+}
+
+/* It is killed already; what takes longer than this hangs in the kernel. False: it does. */
+static bool wait_for_end(struct script_run *run, int wait_ms)
+{
+	struct pollfd fd = {.fd = run->process.pidfd, .events = POLLIN};
+	struct script_end end;
+
+	return poll(&fd, 1, wait_ms) == 1 && script_reap(&run->process, &end) == 0;
+}
+
+static enum check_outcome judge(const struct script_run *run, const struct script_end *end,
+				char *text)
+{
+	char what[CHECK_TEXT_MAX];
+
+	if (!end->was_run) {
+		snprintf(text, CHECK_TEXT_MAX, "not probed: cannot %s: %s", end->step,
+			 strerror(end->errnum));
+		return CHECK_NOT_MADE;
+	}
+	if (run->total > OUTPUT_MAX) {
+		write_reason(run, "too much output", text);
+		return CHECK_FAILED;
+	}
+	if (end->exit_status >= 0)
+		snprintf(what, sizeof(what), "exit %d", end->exit_status);
+	else
+		snprintf(what, sizeof(what), "killed by signal %d", end->signal);
+	write_reason(run, what, text);
+	return end->exit_status == 0 ? CHECK_PASSED : CHECK_FAILED;
+}
+
+static void begin_next(struct check_script_pool *pool);
+
+static int on_exit_of(sd_event_source *source, int fd, uint32_t revents, void *user)
+{
+	struct script_run *run = user;
+	struct check_script_pool *pool = run->pool;
+	struct script_check *check = run->check;
+	enum check_outcome outcome;
+	char text[CHECK_TEXT_MAX];
+	struct script_end end;
+
+	while (check && run->total <= OUTPUT_MAX && take_output(run) > 0)
+		;
+	if (script_reap(&run->process, &end) < 0)
+		return 0;
+	outcome = judge(run, &end, text);
+	run_free(run);
+	if (check) {
+		check->run = NULL;
+		script_finish(check, outcome, text);
+	}
+	begin_next(pool);
+	return 0;
+}
+
+static int run_watch(struct script_run *run, sd_event *event)
+{
+	int err = sd_event_add_io(event, &run->exit, run->process.pidfd, EPOLLIN, on_exit_of, run);
+
+	if (err < 0)
+		return err;
+	/* After a pause of the whole daemon time and exit are due: the exit counts. */
+	err = sd_event_source_set_priority(run->exit, SD_EVENT_PRIORITY_NORMAL - 1);
+	if (err < 0)
+		return err;
+	return sd_event_add_io(event, &run->output, run->process.output_fd, EPOLLIN, on_output,
+			       run);
+}
+
+static int spawn(const struct check_request *request, struct script_process *ret_process)
+{
+	const struct health_spec *spec = request->spec;
+	char address[ENV_TEXT_MAX], port[ENV_TEXT_MAX], text[ADDR_TEXT_MAX];
+	char *envp[] = {(char[]){PATH_VARIABLE}, address, port, NULL};
+	struct script_start start = {.envp = envp, .uid = spec->uid, .gid = spec->gid};
+	char **argv = calloc(spec->command.n + 1, sizeof(*argv));
+	int err;
+
+	if (!argv)
+		return -ENOMEM;
+	for (size_t i = 0; i < spec->command.n; i++)
+		argv[i] = spec->command.texts[i];
+	start.argv = argv;
+	snprintf(address, sizeof(address), "XDPLB_REAL_ADDRESS=%s",
+		 addr_format(&request->address, text));
+	snprintf(port, sizeof(port), "XDPLB_REAL_PORT=%u", request->port);
+	err = script_spawn(&start, ret_process);
+	free((void *)argv);
+	return err;
+}
+
+/* -errno: it is as it was. */
+static int run_begin(struct script_check *check)
+{
+	struct check_script_pool *pool = check->pool;
+	struct script_run *run = calloc(1, sizeof(*run));
+	int err;
+
+	if (!run)
+		return -ENOMEM;
+	err = spawn(&check->request, &run->process);
+	if (err < 0) {
+		free(run);
+		return err;
+	}
+	run->pool = pool;
+	LIST_INSERT_HEAD(&pool->runs, run, entry);
+	pool->n_runs++;
+	err = run_watch(run, pool->event);
+	if (err < 0) {
+		run_abandon(run);
+		wait_for_end(run, END_WAIT_MS);
+		run_free(run);
+		return err;
+	}
+	TAILQ_REMOVE(&pool->waiting, check, entry);
+	check->is_waiting = false;
+	run->check = check;
+	check->run = run;
+	return 0;
+}
+
+/* One has ended, so one may begin. */
+static void begin_next(struct check_script_pool *pool)
+{
+	struct script_check *check = TAILQ_FIRST(&pool->waiting);
+	char text[CHECK_TEXT_MAX];
+	int err;
+
+	if (!check)
+		return;
+	err = run_begin(check);
+	if (err == 0)
+		err = sd_event_source_set_time_relative(
+			check->timer, (uint64_t)check->request.spec->timeout_ms * 1000);
+	if (err < 0) {
+		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
+		script_finish(check, CHECK_NOT_MADE, text);
+	}
+}
+
+/* ---- the check and the pool ------------------------------------------------------------------ */
+
+static int script_start(const struct check_context *context, const struct check_request *request,
+			struct check **ret_check)
+{
+	struct check_script_pool *pool = context->script;
+	struct script_check *check = calloc(1, sizeof(*check));
+	int err;
+
+	if (!check)
+		return -ENOMEM;
+	check->pool = pool;
+	check->request = *request;
+	TAILQ_INSERT_TAIL(&pool->waiting, check, entry);
+	check->is_waiting = true;
+	err = sd_event_add_time_relative(context->event, &check->timer, CLOCK_MONOTONIC,
+					 (uint64_t)request->spec->timeout_ms * 1000,
+					 CHECK_ACCURACY_US, on_time, check);
+	if (err >= 0 && pool->n_runs < SCRIPTS_AT_ONCE)
+		err = run_begin(check);
+	if (err < 0) {
+		script_free(check);
+		return err;
+	}
+	*ret_check = (struct check *)check;
+	return 0;
+}
+
+static void script_cancel(struct check *check)
+{
+	script_free((struct script_check *)check);
+}
+
+const struct check_ops check_script_ops = {
+	.start = script_start,
+	.cancel = script_cancel,
+};
+
+int check_script_pool_new(struct check_script_pool **ret_pool, sd_event *event, struct err *err)
+{
+	struct check_script_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return err_errno(err, ENOMEM, "script checks");
+	pool->event = sd_event_ref(event);
+	TAILQ_INIT(&pool->waiting);
+	LIST_INIT(&pool->runs);
+	*ret_pool = pool;
+	return 0;
+}
+
+void check_script_pool_free(struct check_script_pool *pool)
+{
+	int wait_ms = END_WAIT_MS;
+	struct script_run *run, *next;
+
+	if (!pool)
+		return;
+	for (run = LIST_FIRST(&pool->runs); run; run = next) {
+		next = LIST_NEXT(run, entry);
+		if (!wait_for_end(run, wait_ms))
+			wait_ms = 0;
+		run_free(run);
+	}
+	sd_event_unref(pool->event);
+	free(pool);
+}
