@@ -13,6 +13,10 @@
 #include "stats.h"
 #include "vip.h"
 
+/* Whether the pick for a flow can be made again, by its hash. */
+#define FLOW_PICKS_ARE_STEADY                                                                      \
+	(!(knob_schedulers & ~(1u << SCHEDULER_MAGLEV | 1u << SCHEDULER_SOURCE)))
+
 static __always_inline struct flow_bucket *flow_bucket_at(__u32 index)
 {
 	return bpf_map_lookup_elem(&flows, &index);
@@ -235,7 +239,10 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
 	pkt->is_recordable = !flood_is_over(pkt);
-	if (!pkt->is_recordable || !flow_find(pkt))
+	/* Its pick, if it has one, is the ring's, unless there are other schedulers. */
+	if (!pkt->is_recordable && FLOW_PICKS_ARE_STEADY)
+		return false;
+	if (!flow_find(pkt))
 		return false;
 	id = SLOT_MEMBER(pkt->slot_word);
 	member = bpf_map_lookup_elem(&members, &id);
@@ -361,33 +368,41 @@ static __always_inline bool flow_claim(struct flow_bucket *bucket, __u32 index, 
 	return true;
 }
 
+enum flow_inserted {
+	FLOW_NO_ROOM = 0,
+	FLOW_LOST = -1, /* to another CPU, perhaps to one with the same flow */
+	FLOW_INSERTED = 1,
+};
+
 /*
  * What is overwritten is read once more: it must still be what made it the victim, or the CPU that
  * changed it has won the race.
  */
-static __always_inline bool flow_insert_into(__u32 bucket_index, __u32 first, __u64 new,
-					     __u64 can_expire)
+static __always_inline enum flow_inserted flow_insert_into(__u32 bucket_index, __u32 first,
+							   __u64 new, __u64 can_expire)
 {
 	struct flow_bucket *bucket = flow_bucket_at(bucket_index);
 	struct flow_victim victim;
 	__u64 word;
 
 	if (!bucket)
-		return false;
+		return FLOW_NO_ROOM;
 	flow_bucket_victim(bucket, first, can_expire, &victim);
 	if (victim.has_unmarked)
 		flow_mark_old(bucket_index);
 	if (victim.rank == FLOW_RANK_LIVE)
-		return false;
+		return FLOW_NO_ROOM;
 	word = READ_WORD(bucket->slot[victim.index % FLOW_SLOTS]);
 	if (flow_slot_rank(word, slot_expired_bit(word, bpf_jiffies64()) & can_expire) !=
 	    victim.rank) {
 		count(flow_lost_race);
-		return true;
+		return FLOW_LOST;
 	}
-	if (flow_claim(bucket, victim.index, word, new) && victim.rank == FLOW_RANK_UNPROVEN)
+	if (!flow_claim(bucket, victim.index, word, new))
+		return FLOW_LOST;
+	if (victim.rank == FLOW_RANK_UNPROVEN)
 		count(flow_evicted_unproven);
-	return true;
+	return FLOW_INSERTED;
 }
 
 /* Not static: the verifier goes through it once, not once for every way that leads here. */
@@ -399,25 +414,29 @@ __noinline int flow_insert(__u64 hash, __u64 new)
 	__u64 can_expire = !c || !READ_WORD(c->expiry_paused);
 
 	for (__u32 i = 0; i < 2; i++) {
-		if (flow_insert_into(index ^ i, flow_hash_slot(hash), new, can_expire))
-			return 0;
+		int outcome = flow_insert_into(index ^ i, flow_hash_slot(hash), new, can_expire);
+
+		if (outcome != FLOW_NO_ROOM)
+			return outcome;
 	}
 	count(flow_untracked);
-	return 0;
+	return FLOW_NO_ROOM;
 }
 
-/* Records the pick: over the flow's own slot if it has one, else as a newcomer. */
-static __always_inline void flow_record(struct pkt *pkt)
+/*
+ * Records the pick: over the flow's own slot if it has one, else as a newcomer. Whether the table
+ * knows it now.
+ */
+static __always_inline bool flow_record(struct pkt *pkt)
 {
 	__u32 state = flow_first_state(pkt);
 	__u64 new;
 
 	if (!pkt->is_recordable || state == FLOW_NONE)
-		return;
+		return false;
 	pkt->is_new_flow = true;
 	new = slot_word(pkt->hash, pkt->member_id, state);
 	if (pkt->bucket)
-		flow_claim(pkt->bucket, pkt->slot_index, pkt->slot_word, new);
-	else
-		flow_insert(pkt->hash, new);
+		return flow_claim(pkt->bucket, pkt->slot_index, pkt->slot_word, new);
+	return flow_insert(pkt->hash, new) == FLOW_INSERTED;
 }

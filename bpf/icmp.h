@@ -18,6 +18,7 @@
 #include "flow.h"
 #include "pkt.h"
 #include "ring.h"
+#include "sched.h"
 #include "stats.h"
 #include "vip.h"
 
@@ -154,7 +155,7 @@ static __always_inline bool icmp_read_quote(const struct pkt *pkt, struct flow_t
 	return true;
 }
 
-/* Id of the member that the ring gives to a flow that nobody recorded, or ICMP_NO_*. */
+/* Id of the member that a flow gets that nobody recorded, or ICMP_NO_*. */
 __noinline long icmp_pick(struct flow_tuple *tuple, __u64 hash)
 {
 	struct vip vip = {};
@@ -162,6 +163,12 @@ __noinline long icmp_pick(struct flow_tuple *tuple, __u64 hash)
 
 	if (!tuple || !vip_lookup(tuple, &vip))
 		return ICMP_NO_VIP;
+	if (SCHED_IS_USED(SCHEDULER_SOURCE) &&
+	    SCHEDULE_KIND(READ_WORD(vip.state->schedule)) == SCHEDULER_SOURCE) {
+		long by_source = sched_by_source(tuple, vip.id, false);
+
+		return by_source < 0 ? ICMP_NO_REAL : by_source;
+	}
 	return ring_find(hash, &vip, &id) ? (long)id : ICMP_NO_REAL;
 }
 

@@ -31,6 +31,9 @@ const volatile __u32 knob_encaps = 1u << ENCAP_IPIP;
 const volatile __be16 knob_gue_port = 0;
 const volatile bool knob_gue_checksum6 = false; /* of the UDP header over IPv6 */
 
+/* Bits (1 << enum xdplb_scheduler) of the schedulers that a VIP may have. */
+const volatile __u32 knob_schedulers = 1u << SCHEDULER_MAGLEV;
+
 /* Whether some VIP goes by QUIC connection IDs; then also what AES looks up. */
 const volatile bool knob_quic = false;
 const volatile struct aes_tables knob_aes = {};

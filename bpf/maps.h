@@ -124,6 +124,29 @@ struct {
 	__type(value, struct syn_window);
 } syn_window SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct member_load);
+} member_load SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} turns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, AFFINITY_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct affinity_bucket);
+} affinity SEC(".maps");
+
 /* What no VIP uses takes no memory. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -51,6 +51,7 @@ struct pkt {
 	bool is_later_fragment;
 	bool is_recordable;
 	bool is_new_flow;
+	bool is_scheduled; /* the pick was not the ring's: a packet that follows would not get it */
 };
 
 static __always_inline void ip_addr_map_ipv4(struct ip_addr *ret_addr, __be32 addr)

@@ -10,7 +10,7 @@
 #include "fragment.h"
 #include "parse.h"
 #include "quic.h"
-#include "ring.h"
+#include "sched.h"
 #include "vip.h"
 
 static __always_inline int pick(struct pkt *pkt)
@@ -18,7 +18,7 @@ static __always_inline int pick(struct pkt *pkt)
 	struct vip vip = {};
 	int verdict = vip_find(pkt, &vip);
 
-	return verdict == NEXT ? ring_pick(pkt, &vip) : verdict;
+	return verdict == NEXT ? sched_pick(pkt, &vip) : verdict;
 }
 
 /*
@@ -41,9 +41,7 @@ static __always_inline int find_member(struct pkt *pkt)
 	if (is_known && (named < 0 || named == pkt->member_id))
 		return NEXT;
 	verdict = named < 0 ? pick(pkt) : quic_take(pkt, named);
-	if (verdict == NEXT)
-		flow_record(pkt);
-	return verdict;
+	return verdict == NEXT ? sched_record(pkt) : verdict;
 }
 
 /* Any packet. Not static: the verifier goes through it once, and the lane keeps its registers. */

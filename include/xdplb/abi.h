@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define XDPLB_LAYOUT_VERSION 4
+#define XDPLB_LAYOUT_VERSION 5
 
 /* Limits that follow from a field's width. */
 #define XDPLB_MAX_MEMBERS     (1u << 20) /* 20 bits in a flow slot */
@@ -42,6 +42,16 @@ enum xdplb_encap {
 	ENCAP_IPIP = 0,
 	ENCAP_GUE = 1,
 	ENCAP_L2DSR = 2,
+};
+
+/* How a new flow gets its real. */
+enum xdplb_scheduler {
+	SCHEDULER_MAGLEV = 0, /* the ring, by a hash of the flow */
+	SCHEDULER_SOURCE = 1, /* the ring, by a hash of what its source says of it */
+	SCHEDULER_RR = 2, /* in turn, by weight; each CPU for itself */
+	SCHEDULER_RANDOM = 3, /* any ring slot */
+	SCHEDULER_LC = 4, /* the fewest flows by weight, of all or of SCHEDULE_LC_DRAWS */
+	SCHEDULER_P2C = 5, /* of two ring slots the one with fewer flows by weight */
 };
 
 /* What happens to a packet for a VIP address and a port or protocol that no VIP serves. */
@@ -172,6 +182,20 @@ struct member_stats {
 	__u64 new_flows;
 	__u64 pad;
 };
+
+/*
+ * Map "member_load": how many flows a member has, for schedulers that ask. The daemon counts them
+ * once in a while; in between, the flows that were given to the member are added. The sum of
+ * `started` and `base`, modulo 2^32.
+ */
+struct member_load {
+	__u32 started; /* packet path, atomically: flows that lc or p2c gave it */
+	__u32 base; /* live: what makes `started` the number of its flows */
+	__u32 weight; /* live: in the ring; 0: not in it */
+	__u32 seen; /* daemon only: `started` when its count began */
+};
+
+_Static_assert(sizeof(struct member_load) == 16, "four a line");
 
 /* ---- Fragments --------------------------------------------------------------------------- */
 
@@ -316,9 +340,12 @@ struct vip_state {
 	__be16 port_last;
 	__u8 host_bits;
 	__u8 pad3;
-	__u32 pad1[7];
+	__u32 schedule; /* live: SCHEDULE_WORD */
+	__u64 order; /* live: RING_WORD of round robin's turns, members' ids; 0: there is none */
+	__u32 affinity_s; /* live: how long a source keeps its real; 0: as long as the ring says */
+	__u32 pad1[3];
 	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
-	__u32 members; /* daemon only: length of the member list of the half in use */
+	__u32 members; /* live: length of the member list of the half in use */
 	__u32 pad0;
 	__u64 fingerprint; /* daemon only: hash of what the ring in use says */
 	/* daemon only: totals of freed members, so that a VIP's totals never fall */
@@ -333,10 +360,47 @@ _Static_assert(__builtin_offsetof(struct vip_state, half) == XDPLB_CACHE_LINE, "
 
 #define VIP_QUIC (1u << 0) /* a QUIC connection ID may name the real */
 
+/* How a VIP's new flows are given out: the scheduler, and what of a flow its source hash takes in.
+ */
+#define SCHEDULE_WORD(scheduler, tuple, prefix4, prefix6)                                          \
+	((__u32)(scheduler) | (__u32)(tuple) << 8 | (__u32)(prefix4) << 16 | (__u32)(prefix6) << 24)
+#define SCHEDULE_KIND(word)    ((word)&0xff)
+#define SCHEDULE_TUPLE(word)   ((word) >> 8 & 0xff) /* 1, 2, 3 or 5 */
+#define SCHEDULE_PREFIX4(word) ((word) >> 16 & 0xff)
+#define SCHEDULE_PREFIX6(word) ((word) >> 24 & 0xff)
+
+/* Of more members than this, lc compares so many that it draws from the ring. */
+#define SCHEDULE_LC_DRAWS 16u
+
+/*
+ * Map "turns": per CPU, by VIP id: how many turns of round robin this CPU has given. Packet path
+ * only.
+ */
+
+/*
+ * Map "affinity": which member a source was given last, in buckets of four that a hash of VIP and
+ * source chooses. Packet path only. A bucket that is full forgets the source that was away longest.
+ */
+#define AFFINITY_BUCKETS 65536u
+#define AFFINITY_SLOTS	 4
+
+struct affinity {
+	__u64 word; /* rest of the hash 44 | member 20; hash and member change together */
+	__u64 jiffies; /* when it last started a flow; 0: never */
+};
+
+struct affinity_bucket {
+	struct affinity slot[AFFINITY_SLOTS];
+};
+
+_Static_assert(sizeof(struct affinity_bucket) == XDPLB_CACHE_LINE, "one bucket, one line");
+
 /*
  * Map "rings": 64-byte blocks. A half is an extent of blocks: first the ring, 32 slots a block,
  * each an index into the member list; then the member list, 16 ids a block. RING_WORD names both,
- * so the switch from one half to the other is one aligned 64-bit store.
+ * so the switch from one half to the other is one aligned 64-bit store. Behind them, for round
+ * robin, its turns, 16 ids a block, which another word names: both are switched one after the
+ * other, and each holds by itself.
  */
 #define RING_SLOTS_PER_BLOCK   32u
 #define RING_MEMBERS_PER_BLOCK 16u

@@ -13,11 +13,12 @@
 #include "lib/apply.h"
 #include "lib/flow_clock.h"
 #include "lib/hex.h"
+#include "lib/member_load.h"
 
 #define DEFAULT_FLOWS	4096
 #define DEFAULT_MEMBERS 64
 #define DEFAULT_RING	1021
-#define RING_SLOTS	65536
+#define RING_SLOTS	131072
 #define IFINDEX_LO	1
 
 static const struct timeouts timeouts = {
@@ -79,6 +80,7 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	k.source6 = address(o->source6 ? o->source6 : BED_SOURCE6);
 	host_bits(o->source6_bits ? 128 - o->source6_bits : 0, &k.source6_entropy);
 	k.encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE | 1u << ENCAP_L2DSR;
+	k.schedulers = o->schedulers | 1u << SCHEDULER_MAGLEV;
 	k.gue_port = htons(o->gue_port ? o->gue_port : BED_GUE_PORT);
 	k.is_express_on = !express || strcmp(express, "off") != 0;
 	k.gue_checksum6 = o->gue_checksum6;
@@ -187,6 +189,8 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		.on_no_port = vip->on_no_port,
 		.echo = vip->echo,
 		.encap = vip->encap,
+		.scheduler = vip->scheduler,
+		.source = vip->source,
 		.quic = (struct quic_spec *)vip->quic,
 		.n_quic = vip->n_quic,
 		.reals = c->reals[i],
@@ -486,7 +490,9 @@ void bed_scan(struct bed *bed)
 	struct flow_scan scan;
 
 	assert_int_equal(flow_scan_init(&scan, n_members), 0);
+	member_load_begin(bed->dp);
 	flow_scan_range(&scan, bed->dp, 0, bed->dp->control->flow_buckets, bed_jiffies(bed));
+	member_load_end(bed->dp, &scan);
 	apply_retire(bed->applied, &scan);
 	flow_scan_free(&scan);
 }

@@ -22,7 +22,7 @@
 #include "xdplb/counters.h"
 
 #define BED_MAX_VIPS  16
-#define BED_MAX_REALS 16
+#define BED_MAX_REALS 40
 
 #define BED_SOURCE4 "10.255.0.1"
 #define BED_SOURCE6 "2001:db8:ffff::1"
@@ -51,6 +51,8 @@ struct bed_vip {
 	enum xdplb_on_no_port on_no_port;
 	enum echo_policy echo;
 	enum xdplb_encap encap;
+	enum xdplb_scheduler scheduler;
+	struct source_spec source;
 	uint32_t ring; /* 0: 1021 */
 	const struct quic_spec *quic;
 	size_t n_quic;
@@ -71,6 +73,7 @@ struct bed_options {
 	bool is_quic_on;
 	uint32_t syn_window_shift;
 	uint32_t syn_window_limit; /* 0: all SYNs are recorded */
+	uint16_t schedulers; /* bits (1 << enum xdplb_scheduler); Maglev is always there */
 };
 
 struct bed {
@@ -131,7 +134,7 @@ uint64_t bed_jiffies(const struct bed *bed);
 /* Id of a real in a VIP, whatever became of it there; fails if there is none. */
 uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const char *real);
 
-/* What the daemon does from time to time: one scan of all flows, then apply_retire(). */
+/* What the daemon does from time to time: one scan of all flows, then what follows from it. */
 void bed_scan(struct bed *bed);
 /* Waits until all packets and grace periods that are under way have ended. */
 void bed_wait_grace(struct bed *bed);

@@ -104,6 +104,7 @@ static void turn_everything_on(struct xdplb_bpf *skel)
 	skel->rodata->knob_encaps = 1u << ENCAP_IPIP | 1u << ENCAP_GUE | 1u << ENCAP_L2DSR;
 	skel->rodata->knob_gue_checksum6 = true;
 	skel->rodata->knob_quic = true;
+	skel->rodata->knob_schedulers = ~0u;
 }
 
 static void the_balancer_loads_far_from_the_verifiers_limits(void **state)

@@ -297,6 +297,7 @@ static inline struct fake *fake_new(uint32_t members, uint32_t vips, uint32_t ri
 		members * sizeof(struct member),	vips * sizeof(struct vip_state),
 		ring_blocks * sizeof(union ring_block), buckets * sizeof(struct flow_bucket),
 		members * sizeof(struct member_stats),	sizeof(struct fake_maps),
+		members * sizeof(struct member_load),
 	};
 	char *at;
 
@@ -313,6 +314,7 @@ static inline struct fake *fake_new(uint32_t members, uint32_t vips, uint32_t ri
 	f->dp.flows = (void *)(at += sizes[2]);
 	f->stats = (void *)(at += sizes[3]);
 	f->maps = (void *)(at += sizes[4]);
+	f->dp.loads = (void *)(at += sizes[5]);
 	f->dp.control = &f->maps->control;
 	f->dp.ops = &ops;
 	f->dp.user = f;

@@ -127,6 +127,8 @@ static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 	assert_int_equal(a->port, b->port);
 	assert_int_equal(a->port_last, b->port_last);
 	assert_int_equal(a->protocol, b->protocol);
+	assert_int_equal(vip_schedule(a), vip_schedule(b));
+	assert_int_equal(a->source.affinity_ms, b->source.affinity_ms);
 	assert_int_equal(a->ring, b->ring);
 	assert_int_equal(a->on_no_port, b->on_no_port);
 	assert_int_equal(a->echo, b->echo);

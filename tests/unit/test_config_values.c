@@ -66,6 +66,26 @@ static void what_is_not_given_has_the_documented_default(void **state)
 	config_free(c);
 }
 
+static void a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks(void **state)
+{
+	struct config *c = parse(
+		IF "defaults: {scheduler: source, source: {prefix4: 24, affinity: 5m}}\n"
+		   "vips:\n"
+		   "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+		   "- {name: b, address: 192.0.2.2, port: 80, protocol: tcp,\n"
+		   "   source: {tuple: 3, prefix6: 56, affinity: 1s}}\n"
+		   "- {name: c, address: 192.0.2.3, port: 80, protocol: tcp, scheduler: lc}\n");
+
+	assert_int_equal(vip_schedule(&c->vips[0]), SCHEDULE_WORD(SCHEDULER_SOURCE, 1, 24, 128));
+	assert_int_equal(c->vips[0].source.affinity_ms, 300000);
+	assert_int_equal(vip_schedule(&c->vips[1]), SCHEDULE_WORD(SCHEDULER_SOURCE, 3, 24, 56));
+	assert_int_equal(c->vips[1].source.affinity_ms, 1000);
+	assert_int_equal(vip_schedule(&c->vips[2]), SCHEDULER_LC);
+	assert_int_equal(config_schedulers(c),
+			 1 << SCHEDULER_MAGLEV | 1 << SCHEDULER_SOURCE | 1 << SCHEDULER_LC);
+	config_free(c);
+}
+
 static void an_http_probe_has_defaults_of_its_own(void **state)
 {
 	struct config *c = parse(IF
@@ -447,10 +467,11 @@ static void memory_follows_the_capacities(void **state)
 	const size_t a_cpu = sizeof(struct stats) + sizeof(struct reply_limit) +
 			     sizeof(struct syn_window);
 
-	assert_int_equal(config_memory_bytes(c, 5) - bytes, 1000 * 32 + a_cpu);
+	assert_int_equal(config_memory_bytes(c, 5) - bytes, 1000 * 32 + 10 * 8 + a_cpu);
 	bytes -= FRAGMENTS * (40 + 24 + 48);
 	bytes -= 4 * a_cpu;
 	bytes -= 16 * (128 + 1024); /* for 7 * 10 configurations and 1000 server IDs of QUIC */
+	bytes -= 1000 * 16 + 65536 * 64; /* loads; sources that came before */
 	assert_in_range(bytes, 16000000 + 64000 + 4 * 32000 + 64000 + 65536,
 			16000000 + 64000 + 4 * 32000 + 64000 + 65536 + 10500);
 	config_free(c);
@@ -478,6 +499,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_given_has_the_documented_default),
+		cmocka_unit_test(a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks),
 		cmocka_unit_test(an_http_probe_has_defaults_of_its_own),
 		cmocka_unit_test(a_probe_is_paced_and_damped_as_the_file_says),
 		cmocka_unit_test(values_are_read_with_their_units),

@@ -187,7 +187,7 @@ static void program_restore(struct controller *c)
 
 /*
  * The program with the new knobs, on every interface of the new configuration. It goes on to know
- * the encapsulations that members have now, and QUIC, until they have others.
+ * the encapsulations and schedulers that are in use now, and QUIC, until there are others.
  */
 static int program_switch(struct controller *c, const struct change *change, struct err *err)
 {
@@ -196,6 +196,7 @@ static int program_switch(struct controller *c, const struct change *change, str
 	int r = 0;
 
 	knobs.encaps |= applied_encaps(c->applied);
+	knobs.schedulers |= applied_schedulers(c->applied);
 	knobs.is_quic_on |= applied_has_quic(c->applied);
 	if (memcmp(&control->clock, &knobs.clock, sizeof(control->clock)) != 0)
 		dp_store(control->expiry_paused, 1);
@@ -212,14 +213,14 @@ static int program_switch(struct controller *c, const struct change *change, str
 	return 0;
 }
 
-/* Without the encapsulations that no member has any more, or QUIC. What cannot be loaded can wait.
- */
+/* Without what nobody uses any more. What cannot be loaded can wait. */
 static void program_shrink(struct controller *c, const struct config *config)
 {
 	struct dataplane_knobs knobs = c->knobs;
 	struct err err;
 
 	knobs.encaps = config_encaps(config) | applied_encaps(c->applied);
+	knobs.schedulers = config_schedulers(config) | applied_schedulers(c->applied);
 	knobs.is_quic_on = config_has_quic(config) || applied_has_quic(c->applied);
 	if (memcmp(&knobs, &c->knobs, sizeof(knobs)) == 0)
 		return;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "controller_private.h"
+#include "lib/member_load.h"
 #include "log.h"
 
 #define SLICE_BUCKETS 16384u /* 1 MiB: about a millisecond */
@@ -29,6 +30,7 @@ static void finish_pass(struct controller *c)
 	s->current = swap;
 	s->done_at_ms = now;
 	s->ended = s->begun;
+	member_load_end(dataplane_dp(c->dataplane), &s->done);
 	apply_retire(c->applied, &s->done);
 	controller_start_rings(c);
 	sd_event_source_set_enabled(s->slice, SD_EVENT_OFF);
@@ -49,6 +51,7 @@ static int begin_pass(struct controller *c)
 	s->started_at_ms = controller_now_ms();
 	s->next_bucket = 0;
 	flow_scan_reset(&s->current);
+	member_load_begin(dataplane_dp(c->dataplane));
 	return 0;
 }
 

@@ -22,7 +22,8 @@ static int claim_stray(struct applied *applied, struct applied_vip *vip, uint64_
 {
 	struct extent stray = {
 		RING_WORD_BASE(word),
-		sizing_ring_half_blocks(RING_WORD_SIZE(word), n_members),
+		sizing_half_blocks(RING_WORD_SIZE(word), n_members,
+				   SCHEDULE_KIND(applied->dp->vip_state[vip->id].schedule)),
 	};
 	int r = ring_space_claim(&applied->ring_space, stray);
 
@@ -43,6 +44,8 @@ static int adopt_rings(struct applied *applied, struct applied_vip *vip)
 	vip->live = 1;
 	vip->has_ring = word;
 	vip->fingerprint = state->fingerprint;
+	vip->schedule = state->schedule;
+	vip->affinity_s = state->affinity_s;
 	vip->spare_ticket = dp->ops->grace_request(dp->user);
 	for (int i = 0; i < 2 && !r; i++) {
 		vip->half[i] = extent_of(state->half[i]);

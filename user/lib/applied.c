@@ -228,6 +228,15 @@ uint32_t applied_encaps(const struct applied *applied)
 	return encaps;
 }
 
+uint32_t applied_schedulers(const struct applied *applied)
+{
+	uint32_t schedulers = 1u << SCHEDULER_MAGLEV;
+
+	for (size_t i = 0; i < applied->n_vips; i++)
+		schedulers |= 1u << SCHEDULE_KIND(applied->vips[i]->schedule);
+	return schedulers;
+}
+
 bool applied_quic_differs(const struct applied_vip *have, const struct vip_spec *want)
 {
 	struct quic_config configs[QUIC_UNROUTABLE];
@@ -276,6 +285,8 @@ uint64_t applied_fingerprint(const struct applied *applied, const struct applied
 			sum += mix(fnv1a(one, &m->ring_weight, sizeof(m->ring_weight)));
 	}
 	hash = fnv1a(hash, &vip->ring, sizeof(vip->ring));
+	if (vip->schedule != SCHEDULER_MAGLEV)
+		hash = fnv1a(hash, &vip->schedule, sizeof(vip->schedule));
 	hash = fnv1a(hash, &applied->key_fingerprint, sizeof(applied->key_fingerprint));
 	return fnv1a(hash, &sum, sizeof(sum));
 }

@@ -53,6 +53,8 @@ struct applied_vip {
 	bool has_left_key;
 	uint32_t ring; /* slots */
 	enum xdplb_encap encap;
+	uint32_t schedule; /* SCHEDULE_WORD */
+	uint32_t affinity_s;
 	uint32_t on_no_port;
 	enum echo_policy echo;
 	bool has_ring; /* the ring in use gives new flows a real */
@@ -144,6 +146,8 @@ void applied_let_go_vip_id(struct applied *applied, uint32_t id);
 
 /* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
 uint32_t applied_encaps(const struct applied *applied);
+/* The same of enum xdplb_scheduler and schedulers. */
+uint32_t applied_schedulers(const struct applied *applied);
 /* Whether the VIP's connection IDs are to be read in another way. */
 bool applied_quic_differs(const struct applied_vip *have, const struct vip_spec *want);
 /* Whether packets may still find a VIP that goes by QUIC connection IDs. */

@@ -12,6 +12,7 @@
 #include "apply_private.h"
 #include "apply_quic.h"
 #include "flow_clock.h"
+#include "member_load.h"
 #include "vip_key.h"
 
 #define OUTER_TTL 64
@@ -66,9 +67,20 @@ static void release_pair(struct applied *applied, struct extent *pair)
 	pair[0] = pair[1] = (struct extent){};
 }
 
+/* Round robin goes by the ring until the next one has brought its turns. */
+static void publish_schedule(struct applied *applied, const struct applied_vip *vip)
+{
+	struct vip_state *state = &applied->dp->vip_state[vip->id];
+
+	dp_store(state->affinity_s, vip->affinity_s);
+	dp_store(state->schedule, vip->schedule);
+}
+
 static void set_policy(const struct plan *plan, struct applied_vip *vip,
 		       const struct vip_spec *spec)
 {
+	vip->schedule = vip_schedule(spec);
+	vip->affinity_s = spec->source.affinity_ms / 1000;
 	vip->ring = spec->ring;
 	vip->encap = spec->encap;
 	vip->on_no_port = spec->on_no_port;
@@ -108,6 +120,7 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	}
 	memset(&applied->dp->vip_state[vip->id], 0, sizeof(struct vip_state));
 	apply_write_key(applied->dp, vip);
+	publish_schedule(applied, vip);
 	return 0;
 }
 
@@ -153,6 +166,7 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 	if (r)
 		return r;
 	set_policy(plan, vip, spec);
+	publish_schedule(applied, vip);
 	if (apply_want_quic(vip, spec))
 		return -ENOMEM;
 	for (size_t i = 0; i < vip->n_members; i++) {
@@ -180,6 +194,7 @@ static void write_member(const struct dp *dp, const struct applied_vip *vip,
 		.vip_host_bits = vip->key.host_bits,
 	};
 
+	member_load_reset(dp, member->id, member->ring_weight);
 	set_timeouts(&m, vip);
 	m.csum = outer_sum(&m);
 	dp->members[member->id] = m;
@@ -217,6 +232,7 @@ static void set_member(struct applied *applied, struct applied_vip *vip, struct 
 	apply_want_server_id(vip, m, &want->server_id);
 	m->ring_weight = want->ring_weight;
 	m->retirement = (struct retirement){};
+	dp_store(applied->dp->loads[m->id].weight, want->ring_weight);
 	set_state(applied, m, want->state);
 }
 

@@ -11,6 +11,7 @@
 #include "apply_private.h"
 #include "maglev.h"
 #include "sizing.h"
+#include "turns.h"
 
 void apply_want_ring(struct applied *applied, struct applied_vip *vip)
 {
@@ -48,14 +49,41 @@ static size_t collect(const struct applied_vip *vip, struct maglev_real *reals, 
 	return n;
 }
 
+/* Behind the list of the n members. A half without room for them is of a plan that failed. */
+static int write_turns(const struct dp *dp, const struct applied_vip *vip, struct extent half,
+		       const struct maglev_real *reals, const uint32_t *ids, size_t n,
+		       uint64_t *ret_order)
+{
+	uint32_t before = sizing_ring_half_blocks(vip->ring, n);
+	size_t room = (size_t)(half.blocks - before) * RING_MEMBERS_PER_BLOCK;
+	uint32_t *weights, base = half.base + before;
+	size_t n_turns = 0;
+	int r;
+
+	if (room < n)
+		return -ENOSPC;
+	weights = calloc(n, sizeof(*weights));
+	if (!weights)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		weights[i] = reals[i].weight;
+	r = turns_make(ids, weights, n, room, dp->rings[base].member, &n_turns);
+	free(weights);
+	if (!r)
+		*ret_order = RING_WORD(base, n_turns);
+	return r;
+}
+
+/* *ret_n: how many members are in the ring; *ret_order: struct vip_state's word `order`. */
 static int write_half(const struct dp *dp, const struct applied_vip *vip, struct extent half,
-		      size_t *ret_n)
+		      size_t *ret_n, uint64_t *ret_order)
 {
 	struct maglev_real *reals = calloc(vip->n_members + 1, sizeof(*reals));
 	uint32_t *ids = calloc(vip->n_members + 1, sizeof(*ids));
 	uint16_t *slots = (uint16_t *)dp->rings[half.base].slot;
 	size_t n = reals && ids ? collect(vip, reals, ids) : 0;
 	int r = reals && ids ? 0 : -ENOMEM;
+	uint64_t order = 0;
 
 	/* A plan that failed half-way may have left a half that is too small. */
 	if (!r && sizing_ring_half_blocks(vip->ring, n) > half.blocks)
@@ -65,11 +93,15 @@ static int write_half(const struct dp *dp, const struct applied_vip *vip, struct
 	if (!r && n)
 		memcpy(dp->rings[half.base + RING_SLOT_BLOCKS(vip->ring)].member, ids,
 		       n * sizeof(*ids));
+	if (!r && n && SCHEDULE_KIND(vip->schedule) == SCHEDULER_RR)
+		r = write_turns(dp, vip, half, reals, ids, n, &order);
 	free(reals);
 	free(ids);
-	if (!r)
-		*ret_n = n;
-	return r;
+	if (r)
+		return r;
+	*ret_n = n;
+	*ret_order = order;
+	return 0;
 }
 
 /* The port first: an address without it would answer "port not served". */
@@ -112,12 +144,12 @@ static int build(struct applied *applied, struct applied_vip *vip)
 	bool is_wider = vip->wider[0].blocks != 0;
 	unsigned int next = is_wider ? 0 : !vip->live;
 	const struct extent *pair = is_wider ? vip->wider : vip->half;
-	uint64_t ticket;
+	uint64_t ticket, order = 0;
 	size_t n = 0;
 	int r = applied_reserve(applied, 0, 2);
 
 	if (!r)
-		r = write_half(dp, vip, pair[next], &n);
+		r = write_half(dp, vip, pair[next], &n, &order);
 	if (r)
 		return r;
 	dp_store(state->fingerprint, 0);
@@ -125,6 +157,7 @@ static int build(struct applied *applied, struct applied_vip *vip)
 		dp_store(state->half[i], RING_WORD(pair[i].base, pair[i].blocks));
 	dp_store(state->ring, n ? RING_WORD(pair[next].base, vip->ring) : 0);
 	dp_store(state->members, n);
+	dp_store(state->order, order);
 	apply_set_has_ring(applied, vip, n);
 	ticket = dp->ops->grace_request(dp->user);
 	if (!is_wider)

@@ -150,6 +150,9 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus)
 	bytes += (uint64_t)sizing_flow_buckets(capacity->flows) * sizeof(struct flow_bucket);
 	bytes += (uint64_t)capacity->members * sizeof(struct member);
 	bytes += (uint64_t)capacity->members * sizeof(struct member_stats) * n_cpus;
+	bytes += (uint64_t)capacity->members * sizeof(struct member_load);
+	bytes += (uint64_t)capacity->vips * sizeof(uint64_t) * n_cpus; /* turns */
+	bytes += (uint64_t)AFFINITY_BUCKETS * sizeof(struct affinity_bucket);
 	bytes += sizeof(struct vip_filter) + VIP_INDEX_PLACES * sizeof(struct vip_index);
 	bytes += (uint64_t)FRAGMENTS *
 		 (sizeof(struct fragment_key) + sizeof(struct fragment) + HASH_ELEMENT_OVERHEAD);

@@ -403,6 +403,28 @@ static int check_probe_port(const struct check *c, const struct doc_vip *vip)
 		    "open which one is probed");
 }
 
+/* `tuple` counts parts, and there is no fourth without the fifth. */
+static int check_tuple(const struct check *c, const struct doc_source *source, const char *path)
+{
+	if (schema_u32(&schema_source, source, SOURCE_TUPLE) != 4)
+		return 0;
+	return fail(c, source->at[SOURCE_TUPLE], path, "expected 1, 2, 3 or 5, got 4");
+}
+
+/* A VIP that says what the source decides, and then does not go by it, means something else. */
+static int check_source(const struct check *c, const struct doc_vip *vip)
+{
+	const struct vip_spec *spec = &c->config->vips[vip_index(c, vip)];
+	const struct doc_source *source = &vip->policy.source;
+	char path[PLACE_TEXT_MAX];
+
+	if (source->self.line && spec->scheduler != SCHEDULER_SOURCE)
+		return fail(c, vip->at[POLICY_SOURCE], vip_path(c, vip, ".source", path),
+			    "expected no such key with scheduler %s; it belongs to source",
+			    scheduler_name(spec->scheduler));
+	return check_tuple(c, source, vip_path(c, vip, ".source.tuple", path));
+}
+
 /* ---- Capacities --------------------------------------------------------------------------------
  */
 
@@ -428,7 +450,7 @@ static int check_capacity(const struct check *c)
 		const struct vip_spec *vip = &c->config->vips[i];
 
 		members += vip->n_reals;
-		blocks += 2 * (uint64_t)sizing_ring_half_blocks(vip->ring, vip->n_reals);
+		blocks += 2 * (uint64_t)sizing_half_blocks(vip->ring, vip->n_reals, vip->scheduler);
 	}
 	if (c->config->n_vips > capacity->vips)
 		return fail_capacity(c, CAPACITY_VIPS, c->config->n_vips, capacity->vips,
@@ -449,8 +471,12 @@ int config_check(const struct doc_file *doc, const struct config *config, struct
 	int ret;
 
 	ret = check_interfaces(&c);
+	if (ret == 0)
+		ret = check_tuple(&c, &doc->defaults.policy.source, "defaults.source.tuple");
 	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
-		ret = check_probe_port(&c, &c.vips[i]);
+		ret = check_source(&c, &c.vips[i]);
+		if (ret == 0)
+			ret = check_probe_port(&c, &c.vips[i]);
 		if (ret == 0)
 			ret = check_reals(&c, &c.vips[i]);
 	}

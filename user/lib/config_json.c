@@ -258,6 +258,12 @@ static json_t *quic_json(const struct vip_spec *vip)
 	return list;
 }
 
+static json_t *source_json(const struct source_spec *source)
+{
+	return json_pack("{si si si so}", "tuple", source->tuple, "prefix4", source->prefix4,
+			 "prefix6", source->prefix6, "affinity", duration(source->affinity_ms));
+}
+
 static json_t *vip_json(const struct vip_spec *vip)
 {
 	const struct timeouts *t = &vip->timeouts;
@@ -269,6 +275,8 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_object_set_new(json, "protocol", json_string(protocol_name(vip->protocol)));
 	json_object_set_new(json, "encap", json_string(encap_name(vip->encap)));
 	json_object_set_new(json, "scheduler", json_string(scheduler_name(vip->scheduler)));
+	if (vip->scheduler == SCHEDULER_SOURCE)
+		json_object_set_new(json, "source", source_json(&vip->source));
 	json_object_set_new(json, "ring", json_integer(vip->ring));
 	json_object_set_new(json, "slow_start", duration(vip->slow_start_ms));
 	json_object_set_new(json, "panic", percent(vip->panic_percent));

@@ -41,6 +41,22 @@ static uint32_t timeout_ms(const struct doc_file *doc, const struct doc_vip *vip
 	return schema_u32(&schema_timeouts, &doc->defaults.policy.timeouts, key);
 }
 
+static uint32_t source_u32(const struct doc_file *doc, const struct doc_vip *vip, size_t key)
+{
+	if (schema_is_given(&vip->policy.source, key))
+		return schema_u32(&schema_source, &vip->policy.source, key);
+	return schema_u32(&schema_source, &doc->defaults.policy.source, key);
+}
+
+static void resolve_source(const struct doc_file *doc, const struct doc_vip *vip,
+			   struct source_spec *source)
+{
+	source->tuple = (uint8_t)source_u32(doc, vip, SOURCE_TUPLE);
+	source->prefix4 = (uint8_t)source_u32(doc, vip, SOURCE_PREFIX4);
+	source->prefix6 = (uint8_t)source_u32(doc, vip, SOURCE_PREFIX6);
+	source->affinity_ms = source_u32(doc, vip, SOURCE_AFFINITY);
+}
+
 const struct doc_health *config_health_source(const struct doc_file *doc, const struct doc_vip *vip,
 					      uint32_t type, size_t key)
 {
@@ -349,6 +365,8 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from,
 	vip->mark = from->self;
 	vip->encap = policy_u32(doc, from, POLICY_ENCAP);
 	vip->scheduler = policy_u32(doc, from, POLICY_SCHEDULER);
+	if (vip->scheduler == SCHEDULER_SOURCE)
+		resolve_source(doc, from, &vip->source);
 	vip->ring = policy_u32(doc, from, POLICY_RING);
 	vip->on_no_port = policy_u32(doc, from, POLICY_ON_NO_PORT);
 	vip->echo = policy_u32(doc, from, POLICY_ECHO);

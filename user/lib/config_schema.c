@@ -18,11 +18,11 @@ static const struct schema_choice checksum_choices[] = {
 
 static const struct schema_choice scheduler_choices[] = {
 	CHOICE("maglev", SCHEDULER_MAGLEV),
-	LATER("source"),
-	LATER("rr"),
-	LATER("random"),
-	LATER("lc"),
-	LATER("p2c"),
+	CHOICE("source", SCHEDULER_SOURCE),
+	CHOICE("rr", SCHEDULER_RR),
+	CHOICE("random", SCHEDULER_RANDOM),
+	CHOICE("lc", SCHEDULER_LC),
+	CHOICE("p2c", SCHEDULER_P2C),
 	LATER("lrt"),
 	{},
 };
@@ -237,7 +237,12 @@ const struct schema_section schema_timeouts = {
 			      .offset = offsetof(S, policy.scheduler),                             \
 			      .choices = scheduler_choices,                                        \
 			      .initial = SCHEDULER_MAGLEV,                                         \
-			      .text = "how a new flow gets its real"},                             \
+			      .text = "how a new flow gets its real: see docs/schedulers.md"},     \
+	[POLICY_SOURCE] = {.key = "source",                                                        \
+			   .type = SCHEMA_MAP,                                                     \
+			   .offset = offsetof(S, policy.source),                                   \
+			   .section = &schema_source,                                              \
+			   .text = "what `scheduler: source` goes by"},                            \
 	[POLICY_RING] = {.key = "ring",                                                            \
 			 .type = SCHEMA_PRIME,                                                     \
 			 .offset = offsetof(S, policy.ring),                                       \

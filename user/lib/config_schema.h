@@ -148,6 +148,17 @@ struct doc_guard {
 	uint32_t syn_rate;
 };
 
+enum { SOURCE_TUPLE, SOURCE_PREFIX4, SOURCE_PREFIX6, SOURCE_AFFINITY, SOURCE_KEYS };
+
+struct doc_source {
+	struct mark self;
+	struct mark at[SOURCE_KEYS];
+	uint32_t tuple;
+	uint32_t prefix4;
+	uint32_t prefix6;
+	uint32_t affinity;
+};
+
 enum { TIMEOUTS_TCP, TIMEOUTS_TCP_CLOSING, TIMEOUTS_TCP_UNPROVEN, TIMEOUTS_UDP, TIMEOUTS_KEYS };
 
 struct doc_timeouts {
@@ -236,6 +247,7 @@ struct doc_health {
 enum {
 	POLICY_ENCAP,
 	POLICY_SCHEDULER,
+	POLICY_SOURCE,
 	POLICY_RING,
 	POLICY_SLOW_START,
 	POLICY_PANIC,
@@ -251,6 +263,7 @@ enum {
 struct doc_policy {
 	uint32_t encap;
 	uint32_t scheduler;
+	struct doc_source source;
 	uint32_t ring;
 	uint32_t slow_start;
 	uint32_t panic;
@@ -378,6 +391,7 @@ extern const struct schema_section schema_capacity;
 extern const struct schema_section schema_guard;
 extern const struct schema_section schema_defaults;
 extern const struct schema_section schema_timeouts;
+extern const struct schema_section schema_source;
 extern const struct schema_section schema_health;
 extern const struct schema_section schema_vip;
 extern const struct schema_section schema_real;

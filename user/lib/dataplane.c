@@ -125,6 +125,8 @@ static int size_maps(struct xdplb_bpf *skel, const struct control *c)
 
 	r = r ? r : bpf_map__set_max_entries(skel->maps.members, c->members);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.member_stats, c->members);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.member_load, c->members);
+	r = r ? r : bpf_map__set_max_entries(skel->maps.turns, c->vips);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vips, sizing_vip_keys(c->vips));
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_addrs, c->vips);
 	r = r ? r : bpf_map__set_max_entries(skel->maps.vip_prefixes, c->vips);
@@ -181,6 +183,7 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 	skel->rodata->knob_source6 = knobs->source6;
 	skel->rodata->knob_source6_entropy = knobs->source6_entropy;
 	skel->rodata->knob_encaps = knobs->encaps;
+	skel->rodata->knob_schedulers = knobs->schedulers;
 	skel->rodata->knob_gue_port = knobs->gue_port;
 	skel->rodata->knob_gue_checksum6 = knobs->gue_checksum6;
 	skel->rodata->knob_quic = knobs->is_quic_on;
@@ -269,6 +272,7 @@ static int map_all(struct dataplane *d, struct err *err)
 		d->skel->maps.control,
 		d->skel->maps.data_vip_filter,
 		d->skel->maps.vip_index,
+		d->skel->maps.member_load,
 	};
 	int r;
 
@@ -284,6 +288,7 @@ static int map_all(struct dataplane *d, struct err *err)
 		.flows = d->mapped[3],
 		.out = d->mapped[4],
 		.control = d->mapped[5],
+		.loads = d->mapped[8],
 		.ops = &dataplane_ops,
 		.user = d,
 	};

@@ -27,7 +27,8 @@ struct dataplane_knobs {
 	__be32 source4_entropy;
 	struct ip_addr source6;
 	struct ip_addr source6_entropy;
-	uint32_t encaps; /* bits (1 << enum xdplb_encap): what members may have */
+	uint16_t schedulers; /* bits (1 << enum xdplb_scheduler): what VIPs may have */
+	uint16_t encaps; /* bits (1 << enum xdplb_encap): what members may have */
 	uint32_t gue_checksum6; /* whether GUE over IPv6 has a UDP checksum */
 	__be16 gue_port;
 	uint8_t is_express_on;

@@ -48,6 +48,7 @@ struct dataplane_knobs dataplane_knobs_of(const struct config *config,
 	if (config->source6.is_set)
 		knobs_source(&config->source6, &k.source6, &k.source6_entropy);
 	k.encaps = config_encaps(config);
+	k.schedulers = config_schedulers(config);
 	k.gue_port = htons(config->gue_port);
 	k.gue_checksum6 = config->gue_checksum6;
 	k.is_quic_on = config_has_quic(config);

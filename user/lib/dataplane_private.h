@@ -5,7 +5,7 @@
 #include "dataplane.h"
 #include "xdplb.skel.h"
 
-#define DATAPLANE_MAPPED 8
+#define DATAPLANE_MAPPED 9
 
 struct dataplane {
 	char *bpffs;

@@ -46,6 +46,7 @@ struct dp {
 	struct vip_state *vip_state;
 	union ring_block *rings;
 	struct flow_bucket *flows;
+	struct member_load *loads; /* by member id */
 	struct out_interface *out;
 	struct control *control; /* sizes of the above */
 	const struct dp_ops *ops;

@@ -79,6 +79,21 @@ uint32_t config_encaps(const struct config *config)
 	return encaps;
 }
 
+uint32_t config_schedulers(const struct config *config)
+{
+	uint32_t schedulers = 1u << SCHEDULER_MAGLEV;
+
+	for (size_t i = 0; i < config->n_vips; i++)
+		schedulers |= 1u << config->vips[i].scheduler;
+	return schedulers;
+}
+
+uint32_t vip_schedule(const struct vip_spec *vip)
+{
+	return SCHEDULE_WORD(vip->scheduler, vip->source.tuple, vip->source.prefix4,
+			     vip->source.prefix6);
+}
+
 bool config_has_quic(const struct config *config)
 {
 	for (size_t i = 0; i < config->n_vips; i++) {
@@ -130,11 +145,21 @@ const char *protocol_name(uint8_t protocol)
 	}
 }
 
-const char *scheduler_name(enum scheduler scheduler)
+const char *scheduler_name(enum xdplb_scheduler scheduler)
 {
 	switch (scheduler) {
 	case SCHEDULER_MAGLEV:
 		return "maglev";
+	case SCHEDULER_SOURCE:
+		return "source";
+	case SCHEDULER_RR:
+		return "rr";
+	case SCHEDULER_RANDOM:
+		return "random";
+	case SCHEDULER_LC:
+		return "lc";
+	case SCHEDULER_P2C:
+		return "p2c";
 	}
 	return "?";
 }

@@ -25,10 +25,6 @@ enum attach_mode {
 	ATTACH_GENERIC = 1,
 };
 
-enum scheduler {
-	SCHEDULER_MAGLEV = 0,
-};
-
 enum health_type {
 	HEALTH_TYPE_TCP = 0,
 	HEALTH_TYPE_HTTP = 1,
@@ -94,6 +90,14 @@ struct health_spec {
 	char *user;
 	uint32_t uid; /* the user's */
 	uint32_t gid;
+};
+
+/* What of a flow `scheduler: source` goes by. */
+struct source_spec {
+	uint8_t tuple; /* 1, 2, 3 or 5 parts */
+	uint8_t prefix4; /* leading bits of the source address */
+	uint8_t prefix6;
+	uint32_t affinity_ms; /* 0: off */
 };
 
 struct timeouts {
@@ -171,7 +175,8 @@ struct vip_spec {
 	uint16_t port_last; /* 0: there is one; any port: 65535 */
 	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 	enum xdplb_encap encap;
-	enum scheduler scheduler;
+	enum xdplb_scheduler scheduler;
+	struct source_spec source; /* with SCHEDULER_SOURCE; else 0 */
 	uint32_t ring; /* slots; a prime */
 	struct timeouts timeouts;
 	enum xdplb_on_no_port on_no_port;
@@ -261,11 +266,15 @@ int text_list_add(struct text_list *list, const char *text, size_t len);
 void text_list_clear(struct text_list *list);
 /* Bits (1 << enum xdplb_encap) of the encapsulations that VIPs have. */
 uint32_t config_encaps(const struct config *config);
+/* Bits (1 << enum xdplb_scheduler) of the schedulers that VIPs have. */
+uint32_t config_schedulers(const struct config *config);
+/* struct vip_state's word `schedule`. */
+uint32_t vip_schedule(const struct vip_spec *vip);
 bool config_has_quic(const struct config *config);
 void config_free(struct config *config);
 
 const char *protocol_name(uint8_t protocol);
-const char *scheduler_name(enum scheduler scheduler);
+const char *scheduler_name(enum xdplb_scheduler scheduler);
 const char *encap_name(enum xdplb_encap encap);
 const char *on_no_port_name(enum xdplb_on_no_port policy);
 const char *echo_policy_name(enum echo_policy policy);

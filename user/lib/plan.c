@@ -15,7 +15,7 @@
 
 uint32_t plan_half_blocks(const struct vip_spec *spec)
 {
-	return sizing_ring_half_blocks(spec->ring, spec->n_reals);
+	return sizing_half_blocks(spec->ring, spec->n_reals, spec->scheduler);
 }
 
 static int add_step(struct plan *plan, const struct plan_step *step)
@@ -47,7 +47,8 @@ static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
 	__u8 ticks[FLOW_STATES];
 
 	flow_clock_ticks(plan->clock, &want->timeouts, plan->hz, ticks);
-	return have->ring != want->ring || have->encap != want->encap ||
+	return have->ring != want->ring || have->schedule != vip_schedule(want) ||
+	       have->affinity_s != want->source.affinity_ms / 1000 || have->encap != want->encap ||
 	       have->on_no_port != want->on_no_port || have->echo != want->echo ||
 	       half_room(have) < plan_half_blocks(want) ||
 	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0 ||

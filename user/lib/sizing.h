@@ -46,8 +46,27 @@ static inline uint32_t sizing_ring_blocks(uint32_t ring_slots)
 	return RING_SLOT_BLOCKS(ring_slots);
 }
 
+/* Turns of round robin: as many as reals, or more where their weights differ. */
+#define SIZING_LEAST_TURNS 8192u
+
+static inline size_t sizing_turns(size_t n_reals)
+{
+	return n_reals * 4 > SIZING_LEAST_TURNS ? n_reals * 4 : SIZING_LEAST_TURNS;
+}
+
 /* Blocks of one half: the ring and the member list behind it. */
 static inline uint32_t sizing_ring_half_blocks(uint32_t ring, size_t n_reals)
 {
 	return RING_SLOT_BLOCKS(ring) + (uint32_t)RING_MEMBER_BLOCKS(n_reals);
+}
+
+/* And the turns behind that. */
+static inline uint32_t sizing_half_blocks(uint32_t ring, size_t n_reals,
+					  enum xdplb_scheduler scheduler)
+{
+	uint32_t blocks = sizing_ring_half_blocks(ring, n_reals);
+
+	if (scheduler == SCHEDULER_RR)
+		blocks += (uint32_t)RING_MEMBER_BLOCKS(sizing_turns(n_reals));
+	return blocks;
 }

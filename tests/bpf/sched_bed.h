@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * For the tests of schedulers: a VIP whose real number i is 10.0.1.(i + 1), flows by number, and
+ * how often which real got one.
+ */
+#pragma once
+
+#include "harness.h"
+
+#define SCHED_VIP "192.0.2.10"
+
+/* The bed that these tests run in: room for many flows, all schedulers in the program. */
+struct bed *sched_bed_new(void);
+int sched_bed_setup(void **state);
+
+/* SCHED_VIP port 80 with n reals of these weights (NULL: equal). */
+struct bed_vip sched_vip(enum xdplb_scheduler scheduler, size_t n, const uint32_t *weights);
+
+/* Packet of flow number `flow`: of its own source address and port. The next but three takes its
+ * place. */
+struct packet sched_packet(uint32_t flow, uint8_t flags);
+/* Sends it; number of the real that got it. */
+size_t sched_send(struct bed *bed, uint32_t flow, uint8_t flags);
+size_t sched_real_of(struct bed *bed, const struct packet *packet);
+
+/* SYNs of flows first ... first + n - 1; adds to ret_counts of their reals. */
+void sched_start_flows(struct bed *bed, uint32_t first, uint32_t n, uint32_t *ret_counts);
+
+/* From here on this thread runs there. Skips the test where there is no such CPU. */
+void sched_pin(int cpu);
+void sched_unpin(void);
+
+/*
+ * Pearson's statistic of counts against shares, by its normal approximation (Wilson-Hilferty): how
+ * many standard deviations it is above what chance alone gives.
+ */
+double sched_chi_deviations(const uint32_t *counts, const uint32_t *weights, size_t n);
