@@ -239,6 +239,17 @@ __u64 bpf_jiffies64(void)
 	return 1ULL << 32;
 }
 
+/* Only schedulers ask, which no snapshot has. */
+__u32 bpf_get_prandom_u32(void)
+{
+	return 1;
+}
+
+__u32 bpf_get_smp_processor_id(void)
+{
+	return 0;
+}
+
 /* ---- Start ------------------------------------------------------------------------------- */
 
 static bool is_express_on;
@@ -255,6 +266,7 @@ static void set_knobs(const struct dataplane_knobs *k)
 	memcpy((void *)&knob_source6, &k->source6, sizeof(k->source6));
 	memcpy((void *)&knob_source6_entropy, &k->source6_entropy, sizeof(k->source6_entropy));
 	knob_encaps = ~0u;
+	knob_schedulers = k->schedulers;
 	knob_gue_port = k->gue_port;
 	knob_gue_checksum6 = k->gue_checksum6;
 }

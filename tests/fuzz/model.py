@@ -10,7 +10,9 @@ A packet goes through STAGES in their order; a stage returns None, for the next 
 Left to the packet path and only checked for being allowed (the documents leave it open): which of
 several equally good slots a newcomer takes, and the bits that carry flow entropy (equal for all
 packets of a flow). Time is not modelled: the timeouts are hours, expired slots are planted, and
-fragments are forgotten before a first one is too old to be followed.
+fragments are forgotten before a first one is too old to be followed. Of the schedulers only
+Maglev is modelled: whom round robin or chance gives a flow, no document says; tests/bpf/test_sched*.c
+has what may be said of them.
 """
 
 from collections import namedtuple
