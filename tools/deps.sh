@@ -12,7 +12,7 @@ PACKAGES=(
 	libmicrohttpd-dev libcurl4-gnutls-dev libmnl-dev libsmartcols-dev nettle-dev libgnutls28-dev libcmocka-dev
 	python3-scapy python3-pytest python3-pytest-xdist python3-yaml python3-jsonschema
 	python3-cryptography
-	nginx-light apache2-utils ngtcp2-client ngtcp2-server openssl dnsmasq-base curl
+	nginx-light haproxy apache2-utils ngtcp2-client ngtcp2-server openssl dnsmasq-base curl
 	iproute2 ethtool tcpdump nftables iputils-ping traceroute procps
 	clang-format clang-tidy shellcheck
 )

@@ -1,15 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Servers that treat a probe badly: probe_servers.py KIND PORT [CERTIFICATE KEY], on every address.
+"""Servers for probes, most of them bad: probe_servers.py KIND PORT [ARGUMENT ...], on every address.
+
+agent       answers with what the file ARGUMENT holds, as HAProxy's agent-check wants it
+agent-slow  does so 300 ms later
+The others take a certificate and its key as arguments and then speak TLS.
 
 mute        takes connections, reads, and never says a word
 garbage     answers whatever comes with bytes that are of no protocol
 shut        has said its last word (FIN) before it hears anything, and goes on reading
-slow        waits 300 ms before it answers; with a certificate: a request over TLS
-drip        a reply's bytes, one a second; with a certificate: over TLS
-cut         with a certificate: closes after half of a reply, without a close of TLS
+slow        waits 300 ms before it answers a request
+drip        a reply's bytes, one a second
+cut         closes after half of a reply
 """
 
+import pathlib
 import socket
 import socketserver
 import ssl
@@ -52,6 +57,11 @@ def cut(connection):
     connection.sendall(REPLY[:30])
 
 
+def agent(connection, path, delay=0):
+    time.sleep(delay)
+    connection.sendall(pathlib.Path(path).read_bytes())
+
+
 class Server(socketserver.ThreadingTCPServer):
     address_family = socket.AF_INET6
     allow_reuse_address = True
@@ -62,13 +72,15 @@ class Server(socketserver.ThreadingTCPServer):
         pass  # a probe that gave up
 
 
-def main(kind, port, *certificate):
-    talk = {"mute": mute, "garbage": garbage, "shut": shut, "slow": slow, "drip": drip,
+def main(kind, port, *arguments):
+    talk = {"agent": lambda connection: agent(connection, *arguments),
+            "agent-slow": lambda connection: agent(connection, *arguments, 0.3),
+            "mute": mute, "garbage": garbage, "shut": shut, "slow": slow, "drip": drip,
             "cut": cut}[kind]
     context = None
-    if certificate:
+    if arguments and not kind.startswith("agent"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
+        context.load_cert_chain(*arguments)
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):

@@ -27,11 +27,14 @@ struct bed {
 	sd_event *event;
 	struct check_context context;
 	struct health_spec spec;
+	struct agent_state *agent;
 	struct ip_addr address;
 	uint16_t port;
 	int results;
 	enum check_outcome outcome;
 	char text[CHECK_TEXT_MAX];
+	bool is_decisive;
+	struct health_advice advice;
 	uint64_t took_ms;
 };
 
@@ -78,6 +81,8 @@ static void bed_on_done(void *user, const struct check_result *result)
 
 	bed->results++;
 	bed->outcome = result->outcome;
+	bed->is_decisive = result->is_decisive;
+	bed->advice = result->advice;
 	snprintf(bed->text, sizeof(bed->text), "%s", result->text);
 }
 
@@ -86,6 +91,7 @@ static int bed_start(struct bed *bed, const struct check_ops *ops, struct check 
 	struct check_request request = {.address = bed->address,
 					.port = bed->port,
 					.spec = &bed->spec,
+					.agent = bed->agent,
 					.done = bed_on_done,
 					.user = bed};
 

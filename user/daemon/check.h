@@ -8,6 +8,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "lib/agent.h"
 #include "lib/err.h"
 #include "lib/model.h"
 #include "lib/snapshot.h"
@@ -37,7 +38,8 @@ struct check_context {
 struct check_result {
 	enum check_outcome outcome;
 	const char *text; /* "connected", "status 503", ... */
-	struct health_advice advice; /* in force at once, without rise and fall */
+	bool is_decisive; /* up or down counts at once, without rise and fall */
+	struct health_advice advice; /* so does this, always */
 };
 
 /*
@@ -50,6 +52,7 @@ struct check_request {
 	struct ip_addr address;
 	uint16_t port;
 	const struct health_spec *spec; /* outlives the check */
+	struct agent_state *agent; /* outlives it, too: what the agent said in earlier checks */
 	check_done_fn done;
 	void *user;
 };
@@ -72,6 +75,7 @@ extern const struct check_ops check_udp_ops;
 extern const struct check_ops check_dns_ops;
 extern const struct check_ops check_icmp_ops;
 extern const struct check_ops check_script_ops;
+extern const struct check_ops check_agent_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);

@@ -60,6 +60,9 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_SCRIPT:
 		probe->ops = &check_script_ops;
 		return 0;
+	case HEALTH_TYPE_AGENT:
+		probe->ops = &check_agent_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;
@@ -121,6 +124,8 @@ static void count_result(struct probe *probe, const struct check_result *result,
 {
 	struct health_rules rules = probe_rules(probe);
 
+	if (result->is_decisive)
+		rules.rise = rules.fall = 1;
 	probe->probes++;
 	probe->failures += result->outcome == CHECK_FAILED;
 	probe->transitions += health_state_result(&probe->state, result->outcome == CHECK_PASSED,
@@ -157,6 +162,7 @@ static void start_check(struct probe *probe)
 		.address = probe->address,
 		.port = probe->port,
 		.spec = &probe->spec,
+		.agent = &probe->agent,
 		.done = on_done,
 		.user = probe,
 	};

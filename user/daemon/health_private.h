@@ -56,6 +56,7 @@ struct probe {
 	sd_event_source *timer;
 	struct health_state state;
 	struct health_advice advice;
+	struct agent_state agent;
 	uint64_t started_at_us; /* the last check */
 	uint64_t next_at_ms;
 	bool has_result;

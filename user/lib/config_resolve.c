@@ -223,6 +223,7 @@ static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip
 			return -ENOMEM;
 		return resolve_tls(doc, vip, health);
 	case HEALTH_TYPE_UDP:
+	case HEALTH_TYPE_AGENT:
 		return health_text(doc, vip, health->type, HEALTH_KEY_SEND, NULL, &health->send);
 	case HEALTH_TYPE_DNS:
 		health->rrtype = health_u32(doc, vip, health->type, HEALTH_KEY_RRTYPE);

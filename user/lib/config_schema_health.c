@@ -9,7 +9,7 @@
 #define TLS_TYPES	BIT(HTTPS)
 #define EXPECTING_TYPES (HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe comes from an address of this host. */
-#define SOCKET_TYPES (BIT(TCP) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
+#define SOCKET_TYPES (BIT(TCP) | BIT(AGENT) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
 #define PORT_TYPES (SOCKET_TYPES | BIT(NONE) | BIT(SCRIPT))
 #define ANY_TYPE   (PORT_TYPES | BIT(ICMP))
@@ -24,7 +24,7 @@ static const struct schema_choice health_type_choices[] = {
 	CHOICE("icmp", HEALTH_TYPE_ICMP),
 	CHOICE("script", HEALTH_TYPE_SCRIPT),
 	LATER("grpc"),
-	LATER("agent"),
+	CHOICE("agent", HEALTH_TYPE_AGENT),
 	{},
 };
 
@@ -67,14 +67,17 @@ static const struct schema_field health_fields[] = {
 				     "certificate that is trusted; `udp`: it answers a datagram; "
 				     "`dns`: it answers a question (over UDP); "
 				     "`icmp`: it answers a ping; `script`: a program says so; "
+				     "`agent`: a program beside the service says so, as HAProxy's "
+				     "agent-check; "
 				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
 			     .offset = offsetof(struct doc_health, port),
 			     .health_types = PORT_TYPES,
+			     .needed_types = BIT(AGENT),
 			     .min = 1,
 			     .max = 65535,
-			     .initial_text = "the VIP's port",
+			     .initial_text = "the VIP's port; required with `agent`",
 			     .text = "port of the real that is probed"},
 	[HEALTH_KEY_INTERVAL] = {.key = "interval",
 				 .type = SCHEMA_DURATION,
@@ -284,11 +287,12 @@ static const struct schema_field health_fields[] = {
 	[HEALTH_KEY_SEND] = {.key = "send",
 			     .type = SCHEMA_TEXT,
 			     .offset = offsetof(struct doc_health, send),
-			     .health_types = BIT(UDP),
+			     .health_types = BIT(UDP) | BIT(AGENT),
 			     .needed_types = BIT(UDP),
 			     .check = check_send,
-			     .initial_text = "required with `udp`",
-			     .text = "datagram to send; `\\n`, `\\r`, `\\t`, `\\\\` and `\\xHH` "
+			     .initial_text = "required with `udp`; `agent`: nothing",
+			     .text = "datagram to send, or what an agent is told first; `\\n`, "
+				     "`\\r`, `\\t`, `\\\\` and `\\xHH` "
 				     "stand for one byte each; `\"\"`: an empty one"},
 	[HEALTH_KEY_NAME] = {.key = "name",
 			     .type = SCHEMA_TEXT,

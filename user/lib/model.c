@@ -235,6 +235,8 @@ const char *health_type_name(enum health_type type)
 		return "script";
 	case HEALTH_TYPE_HTTPS:
 		return "https";
+	case HEALTH_TYPE_AGENT:
+		return "agent";
 	}
 	return "?";
 }

@@ -34,6 +34,7 @@ enum health_type {
 	HEALTH_TYPE_ICMP = 5,
 	HEALTH_TYPE_SCRIPT = 6,
 	HEALTH_TYPE_HTTPS = 7,
+	HEALTH_TYPE_AGENT = 8,
 };
 
 #define HEALTH_EXPECT_MAX 16
@@ -82,7 +83,7 @@ struct health_spec {
 	struct tls_files *tls_files; /* what the files held, counted; NULL: there are none */
 	/* udp, dns */
 	char *expect_text; /* udp: must occur in the reply, with escapes; dns: an RCODE's name */
-	char *send; /* udp; with escapes: see escape.h */
+	char *send; /* udp, agent; with escapes: see escape.h */
 	char *name; /* dns */
 	uint32_t rrtype;
 	/* script */
