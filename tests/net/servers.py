@@ -3,6 +3,9 @@
 """Small servers that run on a real: servers.py KIND PORT NAME, listening on every address.
 
 udp-echo  answers a datagram with "NAME CLIENT-ADDRESS DATAGRAM", from the address it was sent to
+udp-noise answers a datagram with bytes that are no answer
+udp-mute  takes datagrams and never says a word
+udp-late  hands datagrams to the port 1000 below its own, and the answer back after 0.4 s
 sink      reads a TCP connection to its end, then answers with the number of bytes and their hash
 garbage   answers with bytes that are no HTTP
 drip      answers with HTTP, one byte a second
@@ -14,6 +17,7 @@ import socket
 import socketserver
 import struct
 import sys
+import threading
 import time
 
 IPV6_RECVPKTINFO = 49
@@ -32,6 +36,33 @@ def udp_echo(port, name):
         to = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info[:16] + struct.pack("i", 0))
               for _level, kind, info in ancillary if kind == IPV6_PKTINFO]
         s.sendmsg([f"{name} {client} ".encode() + data], to, 0, peer)
+
+
+def serve_udp(port, answer):
+    """answer(datagram) makes a reply, or None for none."""
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind(("::", port))
+    print("ready", flush=True)
+    while True:
+        data, peer = s.recvfrom(65535)
+        threading.Thread(target=lambda d=data, p=peer: (r := answer(d)) and s.sendto(r, p),
+                         daemon=True).start()
+
+
+def ask_late(port, data):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.settimeout(5)
+        s.connect(("::1", port))
+        s.send(data)
+        reply = s.recv(65535)
+    time.sleep(0.4)
+    return reply
+
+
+def udp_server(kind, port):
+    serve_udp(port, {"udp-noise": lambda _: b"\x00\xff\x80 no answer \xfe" * 20,
+                     "udp-mute": lambda _: None,
+                     "udp-late": lambda data: ask_late(port - 1000, data)}[kind])
 
 
 def sink(connection):
@@ -71,6 +102,8 @@ class Server(socketserver.ThreadingTCPServer):
 def main(kind, port, name):
     if kind == "udp-echo":
         udp_echo(int(port), name)
+    elif kind.startswith("udp-"):
+        udp_server(kind, int(port))
     talk = {"sink": sink, "garbage": garbage, "drip": drip, "silent": silent}[kind]
 
     class Handler(socketserver.BaseRequestHandler):

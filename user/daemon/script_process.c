@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Processes of scripts: see script_process.h. */
+/*
+ * Processes of scripts: see script_process.h. By fork(): whoever waits for exec, as vfork() and
+ * posix_spawn() do, waits for the file system that the program is on. The large maps are not copied
+ * (MADV_DONTFORK).
+ */
 #include "script_process.h"
 
 #include <errno.h>
