@@ -19,10 +19,10 @@ CTL = str(BUILD.resolve() / "xdplbctl")
 
 COMMANDS = """status; vip list; vip show; real list; real show; real drain; real undrain;
 real enable; real disable; flow count; health list; stats show; config check; config show;
-config apply; reload; detach; completion; quic encode; quic decode""".replace("\n", " ").split("; ")
+config apply; reload; detach; completion; events; quic encode; quic decode""".replace("\n", " ").split("; ")
 NOUNS = sorted({command.split()[0] for command in COMMANDS})
 NOT_YET = ["vip add", "vip set", "vip del", "real add", "real set", "real del", "flow list",
-           "config plan", "config diff", "explain", "top", "events", "capture", "doctor"]
+           "config plan", "config diff", "explain", "top", "capture", "doctor"]
 
 GOOD = """
 interfaces: [{name: eth0}]
@@ -213,10 +213,10 @@ def test_json_output_is_the_daemons_document(api, line):
 
 def test_real_list_as_text(api):
     assert ask(api, "real", "list").stdout.splitlines() == [
-        "VIP ADDRESS     WEIGHT STATE   FLOWS   NEW PACKETS   BYTES WHY",
-        "web 10.1.0.1       100 up          3 12.3k    7.7M 2.0 KiB connected, 3m12s",
-        "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -, 3m12s",
-        "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB drain by operator, removed",
+        "VIP ADDRESS     WEIGHT STATE   FLOWS   NEW PACKETS   BYTES PROBE WHY",
+        "web 10.1.0.1       100 up          3 12.3k    7.7M 2.0 KiB -     connected, 3m12s",
+        "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -     -, 3m12s",
+        "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB -     drain by operator, removed",
     ]
 
 

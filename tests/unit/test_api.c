@@ -29,6 +29,7 @@ static struct {
 	char vip[32];
 	char name[64];
 	char text[64];
+	char actor[64];
 } fake;
 
 static const char *query_key, *query_value;
@@ -43,6 +44,23 @@ static int note(const char *call, struct err *err)
 	fake.called = call;
 	fake.calls++;
 	return fake.result < 0 ? err_set(err, -fake.result, "no, because") : 0;
+}
+
+void controller_act_as(struct controller *controller, const struct actor *who)
+{
+	snprintf(fake.actor, sizeof(fake.actor), "%s uid=%u pid=%d", who->name, who->uid, who->pid);
+}
+
+json_t *controller_events(const struct controller *controller, uint64_t after, size_t limit)
+{
+	return json_pack("[{s:I, s:I}]", "after", (json_int_t)after, "limit", (json_int_t)limit);
+}
+
+bool http_request_peer(const struct http_request *request, uid_t *ret_uid, pid_t *ret_pid)
+{
+	*ret_uid = 0;
+	*ret_pid = 4711;
+	return true;
 }
 
 int controller_reload(struct controller *controller, bool force, struct change_report *ret_report,
@@ -181,6 +199,7 @@ static void every_read_answers_with_a_document(void **state)
 		"/v1/health",	    "/v1/stats",
 		"/v1/flows/count",  "/v1/config",
 		"/v1/openapi.json", "/v1/reals/web/2001:db8::7",
+		"/v1/events",
 	};
 	struct api_test *t = *state;
 
@@ -189,6 +208,32 @@ static void every_read_answers_with_a_document(void **state)
 		assert_non_null(t->reply);
 		assert_null(error_text(t));
 	}
+}
+
+static void a_change_names_the_process_that_asked_for_it(void **state)
+{
+	struct api_test *t = *state;
+
+	ask(t, "GET", "/v1/status", "");
+	assert_string_equal(fake.actor, "");
+	ask(t, "POST", "/v1/reload", "");
+	assert_string_equal(fake.actor, "root uid=0 pid=4711");
+}
+
+static void events_can_be_those_after_a_number(void **state)
+{
+	struct api_test *t = *state;
+	json_t *event;
+
+	assert_int_equal(ask(t, "GET", "/v1/events", ""), 200);
+	event = json_array_get(t->reply, 0);
+	assert_int_equal(json_integer_value(json_object_get(event, "after")), 0);
+	assert_int_equal(json_integer_value(json_object_get(event, "limit")), 100);
+	query_key = "after";
+	query_value = "77";
+	assert_int_equal(ask(t, "GET", "/v1/events", ""), 200);
+	event = json_array_get(t->reply, 0);
+	assert_int_equal(json_integer_value(json_object_get(event, "after")), 77);
 }
 
 static void only_the_flow_count_scans_the_flow_table(void **state)
@@ -403,7 +448,7 @@ static void the_openapi_document_names_every_path_and_parameter(void **state)
 
 	assert_int_equal(ask(t, "GET", "/v1/openapi.json", ""), 200);
 	paths = json_object_get(t->reply, "paths");
-	assert_int_equal(json_object_size(paths), 18);
+	assert_int_equal(json_object_size(paths), 19);
 	drain = json_object_get(json_object_get(paths, "/v1/reals/{vip}/{address}/drain"), "post");
 	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 2);
 	apply = json_object_get(json_object_get(paths, "/v1/config/apply"), "post");
@@ -417,6 +462,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_read_answers_with_a_document),
+		TEST(a_change_names_the_process_that_asked_for_it),
+		TEST(events_can_be_those_after_a_number),
 		TEST(only_the_flow_count_scans_the_flow_table),
 		TEST(the_flow_count_waits_for_one_scan),
 		TEST(an_operators_change_is_made_once_and_answered_when_the_rings_say_it),

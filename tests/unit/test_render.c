@@ -233,7 +233,13 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
 				  "\"new_flows\":0,\"packets\":5000000000,\"bytes\":0,"
 				  "\"reason\":null,\"since_ms\":3000,\"share\":0.25,"
-				  "\"pool\":null,\"backup\":false}");
+				  "\"pool\":null,\"backup\":false,"
+				  "\"last_ok\":null,\"last_result\":null,"
+				  "\"last_duration_ms\":null,\"last_ago_ms\":null,"
+				  "\"next_in_ms\":400,\"successes\":0,\"failures\":0,"
+				  "\"assumed\":false,\"lowered_percent\":0,\"flaps\":0,"
+				  "\"held_down_ms\":0,\"transitions\":0,\"target\":0,"
+				  "\"shared_by\":0}");
 	free(text);
 	assert_int_equal(json_array_size(list), 3);
 	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 2), "port")), 53);
@@ -268,6 +274,28 @@ static void health_counts_time_from_now(void **state)
 	json_decref(list);
 	assert_has(text, "\"port\":8080,\"type\":\"tcp\",\"state\":\"up\",\"since_ms\":3000");
 	assert_has(text, "\"last_ago_ms\":500,\"next_in_ms\":400");
+	free(text);
+}
+
+static void a_real_explains_itself(void **state)
+{
+	struct snapshot_real *real = &reals[2];
+	char *text;
+
+	real->reason = "status 503";
+	real->advice.lowered_percent = 50;
+	real->health.state.verdict = HEALTH_DOWN;
+	real->health.state.held_until_ms = 12500;
+	real->health.flaps = 3;
+	real->health.transitions = 7;
+	real->health.target = 9;
+	real->health.shared_by = 2;
+	text = dump(render_real(&snapshot, real));
+	assert_has(text, "\"reason\":\"status 503\",\"since_ms\":3000,");
+	assert_has(text, "\"last_ok\":false,\"last_result\":\"connect: Connection refused\"");
+	assert_has(text, "\"last_ago_ms\":500,\"next_in_ms\":400");
+	assert_has(text, "\"lowered_percent\":50,\"flaps\":3,\"held_down_ms\":2500,"
+			 "\"transitions\":7,\"target\":9,\"shared_by\":2");
 	free(text);
 }
 
@@ -333,6 +361,7 @@ int main(void)
 		TEST(a_vip_says_how_it_does),
 		TEST(reals_can_be_those_of_one_vip),
 		TEST(a_real_without_a_next_hop_says_null),
+		TEST(a_real_explains_itself),
 		TEST(health_counts_time_from_now),
 		TEST(a_probe_without_a_result_says_null),
 		TEST(a_reply_that_is_no_text_does_not_break_the_document),

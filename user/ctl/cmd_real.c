@@ -2,26 +2,9 @@
 /* real list, show, drain, undrain, enable, disable. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "client.h"
 #include "ctl.h"
-
-/* Why the state is what it is: "connected, 3m12s", or what the operator said. */
-static void cell_why(const json_t *row, const char *field, char *cell)
-{
-	const char *admin = json_string_value(json_object_get(row, "admin"));
-	const char *removed = json_is_true(json_object_get(row, "removed")) ? ", removed" : "";
-	char reason[CELL_MAX], since[CELL_MAX];
-
-	if (admin && strcmp(admin, "enabled") != 0) {
-		snprintf(cell, CELL_MAX, "%s by operator%s", admin, removed);
-		return;
-	}
-	cell_text(row, field, reason);
-	cell_duration(row, "since_ms", since);
-	snprintf(cell, CELL_MAX, "%.160s, %.60s%s", reason, since, removed);
-}
 
 const struct column real_columns[N_REAL_COLUMNS] = {
 	{"vip", "VIP", cell_text},
@@ -32,6 +15,7 @@ const struct column real_columns[N_REAL_COLUMNS] = {
 	{"new_flows", "NEW", cell_count},
 	{"packets", "PACKETS", cell_count},
 	{"bytes", "BYTES", cell_bytes},
+	{"next_in_ms", "PROBE", cell_duration},
 	{"reason", "WHY", cell_why},
 };
 
@@ -45,6 +29,14 @@ enum exit_status cmd_real_list(const struct invocation *invocation)
 	status = ctl_show_table(invocation, path, real_columns, N_REAL_COLUMNS);
 	free(path);
 	return status;
+}
+
+static void cell_percent(const json_t *row, const char *field, char *cell)
+{
+	char number[CELL_MAX];
+
+	cell_text(row, field, number);
+	snprintf(cell, CELL_MAX, "%.20s%%", number);
 }
 
 enum exit_status cmd_real_show(const struct invocation *invocation)
@@ -69,11 +61,18 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"health.type", "probe", cell_text},
 		{"health.state", "health", cell_state},
 		{"health.since_ms", "since", cell_duration},
+		{"reason", "why", cell_why},
 		{"health.last_result", "last result", cell_text},
 		{"health.last_duration_ms", "took", cell_duration},
 		{"health.last_ago_ms", "ago", cell_duration},
 		{"health.probes", "probes", cell_count},
 		{"health.probe_failures", "failed", cell_count},
+		{"health.next_in_ms", "next probe in", cell_duration},
+		{"health.shared_by", "probe shared by", cell_number},
+		{"health.transitions", "transitions", cell_count},
+		{"health.flaps", "flaps", cell_count},
+		{"health.held_down_ms", "held down for", cell_duration},
+		{"lowered_percent", "lowered by", cell_percent},
 	};
 	char *path = client_path("reals", invocation->args[0], invocation->args[1], NULL);
 	enum exit_status status = ctl_show_record(invocation, path, columns,

@@ -20,6 +20,7 @@ struct invocation {
 	bool wants_json;
 	bool has_force;
 	bool has_per_cpu;
+	bool has_follow;
 	bool has_colour;
 	const char *const *args; /* what follows the verb */
 	size_t n_args;
@@ -88,14 +89,20 @@ enum exit_status cmd_stats_show(const struct invocation *invocation);
 enum exit_status cmd_config_check(const struct invocation *invocation);
 enum exit_status cmd_config_show(const struct invocation *invocation);
 enum exit_status cmd_config_apply(const struct invocation *invocation);
+enum exit_status cmd_events(const struct invocation *invocation);
 enum exit_status cmd_reload(const struct invocation *invocation);
 enum exit_status cmd_detach(const struct invocation *invocation);
 enum exit_status cmd_quic_encode(const struct invocation *invocation);
 enum exit_status cmd_quic_decode(const struct invocation *invocation);
 enum exit_status cmd_completion(const struct invocation *invocation);
 
+/* Why the state is what it is: "connected, 3m12s", or what the operator said, and notes. */
+void cell_why(const json_t *row, const char *field, char *cell);
+/* The same without the time, which has a column of its own. */
+void cell_reason(const json_t *row, const char *field, char *cell);
+
 /* Reals as a table: real list and vip show. */
-#define N_REAL_COLUMNS 9
+#define N_REAL_COLUMNS 10
 extern const struct column real_columns[N_REAL_COLUMNS];
 
 /* The hidden verb behind the shells' completion: words after xdplbctl, the last one unfinished. */

@@ -18,6 +18,7 @@ enum option_id {
 	OPTION_SOCKET = 256,
 	OPTION_FORCE,
 	OPTION_PER_CPU,
+	OPTION_FOLLOW,
 };
 
 static const struct option options[] = {
@@ -27,6 +28,7 @@ static const struct option options[] = {
 	{"socket", required_argument, NULL, OPTION_SOCKET},
 	{"force", no_argument, NULL, OPTION_FORCE},
 	{"per-cpu", no_argument, NULL, OPTION_PER_CPU},
+	{"follow", no_argument, NULL, OPTION_FOLLOW},
 	{},
 };
 
@@ -62,6 +64,9 @@ static int parse_options(int argc, char **argv, struct command_line *ret_line)
 			break;
 		case OPTION_PER_CPU:
 			invocation->has_per_cpu = true;
+			break;
+		case OPTION_FOLLOW:
+			invocation->has_follow = true;
 			break;
 		default:
 			return -1;
@@ -161,6 +166,8 @@ static enum exit_status run_command(const struct command *command, struct comman
 		return usage_error(command, "--force means nothing here");
 	if (invocation->has_per_cpu && !strstr(command->options, "--per-cpu"))
 		return usage_error(command, "--per-cpu means nothing here");
+	if (invocation->has_follow && !strstr(command->options, "--follow"))
+		return usage_error(command, "--follow means nothing here");
 	return command->run(invocation);
 }
 

@@ -6,6 +6,8 @@
 #include "api.h"
 
 #include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -251,6 +253,23 @@ static unsigned int get_config(struct call *call)
 	return reply_snapshot(call, render_config);
 }
 
+#define EVENTS_DEFAULT 100
+
+static uint64_t query_number(const struct call *call, const char *key, uint64_t initial)
+{
+	const char *value = http_request_query(call->request, key);
+
+	return value && *value >= '0' && *value <= '9' ? strtoull(value, NULL, 10) : initial;
+}
+
+static unsigned int get_events(struct call *call)
+{
+	uint64_t after = query_number(call, "after", 0);
+	uint64_t limit = query_number(call, "limit", EVENTS_DEFAULT);
+
+	return done(call, controller_events(call->api->controller, after, limit));
+}
+
 /* ---- Changing ---------------------------------------------------------------------------- */
 
 static unsigned int set_admin(struct call *call, enum admin_state admin)
@@ -389,6 +408,7 @@ static const struct route routes[] = {
 	 post_disable},
 	{"POST", "/v1/reals/{vip}/{address}/enable", "", NULL, "Use it again", post_enable},
 	{"GET", "/v1/health", "vip", NULL, "Probes and their last results", get_health},
+	{"GET", "/v1/events", "after limit", NULL, "What changed, when and by whom", get_events},
 	{"GET", "/v1/stats", "per_cpu", NULL, "Packets by verdict and reason", get_stats},
 	{"GET", "/v1/flows/count", "", NULL, "Flows, counted now", get_flow_count},
 	{"GET", "/v1/config", "", NULL, "The running configuration", get_config},
@@ -436,11 +456,37 @@ static unsigned int dispatch(struct call *call)
 	return fail(call, HTTP_NOT_FOUND, "no such path: GET /v1/openapi.json lists them");
 }
 
+/* From the file alone: a directory service would keep everybody waiting. */
+static void name_of_uid(uid_t uid, char *name, size_t size)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	struct passwd *user = file ? fgetpwent(file) : NULL;
+
+	while (user && user->pw_uid != uid)
+		user = fgetpwent(file);
+	snprintf(name, size, "%s", user ? user->pw_name : "api");
+	if (file)
+		fclose(file);
+}
+
+static void act_as_peer(struct call *call)
+{
+	struct actor who = {.name = "api"};
+
+	who.has_ids = http_request_peer(call->request, &who.uid, &who.pid);
+	if (who.has_ids)
+		name_of_uid(who.uid, who.name, sizeof(who.name));
+	controller_act_as(call->api->controller, &who);
+}
+
 unsigned int api_handle(void *user, const struct http_request *request, json_t **ret_body)
 {
 	struct call call = {.api = user, .request = request};
-	unsigned int status = dispatch(&call);
+	unsigned int status;
 
+	if (strcmp(request->method, "POST") == 0)
+		act_as_peer(&call);
+	status = dispatch(&call);
 	*ret_body = call.body;
 	return status;
 }

@@ -275,6 +275,19 @@ static void report_count(const struct change *change, struct change_report *repo
 	}
 }
 
+static void audit_applied(struct controller *c, const struct change_report *report)
+{
+	audit_add(c->audit, &c->actor, "config_applied",
+		  json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "file", c->config->file,
+			    "generation", (json_int_t)report->generation, "vips_added",
+			    (json_int_t)report->vips_added, "vips_removed",
+			    (json_int_t)report->vips_removed, "vips_changed",
+			    (json_int_t)report->vips_changed, "reals_added",
+			    (json_int_t)report->reals_added, "reals_removed",
+			    (json_int_t)report->reals_removed, "reals_changed",
+			    (json_int_t)report->reals_changed));
+}
+
 /* Takes the configuration over, whatever the outcome: freed if it is refused. */
 int change_run(struct controller *c, struct config *config, bool force,
 	       struct change_report *ret_report, struct err *err)
@@ -307,6 +320,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
 	report.generation = ++c->generation;
 	*ret_report = report;
+	audit_applied(c, &report);
 	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
 		 (unsigned long long)c->generation, config->file, config->n_vips, report.vips_added,
 		 report.vips_removed);

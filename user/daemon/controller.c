@@ -31,6 +31,39 @@ uint64_t controller_now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+/* ---- who did what ------------------------------------------------------------------------------
+ */
+
+const struct actor actor_health = {.name = "health"};
+
+void controller_act_as(struct controller *controller, const struct actor *who)
+{
+	controller->actor = *who;
+}
+
+json_t *controller_events(const struct controller *controller, uint64_t after, size_t limit)
+{
+	return audit_events(controller->audit, after, limit);
+}
+
+void controller_audit_real(struct controller *c, const struct actor *who, const char *what,
+			   const struct real_run *run, json_t *extra)
+{
+	char text[ADDR_TEXT_MAX];
+	json_t *details = json_pack("{s:s, s:s}", "vip", run->vip, "real",
+				    addr_format(&run->spec.address, text));
+
+	if (details && extra)
+		json_object_update(details, extra);
+	json_decref(extra);
+	audit_add(c->audit, who, what, details);
+}
+
+static void audit_refused(struct controller *c, const struct err *err)
+{
+	audit_add(c->audit, &c->actor, "config_refused", json_pack("{s:s}", "reason", err->text));
+}
+
 /* ---- rings --------------------------------------------------------------------------------- */
 
 void controller_start_rings(struct controller *c)
@@ -102,9 +135,11 @@ int controller_reload(struct controller *controller, bool force, struct change_r
 
 	if (!r)
 		r = change_run(controller, config, force, ret_report, err);
-	if (r)
+	if (r) {
 		log_error("reload refused, the running configuration stays error=\"%s\"",
 			  err->text);
+		audit_refused(controller, err);
+	}
 	return r;
 }
 
@@ -116,8 +151,10 @@ int controller_apply_text(struct controller *controller, const char *name, const
 
 	if (!r)
 		r = change_run(controller, config, force, ret_report, err);
-	if (r)
+	if (r) {
 		log_error("configuration refused, the running one stays error=\"%s\"", err->text);
+		audit_refused(controller, err);
+	}
 	return r;
 }
 
@@ -140,6 +177,19 @@ static struct real_run *find_run(const struct controller *c, const char *vip,
 	return NULL;
 }
 
+static const char *admin_event(enum admin_state admin)
+{
+	switch (admin) {
+	case ADMIN_DRAIN:
+		return "real_drain";
+	case ADMIN_DISABLED:
+		return "real_disable";
+	case ADMIN_ENABLED:
+		break;
+	}
+	return "real_enable";
+}
+
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err)
 {
@@ -156,6 +206,8 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	was = run->admin;
 	run->admin = admin;
 	weigh_changed(run);
+	controller_audit_real(controller, &controller->actor, admin_event(admin), run,
+			      json_pack("{s:s}", "was", admin_state_name(was)));
 	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
 		 addr_format(real, text), admin_state_name(was));
 	return 0;
@@ -164,6 +216,7 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 int controller_detach(struct controller *controller, struct err *err)
 {
 	controller->is_detached = true;
+	audit_add(controller->audit, &controller->actor, "detached", NULL);
 	log_info("detached: program, links and maps removed");
 	return dataplane_remove(controller->config->bpffs, err);
 }
@@ -180,7 +233,8 @@ static int open_state(struct controller *c, const struct controller_options *opt
 	r = dir_lock(options->state_dir, &c->state_lock_fd, err);
 	r = r ? r : hash_key_load(options->state_dir, &c->knobs.hash_key, err);
 	c->knobs.hz = dataplane_hz();
-	return r ? r : runtime_open(&c->runtime, options->state_dir, err);
+	r = r ? r : runtime_open(&c->runtime, options->state_dir, err);
+	return r ? r : audit_open(&c->audit, options->state_dir, err);
 }
 
 /* What an earlier daemon left in the maps. */
@@ -283,6 +337,7 @@ int controller_new(struct controller **ret_controller, sd_event *event,
 		return err_set(err, ENOMEM, "out of memory");
 	c->state_lock_fd = -1;
 	c->event = sd_event_ref(event);
+	c->actor = (struct actor){.name = "start"};
 	c->config_file = strdup(options->config_file);
 	c->progressed = options->progressed;
 	c->progressed_user = options->user;
@@ -313,6 +368,7 @@ void controller_free(struct controller *controller)
 	dataplane_close(controller->dataplane);
 	grace_free(controller->grace);
 	runtime_free(controller->runtime);
+	audit_free(controller->audit);
 	if (controller->state_lock_fd >= 0)
 		close(controller->state_lock_fd);
 	config_free(controller->config);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "audit.h"
 #include "lib/err.h"
 #include "lib/snapshot.h"
 
@@ -33,6 +34,11 @@ int controller_new(struct controller **ret_controller, sd_event *event,
 		   const struct controller_options *options, struct err *err);
 /* Ends the daemon's part; the data plane goes on. */
 void controller_free(struct controller *controller);
+
+/* Who makes the changes that follow, for the audit log. */
+void controller_act_as(struct controller *controller, const struct actor *who);
+/* See audit_events(). */
+json_t *controller_events(const struct controller *controller, uint64_t after, size_t limit);
 
 /* Reads the configuration file again. */
 int controller_reload(struct controller *controller, bool force, struct change_report *ret_report,

@@ -28,6 +28,8 @@ struct real_run {
 	bool is_assumed; /* up, but never proven */
 	struct health_advice advice;
 	uint64_t health_since_ms;
+	char reason[128]; /* of verdict and advice; empty: none was told yet */
+	uint64_t transitions; /* of the verdict */
 	uint64_t was_for_ms; /* how long the verdict before had held */
 	struct health_listener *listener;
 	bool is_watched; /* its next hop is followed */
@@ -70,6 +72,8 @@ struct controller {
 	struct config *config;
 	struct runs runs;
 	struct runtime *runtime;
+	struct audit *audit;
+	struct actor actor; /* who makes the changes */
 	struct grace *grace;
 	struct dataplane *dataplane;
 	struct dataplane_knobs knobs;
@@ -122,6 +126,10 @@ void weigh_stop(struct controller *c);
 void weigh_changed(struct real_run *run);
 
 /* controller.c */
+extern const struct actor actor_health;
+/* A change to a real, into the audit log; `extra` is taken over, NULL: nothing else. */
+void controller_audit_real(struct controller *c, const struct actor *who, const char *what,
+			   const struct real_run *run, json_t *extra);
 void controller_start_rings(struct controller *c);
 /* Until every ring says what is wanted, waiting for grace periods: at a start and a reload only. */
 void controller_build_rings(struct controller *c);

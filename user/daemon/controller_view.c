@@ -76,7 +76,11 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	view_next_hop(view, real);
 	if (run->listener)
 		health_read(run->listener, view->s->now_ms, &real->health);
+	real->reason = run->reason[0] ? run->reason : NULL;
+	real->advice = run->advice;
 	/* The probe counts rows of results; the verdict in force is the run's. */
+	real->health.state.is_assumed = run->is_assumed;
+	real->health.transitions = run->transitions;
 	real->health.state.verdict = run->health;
 	real->health.state.since_ms = run->health_since_ms;
 	add_to_vip(vip, &sum, real->active_flows);

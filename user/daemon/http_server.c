@@ -57,6 +57,20 @@ struct exchange {
 	unsigned int error; /* HTTP status that the body already earned; 0: none */
 };
 
+bool http_request_peer(const struct http_request *request, uid_t *ret_uid, pid_t *ret_pid)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return false;
+	*ret_uid = peer.uid;
+	*ret_pid = peer.pid;
+	return true;
+}
+
 const char *http_request_query(const struct http_request *request, const char *key)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, key);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
@@ -23,6 +25,9 @@ struct http_request {
 
 /* NULL if the query has no such key. */
 const char *http_request_query(const struct http_request *request, const char *key);
+
+/* The process that asked; false: it cannot be told. */
+bool http_request_peer(const struct http_request *request, uid_t *ret_uid, pid_t *ret_pid);
 
 /* In place of a status: the same request is handed in again after http_server_ask_again(). */
 #define HTTP_LATER 0u

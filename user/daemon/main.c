@@ -196,6 +196,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct change_report report;
 	struct err err;
 
+	controller_act_as(user, &(struct actor){.name = "signal"});
 	sd_notify(0, "RELOADING=1");
 	controller_reload(user, false, &report, &err); /* says in the log what came of it */
 	sd_notify(0, "READY=1");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Running reals: their probes, verdicts and operator states, across configurations. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +285,14 @@ struct real_input runs_input(void *user, size_t vip, size_t real)
 	return run_input(lookup->runs->vips[vip].reals[real]);
 }
 
+/* A reply may be no text. */
+static json_t *reason_json(const char *reason)
+{
+	json_t *json = json_string(reason);
+
+	return json ? json : json_string("not UTF-8");
+}
+
 static void log_advice(const struct real_run *run, const char *reason)
 {
 	char address[ADDR_TEXT_MAX];
@@ -291,6 +300,11 @@ static void log_advice(const struct real_run *run, const char *reason)
 	log_info("real advice vip=%s real=%s admin=%s lowered=%u%% reason=\"%s\"", run->vip,
 		 addr_format(&run->spec.address, address), admin_state_name(run->advice.admin),
 		 run->advice.lowered_percent, reason);
+	controller_audit_real(run->controller, &actor_health, "real_advice", run,
+			      json_pack("{s:s, s:I, s:o}", "admin",
+					admin_state_name(run->advice.admin), "lowered_percent",
+					(json_int_t)run->advice.lowered_percent, "reason",
+					reason_json(reason)));
 }
 
 static void log_verdict(const struct real_run *run, const struct health_news *news)
@@ -302,6 +316,12 @@ static void log_verdict(const struct real_run *run, const struct health_news *ne
 		 addr_format(&run->spec.address, address), news->reason,
 		 news->was.is_assumed ? "assumed" : health_verdict_name(news->was.verdict),
 		 (unsigned long long)run->was_for_ms);
+	controller_audit_real(run->controller, &actor_health,
+			      run->health == HEALTH_UP ? "real_up" : "real_down", run,
+			      json_pack("{s:s, s:o, s:I}", "was",
+					health_verdict_name(news->was.verdict), "reason",
+					reason_json(news->reason), "for_ms",
+					(json_int_t)run->was_for_ms));
 }
 
 static void log_flapping(const struct real_run *run, const struct snapshot_health *h,
@@ -312,6 +332,9 @@ static void log_flapping(const struct real_run *run, const struct snapshot_healt
 	log_warning("real flapping vip=%s real=%s flaps=%u held_down_ms=%llu", run->vip,
 		    addr_format(&run->spec.address, address), h->flaps,
 		    (unsigned long long)(h->state.held_until_ms - now_ms));
+	controller_audit_real(run->controller, &actor_health, "real_flapping", run,
+			      json_pack("{s:I, s:I}", "flaps", (json_int_t)h->flaps, "held_down_ms",
+					(json_int_t)(h->state.held_until_ms - now_ms)));
 }
 
 /* The one place where a real's health changes. */
@@ -320,6 +343,8 @@ static void on_health_changed(void *user, const struct health_news *news)
 	struct real_run *run = user;
 	uint64_t now = controller_now_ms();
 
+	snprintf(run->reason, sizeof(run->reason), "%s", news->reason);
+	run->transitions += run->health != news->standing.verdict;
 	if (run->health != news->standing.verdict || run->is_assumed) {
 		run->was_for_ms = now - run->health_since_ms;
 		run->health_since_ms = now;

@@ -186,25 +186,66 @@ static json_t *last_text_to_json(const struct snapshot_health *health)
 	return health->has_result ? text_to_json(health->last_text) : json_null();
 }
 
+static json_t *reason_to_json(const struct snapshot_real *real)
+{
+	return real->reason ? text_to_json(real->reason) : last_text_to_json(&real->health);
+}
+
+static void set_last_result(json_t *object, const struct snapshot *s,
+			    const struct snapshot_health *h)
+{
+	bool has = h->has_result;
+
+	json_object_set_new(object, "last_ok", has ? json_boolean(h->last_ok) : json_null());
+	json_object_set_new(object, "last_result", last_text_to_json(h));
+	json_object_set_new(object, "last_duration_ms",
+			    has ? u64_to_json(h->last_duration_ms) : json_null());
+	json_object_set_new(object, "last_ago_ms",
+			    has ? u64_to_json(elapsed_ms(s->now_ms, h->last_at_ms)) : json_null());
+	json_object_set_new(object, "next_in_ms",
+			    u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms)));
+	json_object_set_new(object, "successes", u64_to_json(h->state.successes));
+	json_object_set_new(object, "failures", u64_to_json(h->state.failures));
+}
+
+static void set_explanation(json_t *object, const struct snapshot *s,
+			    const struct snapshot_real *real)
+{
+	const struct snapshot_health *h = &real->health;
+
+	json_object_set_new(object, "assumed", json_boolean(h->state.is_assumed));
+	json_object_set_new(object, "lowered_percent", u64_to_json(real->advice.lowered_percent));
+	json_object_set_new(object, "flaps", u64_to_json(h->flaps));
+	json_object_set_new(object, "held_down_ms",
+			    u64_to_json(elapsed_ms(h->state.held_until_ms, s->now_ms)));
+	json_object_set_new(object, "transitions", u64_to_json(h->transitions));
+	json_object_set_new(object, "target", u64_to_json(h->target));
+	json_object_set_new(object, "shared_by", u64_to_json(h->shared_by));
+}
+
 static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,
 			    const struct snapshot_vip *vip)
 {
 	json_t *port = vip ? vip_port_to_json(vip->spec) : json_null();
 	json_t *protocol = vip ? json_string(protocol_name(vip->spec->protocol)) : json_null();
+	json_t *object;
 
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:f, s:s?, s:b}",
-			 "vip", real->vip, "address", addr_to_json(&real->address), "port", port,
-			 "protocol", protocol, "weight", u64_to_json(real->weight),
-			 "effective_weight", u64_to_json(real->effective_weight), "state",
-			 real_state_name(real->state), "admin", admin_state_name(real->admin),
-			 "removed", real->is_removed, "member_id", u64_to_json(real->member_id),
-			 "next_hop", next_hop_to_json(real), "active_flows",
-			 u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
-			 "packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes),
-			 "reason", last_text_to_json(&real->health), "since_ms",
-			 u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
-			 real->share, "pool", real->pool, "backup", real->is_backup);
+	object = json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, s:o, s:f, s:s?, s:b}",
+		"vip", real->vip, "address", addr_to_json(&real->address), "port", port, "protocol",
+		protocol, "weight", u64_to_json(real->weight), "effective_weight",
+		u64_to_json(real->effective_weight), "state", real_state_name(real->state), "admin",
+		admin_state_name(real->admin), "removed", real->is_removed, "member_id",
+		u64_to_json(real->member_id), "next_hop", next_hop_to_json(real), "active_flows",
+		u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
+		"packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes), "reason",
+		reason_to_json(real), "since_ms",
+		u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
+		real->share, "pool", real->pool, "backup", real->is_backup);
+	set_last_result(object, s, &real->health);
+	set_explanation(object, s, real);
+	return object;
 }
 
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)
@@ -235,22 +276,18 @@ json_t *render_reals(const struct snapshot *s, const char *vip)
 static json_t *health_to_json(const struct snapshot *s, const struct snapshot_real *real)
 {
 	const struct snapshot_health *h = &real->health;
-	json_t *ago = h->has_result ? u64_to_json(elapsed_ms(s->now_ms, h->last_at_ms))
-				    : json_null();
-	json_t *duration = h->has_result ? u64_to_json(h->last_duration_ms) : json_null();
-	json_t *ok = h->has_result ? json_boolean(h->last_ok) : json_null();
+	json_t *object = json_pack("{s:s, s:o, s:i, s:s, s:s, s:o, s:o}", "vip", real->vip,
+				   "address", addr_to_json(&real->address), "port", (int)h->port,
+				   "type", health_type_name(h->type), "state",
+				   health_verdict_name(h->state.verdict), "since_ms",
+				   u64_to_json(elapsed_ms(s->now_ms, h->state.since_ms)), "reason",
+				   reason_to_json(real));
 
-	return json_pack(
-		"{s:s, s:o, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:i}",
-		"vip", real->vip, "address", addr_to_json(&real->address), "port", (int)h->port,
-		"type", health_type_name(h->type), "state", health_verdict_name(h->state.verdict),
-		"since_ms", u64_to_json(elapsed_ms(s->now_ms, h->state.since_ms)), "last_ok", ok,
-		"last_result", last_text_to_json(h), "last_duration_ms", duration, "last_ago_ms",
-		ago, "next_in_ms", u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms)), "successes",
-		u64_to_json(h->state.successes), "failures", u64_to_json(h->state.failures),
-		"probes", u64_to_json(h->probes), "probe_failures", u64_to_json(h->probe_failures),
-		"target", u64_to_json(h->target), "shared_by", (int)h->shared_by);
+	set_last_result(object, s, h);
+	json_object_set_new(object, "probes", u64_to_json(h->probes));
+	json_object_set_new(object, "probe_failures", u64_to_json(h->probe_failures));
+	set_explanation(object, s, real);
+	return object;
 }
 
 json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)

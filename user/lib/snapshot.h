@@ -69,7 +69,7 @@ struct snapshot_health {
 	uint16_t port;
 	struct health_state state;
 	uint32_t flaps; /* that are remembered now */
-	uint64_t transitions; /* up or down, since the probe began */
+	uint64_t transitions; /* up or down, since the daemon started */
 	bool has_result;
 	bool last_ok;
 	char last_text[128]; /* "connected", "status 503", "connect: Connection refused", ... */
@@ -99,6 +99,8 @@ struct snapshot_real {
 	uint64_t new_flows;
 	uint64_t packets;
 	uint64_t bytes;
+	const char *reason; /* of the verdict and the advice; NULL: none was told yet */
+	struct health_advice advice;
 	struct snapshot_health health;
 };
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The audit log's file and what is at hand of it. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "daemon/audit.h"
+
+struct room {
+	char dir[32];
+	char file[64], old[64];
+};
+
+static const struct actor health = {.name = "health"};
+
+static int setup(void **state)
+{
+	struct room *room = calloc(1, sizeof(*room));
+
+	strcpy(room->dir, "/tmp/xdplb-audit-XXXXXX");
+	assert_non_null(mkdtemp(room->dir));
+	snprintf(room->file, sizeof(room->file), "%s/audit.log", room->dir);
+	snprintf(room->old, sizeof(room->old), "%s/audit.log.1", room->dir);
+	*state = room;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct room *room = *state;
+
+	unlink(room->file);
+	unlink(room->old);
+	rmdir(room->dir);
+	free(room);
+	return 0;
+}
+
+static struct audit *open_audit(const struct room *room)
+{
+	struct audit *audit;
+	struct err err;
+
+	if (audit_open(&audit, room->dir, &err))
+		fail_msg("%s", err.text);
+	return audit;
+}
+
+static json_int_t number_of(const json_t *events, size_t i)
+{
+	return json_integer_value(json_object_get(json_array_get(events, i), "number"));
+}
+
+static const char *text_of(const json_t *event, const char *key)
+{
+	return json_string_value(json_object_get(event, key));
+}
+
+static size_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
+static void an_event_is_a_line_that_says_who_what_and_when(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	struct actor root = {.name = "root", .has_ids = true, .uid = 0, .pid = 4711};
+	char line[512] = "";
+	json_t *event;
+	FILE *file;
+
+	audit_add(audit, &root, "real_drain", json_pack("{s:s}", "vip", "web"));
+	audit_free(audit);
+	file = fopen(room->file, "re");
+	assert_non_null(fgets(line, sizeof(line), file));
+	assert_null(fgets(line + 256, 256, file));
+	fclose(file);
+	event = json_loads(line, 0, NULL);
+	assert_non_null(event);
+	assert_string_equal(text_of(event, "who"), "root");
+	assert_string_equal(text_of(event, "what"), "real_drain");
+	assert_string_equal(text_of(event, "vip"), "web");
+	assert_int_equal(json_integer_value(json_object_get(event, "pid")), 4711);
+	/* 2026-01-31T12:00:00.123Z */
+	assert_int_equal(strlen(text_of(event, "time")), 24);
+	json_decref(event);
+}
+
+static void events_are_those_after_a_number_and_the_last_ones(void **state)
+{
+	static const struct {
+		uint64_t after;
+		size_t limit;
+		size_t n;
+		json_int_t first;
+	} cases[] = {
+		{0, 100, 5, 1}, {3, 100, 2, 4}, {5, 100, 0, 0}, {9, 100, 0, 0},
+		{0, 2, 2, 4},	{4, 2, 1, 5},	{0, 0, 0, 0},
+	};
+	struct audit *audit = open_audit(*state);
+
+	for (int i = 0; i < 5; i++)
+		audit_add(audit, &health, "real_up", NULL);
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		json_t *events = audit_events(audit, cases[c].after, cases[c].limit);
+
+		assert_int_equal(json_array_size(events), cases[c].n);
+		assert_int_equal(number_of(events, 0), cases[c].first);
+		json_decref(events);
+	}
+	audit_free(audit);
+}
+
+static void numbers_go_on_after_a_restart_also_behind_half_a_line(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	json_t *events;
+	FILE *file;
+
+	audit_add(audit, &health, "real_up", NULL);
+	audit_add(audit, &health, "real_down", NULL);
+	audit_free(audit);
+	file = fopen(room->file, "ae");
+	fputs("{\"number\": 3, \"ti\n", file);
+	fclose(file);
+	audit = open_audit(room);
+	audit_add(audit, &health, "real_up", NULL);
+	events = audit_events(audit, 0, 10);
+	assert_int_equal(json_array_size(events), 3);
+	assert_string_equal(text_of(json_array_get(events, 1), "what"), "real_down");
+	assert_int_equal(number_of(events, 2), 3);
+	json_decref(events);
+	audit_free(audit);
+}
+
+static void the_file_is_bounded_and_one_old_one_is_kept(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	char filler[1024] = "";
+	json_t *events;
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	for (int i = 0; i < 3000; i++) {
+		audit_add(audit, &health, "real_up", json_pack("{s:s}", "reason", filler));
+		assert_true(size_of(room->file) <= AUDIT_FILE_MAX);
+	}
+	assert_true(size_of(room->old) > AUDIT_FILE_MAX - 2048);
+	assert_true(size_of(room->old) <= AUDIT_FILE_MAX);
+	events = audit_events(audit, 0, 5000);
+	assert_int_equal(json_array_size(events), AUDIT_KEPT);
+	assert_int_equal(number_of(events, AUDIT_KEPT - 1), 3000);
+	json_decref(events);
+	audit_free(audit);
+
+	audit = open_audit(room);
+	events = audit_events(audit, 2990, 5000);
+	assert_int_equal(json_array_size(events), 10);
+	json_decref(events);
+	audit_free(audit);
+}
+
+static void a_directory_that_is_not_there_is_an_error(void **state)
+{
+	struct audit *audit;
+	struct err err;
+
+	assert_int_equal(audit_open(&audit, "/nowhere/at/all", &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/nowhere/at/all/audit.log"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_event_is_a_line_that_says_who_what_and_when),
+		TEST(events_are_those_after_a_number_and_the_last_ones),
+		TEST(numbers_go_on_after_a_restart_also_behind_half_a_line),
+		TEST(the_file_is_bounded_and_one_old_one_is_kept),
+		TEST(a_directory_that_is_not_there_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
