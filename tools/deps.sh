@@ -10,7 +10,7 @@ PACKAGES=(
 	make gcc git pkg-config clang llvm libclang-rt-14-dev bpftool
 	libbpf-dev libxdp-dev libelf-dev zlib1g-dev libyaml-dev libjansson-dev libsystemd-dev
 	libmicrohttpd-dev libcurl4-gnutls-dev libmnl-dev libsmartcols-dev nettle-dev libgnutls28-dev libcmocka-dev
-	python3-scapy python3-pytest python3-pytest-xdist python3-yaml python3-jsonschema
+	python3-scapy python3-grpcio python3-protobuf python3-pytest python3-pytest-xdist python3-yaml python3-jsonschema
 	python3-cryptography
 	nginx-light haproxy apache2-utils ngtcp2-client ngtcp2-server openssl dnsmasq-base curl
 	iproute2 ethtool tcpdump nftables iputils-ping traceroute procps

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """HTTPS probes against nginx, and against servers that get TLS wrong."""
 
-import os
-import pathlib
 import signal
 import subprocess
-import time
 
 import pytest
 
 from certificates import NAME, Certificates
 from lab import BUILD, wait_for
+from probes import row_vips, start_bad, wait_rows
 from traffic import config, vip
 
-SERVERS = pathlib.Path(__file__).with_name("probe_servers.py")
-TIMEOUT = 1.5
 PROBE = {"type": "https", "host": NAME, "path": "/healthz", "interval": "300ms",
          "timeout": "1500ms", "fall": 2, "rise": 2, "ca": "{dir}/ca.pem"}
 
@@ -111,14 +107,6 @@ def keys(certs, given):
             for key, value in {**PROBE, **given}.items() if value is not None}
 
 
-def start_bad(lab, host, certs):
-    for port, (kind, has_certificate) in BAD.items():
-        files = [certs.path("good.pem"), certs.path("good.key")] if has_certificate else []
-        process = lab.popen(host, ["/usr/bin/python3", "-E", "-S", SERVERS, kind, port, *files],
-                            stdout=subprocess.PIPE)
-        assert process.stdout.readline() == "ready\n"
-
-
 def start_tls_nginx(lab, host, certs):
     servers = "".join(SERVER.format(port=port, certs=certs.dir, name=name,
                                     more=more.format(certs=certs.dir))
@@ -139,7 +127,9 @@ def tls_lab(make_shared_lab):
     lab.start_nginx("real1")
     lab.certs = Certificates(lab.dir / "certs")
     lab.tls_nginx = start_tls_nginx(lab, "real1", lab.certs)
-    start_bad(lab, "real1", lab.certs)
+    for port, (kind, has_certificate) in BAD.items():
+        files = [lab.certs.path("good.pem"), lab.certs.path("good.key")] if has_certificate else []
+        start_bad(lab, "real1", kind, port, *files)
     return lab
 
 
@@ -153,38 +143,110 @@ def ended(tls_lab):
         daemon.process.wait(10)
 
 
-def row_vips(lab, rows):
-    return [vip(lab.reals4, what, f"192.0.2.{i + 10}", ring=251, health=keys(lab.certs, given))
-            for i, (what, given, _state, _reason) in enumerate(rows)]
-
-
-def is_as_expected(row, state, reason):
-    said = row["last_result"] or ""
-    if row["state"] != state:
-        return False
-    # A reason that is cut off is a library's, whose words are not ours.
-    return said.startswith(reason) and len(said) > len(reason) + 5 if reason.endswith(": ") \
-        else said == reason
-
-
-def wait_rows(daemon, rows, deadline=15):
-    """Waits until every row has its state for its reason; names those that have not."""
-    end = time.monotonic() + deadline
-    while True:
-        seen = {row["vip"]: row for row in daemon.ctl_json("health", "list")}
-        wrong = [(what, state, reason, seen[what]["state"], seen[what]["last_result"])
-                 for what, _given, state, reason in rows
-                 if not is_as_expected(seen[what], state, reason)]
-        if not wrong:
-            return
-        assert time.monotonic() < end, (wrong, daemon.log_text())
-        time.sleep(0.1)
-
-
 def test_each_certificate_and_each_server_gets_its_verdict_and_a_reason(tls_lab, ended):
-    daemon = tls_lab.start_daemon(config(*row_vips(tls_lab, ROWS)))
+    daemon = tls_lab.start_daemon(config(*row_vips(
+        tls_lab, ROWS, lambda given: keys(tls_lab.certs, given))))
     ended.append(daemon)
     wait_rows(daemon, ROWS)
-    # Nobody was asked anything who was not who he should be.
-    log = (tls_lab.dir / "real1" / "tls-access.log").read_text()
-    assert "xdplb-health" in log
+
+
+def test_nobody_is_asked_anything_before_he_is_known(tls_lab, ended):
+    """The request, and what headers it may hold, goes to who is trusted only."""
+    log = tls_lab.dir / "real1" / "tls-access.log"
+    secret = {"headers": {"Referer": "a-secret"}}
+    rows = [("trusted", {"port": 8443, **secret}, "up", "status 200"),
+            ("expired", {"port": 8445, "path": "/healthz?expired", **secret}, "down",
+             "tls: certificate has expired")]
+    daemon = tls_lab.start_daemon(config(*row_vips(
+        tls_lab, rows, lambda given: keys(tls_lab.certs, given))))
+    ended.append(daemon)
+    wait_rows(daemon, rows)
+    wait_for(lambda: "a-secret" in log.read_text(), 5, "nginx logs")
+    assert "/healthz?expired" not in log.read_text()
+
+
+def test_a_real_goes_down_and_up_with_its_certificate(make_lab):
+    lab = make_lab(reals=1)
+    lab.start_nginx("real1")
+    certs = Certificates(lab.dir / "certs")
+    nginx = start_tls_nginx(lab, "real1", certs)
+    daemon = lab.start_daemon(config(vip(lab.reals4, health=keys(certs, {"port": 8443}))))
+    real = lab.reals4[0]
+    daemon.wait_states({real: "up"})
+    good = [(certs.dir / file).read_bytes() for file in ("good.pem", "good.key")]
+    for file in ("pem", "key"):
+        (certs.dir / f"good.{file}").write_bytes((certs.dir / f"expired.{file}").read_bytes())
+    nginx.send_signal(signal.SIGHUP)
+    daemon.wait_states({real: "down"})
+    assert daemon.reals()[real]["reason"] == "tls: certificate has expired"
+    for file, content in zip(("pem", "key"), good):
+        (certs.dir / f"good.{file}").write_bytes(content)
+    nginx.send_signal(signal.SIGHUP)
+    daemon.wait_states({real: "up"})
+    # Frozen: the kernel takes the connection, nobody speaks TLS.
+    lab.stop(nginx, sig=signal.SIGKILL)
+    daemon.wait_states({real: "down"})
+    assert daemon.reals()[real]["reason"] == "connect: Connection refused"
+
+
+def test_files_are_read_with_the_configuration_and_not_again(make_lab):
+    lab = make_lab(reals=1)
+    lab.start_nginx("real1")
+    certs = Certificates(lab.dir / "certs")
+    start_tls_nginx(lab, "real1", certs)
+    real = lab.reals4[0]
+    wanted = config(vip(lab.reals4, health=keys(certs, {"port": 8451, **CLIENT})))
+    daemon = lab.start_daemon(wanted)
+    daemon.wait_states({real: "up"})
+    kept = {file: (certs.dir / file).read_bytes() for file in ("ca.pem", "client.pem", "client.key")}
+
+    def probes():
+        return daemon.ctl_json("health", "list")[0]["probes"]
+    # Gone, or a pipe that nobody writes to: nothing waits, nothing changes.
+    for file in kept:
+        (certs.dir / file).unlink()
+        subprocess.run(["mkfifo", certs.dir / file], check=True)
+    seen = probes()
+    wait_for(lambda: probes() > seen + 3, 10, "probes go on")
+    assert daemon.reals()[real]["state"] == "up"
+    rc, _out, err = daemon.ctl("reload")
+    assert rc == 1 and "vips[0].health.ca: " in err and "expected a regular file" in err
+    for file in kept:
+        (certs.dir / file).unlink()
+    rc, _out, err = daemon.ctl("reload")
+    assert rc == 1 and f"open {certs.dir}/ca.pem: No such file or directory" in err
+    # What a file says now counts after a reload.
+    for file, content in kept.items():
+        (certs.dir / file).write_bytes(content)
+    (certs.dir / "ca.pem").write_bytes((certs.dir / "other-ca.pem").read_bytes())
+    daemon.ctl_json("reload")
+    daemon.wait_states({real: "down"})
+    assert daemon.reals()[real]["reason"] == \
+        "tls: certificate is issued by a CA that is not trusted"
+
+
+@pytest.mark.parametrize("given, error", [
+    ({"ca": "{dir}/none.pem"}, "health.ca: open {dir}/none.pem: No such file or directory"),
+    ({"ca": "{dir}/ca.key"}, "health.ca: {dir}/ca.key: expected certificates in PEM: "),
+    ({"cert": "{dir}/client.pem"}, "health.cert: expected the key \"key\" too"),
+    ({"cert": "{dir}/ca.cnf", "key": "{dir}/client.key"},
+     "health.cert: {dir}/ca.cnf: expected a certificate in PEM: "),
+    ({"cert": "{dir}/client.pem", "key": "{dir}/client.pem"},
+     "health.key: {dir}/client.pem: expected the certificate's private key in PEM: "),
+    ({"cert": "{dir}/client.pem", "key": "{dir}/good.key"},
+     "health.key: {dir}/good.key: expected the certificate's private key in PEM: "),
+    ({"cert": "{dir}/client.pem", "key": "{dir}/locked.key"},
+     "health.key: {dir}/locked.key: expected the certificate's private key in PEM: ")])
+def test_files_that_are_no_use_are_refused_where_they_are_named(tmp_path, given, error):
+    certs = Certificates(tmp_path / "certs")
+    subprocess.run(["openssl", "pkey", "-in", certs.path("client.key"), "-aes128", "-passout",
+                    "pass:xx", "-out", certs.path("locked.key")], check=True)
+    file = tmp_path / "xdplb.yaml"
+    file.write_text(config(vip(["10.1.0.1"], health=keys(certs, {**given, "port": 443})))
+                    .replace("{bpffs}", "/sys/fs/bpf/none"))
+    done = subprocess.run([BUILD / "xdplbd", "--config", file, "--check"], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1
+    place, _, rest = done.stderr.partition(": ")
+    assert place.startswith(f"{file}:") and place.count(":") == 2
+    assert f"vips[0].{error.format(dir=certs.dir)}" in rest

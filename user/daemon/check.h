@@ -76,6 +76,7 @@ extern const struct check_ops check_dns_ops;
 extern const struct check_ops check_icmp_ops;
 extern const struct check_ops check_script_ops;
 extern const struct check_ops check_agent_ops;
+extern const struct check_ops check_grpc_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);

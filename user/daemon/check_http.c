@@ -178,7 +178,7 @@ static int http_start(const struct check_context *context, const struct check_re
 		check->body = malloc(BODY_MAX);
 	if (curl_check_init(&check->base, context, request, "http") < 0 ||
 	    (wants_body && !check->body) || !set_request(&check->base) ||
-	    (request->spec->type == HEALTH_TYPE_HTTPS && !check_tls_setup(&check->base)) ||
+	    (request->spec->is_tls && !check_tls_setup(&check->base)) ||
 	    !add_headers(&check->base)) {
 		http_free(&check->base);
 		return -ENOMEM;

@@ -63,6 +63,9 @@ static int set_ops(struct probe *probe)
 	case HEALTH_TYPE_AGENT:
 		probe->ops = &check_agent_ops;
 		return 0;
+	case HEALTH_TYPE_GRPC:
+		probe->ops = &check_grpc_ops;
+		return 0;
 	case HEALTH_TYPE_NONE:
 		probe->ops = NULL;
 		return 0;

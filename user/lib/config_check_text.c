@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_value.h"
+#include "grpc_health.h"
 #include "dns_rcode.h"
 #include "escape.h"
 
@@ -96,6 +97,13 @@ const char *check_aes_key(const char *text)
 	return is_made_of(text, HEX_CHARS, 2 * AES_BLOCK) && strlen(text) == 2 * AES_BLOCK
 		       ? NULL
 		       : "a key of 16 octets in hex (32 digits)";
+}
+
+const char *check_grpc_service(const char *text)
+{
+	return is_word(text) && strlen(text) <= GRPC_SERVICE_MAX
+		       ? NULL
+		       : "a service's name of at most 255 characters without blanks";
 }
 
 /* A DNS name; a number at its end would be an address. */

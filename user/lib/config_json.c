@@ -151,8 +151,11 @@ static void set_by_type(json_t *json, const struct health_spec *health)
 
 	if (health->type == HEALTH_TYPE_HTTP || health->type == HEALTH_TYPE_HTTPS)
 		set_http(json, health);
-	if (health->type == HEALTH_TYPE_HTTPS)
+	if (health->type == HEALTH_TYPE_GRPC)
+		json_object_set_new(json, "tls", json_boolean(health->is_tls));
+	if (health->is_tls)
 		set_tls(json, health);
+	set_text(json, "service", health->service);
 	if (health->command.n)
 		json_object_set_new(json, "command", texts_json(&health->command));
 	set_text(json, "user", health->user);

@@ -179,6 +179,7 @@ static int resolve_tls(const struct doc_file *doc, const struct doc_vip *vip,
 	uint32_t type = health->type;
 	const char *ca;
 
+	health->is_tls = true;
 	health->is_verified = health_u32(doc, vip, type, HEALTH_KEY_VERIFY);
 	ca = health->is_verified ? TLS_SYSTEM_CA : NULL;
 	if (health_text(doc, vip, type, HEALTH_KEY_SNI, NULL, &health->sni) < 0 ||
@@ -212,12 +213,23 @@ static int resolve_script(const struct doc_file *doc, const struct doc_vip *vip,
 	return 0;
 }
 
+static int resolve_grpc(const struct doc_file *doc, const struct doc_vip *vip,
+			struct health_spec *health)
+{
+	if (health_text(doc, vip, health->type, HEALTH_KEY_SERVICE, NULL, &health->service) < 0)
+		return -ENOMEM;
+	return health_u32(doc, vip, health->type, HEALTH_KEY_TLS) ? resolve_tls(doc, vip, health)
+								  : 0;
+}
+
 static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip,
 			   struct health_spec *health)
 {
 	switch (health->type) {
 	case HEALTH_TYPE_HTTP:
 		return resolve_http(doc, vip, health);
+	case HEALTH_TYPE_GRPC:
+		return resolve_grpc(doc, vip, health);
 	case HEALTH_TYPE_HTTPS:
 		if (resolve_http(doc, vip, health) < 0)
 			return -ENOMEM;

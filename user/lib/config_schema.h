@@ -228,6 +228,8 @@ struct doc_health {
 	char *cert;
 	char *key;
 	uint32_t verify;
+	char *service;
+	uint32_t tls;
 	struct doc_list command; /* struct doc_word */
 	char *send;
 	char *name;

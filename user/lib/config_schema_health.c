@@ -6,10 +6,10 @@
 
 #define BIT(type)	(1u << HEALTH_TYPE_##type)
 #define HTTP_TYPES	(BIT(HTTP) | BIT(HTTPS))
-#define TLS_TYPES	BIT(HTTPS)
+#define TLS_TYPES	(BIT(HTTPS) | BIT(GRPC))
 #define EXPECTING_TYPES (HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe comes from an address of this host. */
-#define SOCKET_TYPES (BIT(TCP) | BIT(AGENT) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
+#define SOCKET_TYPES (BIT(TCP) | BIT(AGENT) | BIT(GRPC) | HTTP_TYPES | BIT(UDP) | BIT(DNS))
 /* The probe goes to a port. */
 #define PORT_TYPES (SOCKET_TYPES | BIT(NONE) | BIT(SCRIPT))
 #define ANY_TYPE   (PORT_TYPES | BIT(ICMP))
@@ -23,8 +23,8 @@ static const struct schema_choice health_type_choices[] = {
 	CHOICE("dns", HEALTH_TYPE_DNS),
 	CHOICE("icmp", HEALTH_TYPE_ICMP),
 	CHOICE("script", HEALTH_TYPE_SCRIPT),
-	LATER("grpc"),
 	CHOICE("agent", HEALTH_TYPE_AGENT),
+	CHOICE("grpc", HEALTH_TYPE_GRPC),
 	{},
 };
 
@@ -69,6 +69,7 @@ static const struct schema_field health_fields[] = {
 				     "`icmp`: it answers a ping; `script`: a program says so; "
 				     "`agent`: a program beside the service says so, as HAProxy's "
 				     "agent-check; "
+				     "`grpc`: `grpc.health.v1.Health/Check` answers SERVING; "
 				     "`none`: never probed, always up"},
 	[HEALTH_KEY_PORT] = {.key = "port",
 			     .type = SCHEMA_PORT,
@@ -267,13 +268,17 @@ static const struct schema_field health_fields[] = {
 			       .text = "whether the certificate must be trusted, in time and for "
 				       "the name"},
 	[HEALTH_KEY_SERVICE] = {.key = "service",
-				.unbuilt = SCHEMA_UNBUILT,
 				.type = SCHEMA_TEXT,
-				.text = "service that is asked about (grpc)"},
+				.offset = offsetof(struct doc_health, service),
+				.health_types = BIT(GRPC),
+				.check = check_grpc_service,
+				.initial_text = "the server as a whole",
+				.text = "service that is asked about, as `package.Service`"},
 	[HEALTH_KEY_TLS] = {.key = "tls",
-			    .unbuilt = SCHEMA_UNBUILT,
 			    .type = SCHEMA_BOOL,
-			    .text = "whether the probe speaks TLS (grpc)"},
+			    .offset = offsetof(struct doc_health, tls),
+			    .health_types = BIT(GRPC),
+			    .text = "whether the probe speaks TLS; else HTTP/2 in plaintext"},
 	[HEALTH_KEY_COMMAND] = {.key = "command",
 				.type = SCHEMA_WORDS,
 				.offset = offsetof(struct doc_health, command),

@@ -54,6 +54,22 @@ static int check_together(const struct reading *r, size_t v)
 	return 0;
 }
 
+/* A VIP's own keys of TLS where none is spoken; those of `defaults` may be for others. */
+static int check_plain(const struct reading *r, size_t v)
+{
+	static const size_t keys[] = {HEALTH_KEY_SNI, HEALTH_KEY_CA, HEALTH_KEY_CERT,
+				      HEALTH_KEY_KEY, HEALTH_KEY_VERIFY};
+	const struct doc_vip *vip = (const struct doc_vip *)r->doc->vips.items + v;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (!schema_is_given(&vip->policy.health, keys[i]))
+			continue;
+		err_set(r->err, EINVAL, "expected no such key without `tls: true`");
+		return blame(r, v, keys[i]);
+	}
+	return 0;
+}
+
 static struct tls_files *find(const struct reading *r, const char *const paths[TLS_FILES])
 {
 	for (size_t i = 0; i < r->n_loaded; i++) {
@@ -95,8 +111,7 @@ int config_read_tls(const struct doc_file *doc, struct config *config, struct er
 	if (!r.loaded)
 		return -ENOMEM;
 	for (size_t v = 0; v < config->n_vips && !ret; v++) {
-		if (config->vips[v].health.type == HEALTH_TYPE_HTTPS)
-			ret = read_vip(&r, v);
+		ret = config->vips[v].health.is_tls ? read_vip(&r, v) : check_plain(&r, v);
 	}
 	free((void *)r.loaded);
 	return ret;

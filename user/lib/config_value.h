@@ -32,6 +32,7 @@ const char *check_interface_name(const char *text);
 const char *check_server_id(const char *text);
 const char *check_aes_key(const char *text);
 const char *check_absolute_path(const char *text);
+const char *check_grpc_service(const char *text);
 const char *check_host_name(const char *text);
 const char *check_http_method(const char *text);
 const char *check_http_word(const char *text);

@@ -9,13 +9,13 @@
 #include "tls_files.h"
 
 static const size_t texts[] = {
-	offsetof(struct health_spec, method),	     offsetof(struct health_spec, host),
-	offsetof(struct health_spec, path),	     offsetof(struct health_spec, body),
-	offsetof(struct health_spec, send),	     offsetof(struct health_spec, expect_text),
-	offsetof(struct health_spec, name),	     offsetof(struct health_spec, user),
-	offsetof(struct health_spec, sni),	     offsetof(struct health_spec, ca),
-	offsetof(struct health_spec, cert),	     offsetof(struct health_spec, key),
-	offsetof(struct health_spec, degraded_body),
+	offsetof(struct health_spec, method),  offsetof(struct health_spec, host),
+	offsetof(struct health_spec, path),    offsetof(struct health_spec, body),
+	offsetof(struct health_spec, send),    offsetof(struct health_spec, expect_text),
+	offsetof(struct health_spec, name),    offsetof(struct health_spec, user),
+	offsetof(struct health_spec, sni),     offsetof(struct health_spec, ca),
+	offsetof(struct health_spec, cert),    offsetof(struct health_spec, key),
+	offsetof(struct health_spec, service), offsetof(struct health_spec, degraded_body),
 };
 
 static const size_t lists[] = {
@@ -62,7 +62,8 @@ static bool numbers_equal(const struct health_spec *a, const struct health_spec 
 	       a->hold_down_max_ms == b->hold_down_max_ms && a->starts_up == b->starts_up &&
 	       a->degraded_weight_percent == b->degraded_weight_percent && a->rrtype == b->rrtype &&
 	       a->uid == b->uid && a->gid == b->gid && addr_equal(&a->source, &b->source) &&
-	       a->is_verified == b->is_verified && tls_files_equal(a->tls_files, b->tls_files);
+	       a->is_tls == b->is_tls && a->is_verified == b->is_verified &&
+	       tls_files_equal(a->tls_files, b->tls_files);
 }
 
 static bool codes_equal(const uint16_t *a, size_t n_a, const uint16_t *b, size_t n_b)

@@ -237,6 +237,8 @@ const char *health_type_name(enum health_type type)
 		return "https";
 	case HEALTH_TYPE_AGENT:
 		return "agent";
+	case HEALTH_TYPE_GRPC:
+		return "grpc";
 	}
 	return "?";
 }

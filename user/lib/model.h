@@ -35,6 +35,7 @@ enum health_type {
 	HEALTH_TYPE_SCRIPT = 6,
 	HEALTH_TYPE_HTTPS = 7,
 	HEALTH_TYPE_AGENT = 8,
+	HEALTH_TYPE_GRPC = 9,
 };
 
 #define HEALTH_EXPECT_MAX 16
@@ -73,7 +74,10 @@ struct health_spec {
 	size_t n_degraded_status;
 	char *degraded_body; /* if this occurs there, it gets less weight */
 	uint32_t degraded_weight_percent; /* that is left to it then */
-	/* https */
+	/* grpc */
+	char *service; /* NULL: the server as a whole */
+	/* https, grpc */
+	bool is_tls;
 	char *sni; /* the name that is asked for and verified; NULL: the real's address is verified
 		    */
 	char *ca;
