@@ -207,6 +207,16 @@ static __always_inline bool flow_is_idle(const struct pkt *pkt, const struct mem
 	return slot_is_older(pkt->slot_word, member->timeout_ticks[SLOT_STATE(pkt->slot_word)]);
 }
 
+/*
+ * Whether the packet, of a flow that has lost its real, is of a connection that a RST ends. A SYN
+ * begins another one, a RST ends it without us.
+ */
+static __always_inline bool flow_is_to_reset(const struct pkt *pkt, const struct member *member)
+{
+	return pkt->tuple.protocol == IPPROTO_TCP && !(pkt->tcp_flags & (TCP_SYN | TCP_RST)) &&
+	       !flow_is_idle(pkt, member);
+}
+
 /* A known flow whose real may be used: refreshes its slot where that changes anything. */
 static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, __u32 member_state)
 {
@@ -219,6 +229,7 @@ static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, 
 					     member_state == MEMBER_UP);
 		if (state == FLOW_NONE)
 			return false;
+		pkt->is_repeated_syn = state == FLOW_SYN;
 	} else {
 		state = flow_next_state(pkt, state);
 	}
@@ -234,7 +245,7 @@ static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, 
  */
 static __always_inline bool flow_lookup(struct pkt *pkt)
 {
-	__u32 id, state;
+	__u32 id, word, state;
 	struct member *member;
 
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
@@ -248,7 +259,8 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 	member = bpf_map_lookup_elem(&members, &id);
 	if (!member)
 		return false;
-	state = READ_WORD(member->state) & MEMBER_STATE_MASK;
+	word = READ_WORD(member->state);
+	state = word & MEMBER_STATE_MASK;
 	if (state == MEMBER_FREE)
 		return false;
 	if (!flow_member_serves(member, &pkt->tuple)) {
@@ -257,7 +269,9 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 		return false;
 	}
 	if (state == MEMBER_DOWN) {
-		count(flow_moved);
+		pkt->is_to_reset = word & MEMBER_RESETS && flow_is_to_reset(pkt, member);
+		if (!pkt->is_to_reset)
+			count(flow_moved);
 		return false;
 	}
 	/* What comes after the idle timeout is a new flow to a real that takes none. */

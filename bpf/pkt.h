@@ -52,6 +52,8 @@ struct pkt {
 	bool is_recordable;
 	bool is_new_flow;
 	bool is_scheduled; /* the pick was not the ring's: a packet that follows would not get it */
+	bool is_repeated_syn;
+	bool is_to_reset; /* its flow ends here */
 };
 
 static __always_inline void ip_addr_map_ipv4(struct ip_addr *ret_addr, __be32 addr)

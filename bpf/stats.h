@@ -29,4 +29,6 @@ static __always_inline void count_forwarded(const struct pkt *pkt)
 	s->bytes += pkt->l3_len;
 	if (pkt->is_new_flow)
 		s->new_flows++;
+	if (pkt->is_repeated_syn)
+		s->repeated_syns++;
 }

@@ -10,6 +10,7 @@
 #include "fragment.h"
 #include "parse.h"
 #include "quic.h"
+#include "reset.h"
 #include "sched.h"
 #include "vip.h"
 
@@ -40,6 +41,8 @@ static __always_inline int find_member(struct pkt *pkt)
 	quic_count(named);
 	if (is_known && (named < 0 || named == pkt->member_id))
 		return NEXT;
+	if (pkt->is_to_reset)
+		return reset_flow(pkt);
 	verdict = named < 0 ? pick(pkt) : quic_take(pkt, named);
 	return verdict == NEXT ? sched_record(pkt) : verdict;
 }

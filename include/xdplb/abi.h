@@ -128,6 +128,8 @@ enum member_state {
 #define MEMBER_NOTE_HEALTH_DOWN (1u << 9) /* the last proven health was down */
 #define MEMBER_NOTE_REMOVED                                                                        \
 	(1u << 10) /* no longer wanted; its flows finish, then the id is freed */
+/* For the packet path, beside MEMBER_DOWN: its TCP flows are reset instead of picking anew. */
+#define MEMBER_RESETS (1u << 11)
 
 /* Next hop word: destination MAC in the low 48 bits (first octet lowest), row of out_interfaces
  * above. */
@@ -180,7 +182,7 @@ struct member_stats {
 	__u64 packets;
 	__u64 bytes; /* inner packet: IP header and payload */
 	__u64 new_flows;
-	__u64 pad;
+	__u64 repeated_syns; /* of flows that nothing but SYNs was seen of: no answer has come */
 };
 
 /*

@@ -70,6 +70,23 @@ void answer_expect(struct bed *bed, const struct frame *in, const struct frame *
 	}
 }
 
+void answer_build_reset(const struct frame *in, const struct answer_reset *reset,
+			struct frame *ret_frame)
+{
+	uint8_t *tcp = answer_put_headers(in, IPPROTO_TCP, 20, ret_frame);
+	const uint8_t *was = in->bytes + in->l4;
+
+	memset(tcp, 0, 20);
+	memcpy(tcp, was + 2, 2);
+	memcpy(tcp + 2, was, 2);
+	put32(tcp + 4, reset->seq);
+	put32(tcp + 8, reset->ack);
+	tcp[12] = 0x50;
+	tcp[13] = reset->flags;
+	put16(tcp + 16, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN,
+					  ret_frame->l4 - FRAME_ETH_LEN, ret_frame->l3_len));
+}
+
 size_t answer_quote_len(const struct frame *in)
 {
 	size_t most = in->bytes[FRAME_ETH_LEN] >> 4 == 4 ? 576 - 28 : 1280 - 48;

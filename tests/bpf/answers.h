@@ -21,6 +21,16 @@ struct answer_error {
 void answer_build_error(const struct frame *in, const struct answer_error *error,
 			struct frame *ret_frame);
 
+/* A RST as RFC 9293 section 3.10.7.1 has it. */
+struct answer_reset {
+	uint32_t seq;
+	uint32_t ack;
+	uint8_t flags;
+};
+
+void answer_build_reset(const struct frame *in, const struct answer_reset *reset,
+			struct frame *ret_frame);
+
 /* Runs `in`; fails unless `want` is sent back and `counter` rises. */
 void answer_expect(struct bed *bed, const struct frame *in, const struct frame *want,
 		   const char *counter, const char *what);

@@ -214,6 +214,8 @@ static struct real_input input_of(void *user, size_t vip, size_t real)
 	return (struct real_input){
 		.admin = r->is_drained ? ADMIN_DRAIN : ADMIN_ENABLED,
 		.health = r->is_down ? HEALTH_DOWN : HEALTH_UP,
+		.rest = r->rest,
+		.resets_when_down = c->vips[vip].on_down == ON_DOWN_RESET,
 	};
 }
 
@@ -324,6 +326,7 @@ static struct member_stats read_forwarded(const struct bed *bed)
 		sum.packets += one.packets;
 		sum.bytes += one.bytes;
 		sum.new_flows += one.new_flows;
+		sum.repeated_syns += one.repeated_syns;
 	}
 	return sum;
 }
@@ -389,6 +392,7 @@ void bed_run(struct bed *bed, const struct frame *in, struct run *ret_run)
 	ret_run->forwarded.packets -= forwarded.packets;
 	ret_run->forwarded.bytes -= forwarded.bytes;
 	ret_run->forwarded.new_flows -= forwarded.new_flows;
+	ret_run->forwarded.repeated_syns -= forwarded.repeated_syns;
 	check_counted_once(ret_run);
 }
 

@@ -39,6 +39,7 @@ struct bed_real {
 	uint32_t weight; /* 0: 100 */
 	bool is_down;
 	bool is_drained;
+	enum drain_rest rest; /* the drain has taken long enough */
 	const char *server_id; /* hex */
 };
 
@@ -50,6 +51,7 @@ struct bed_vip {
 	uint8_t protocol; /* 0: TCP */
 	enum xdplb_on_no_port on_no_port;
 	enum echo_policy echo;
+	enum on_down on_down;
 	enum xdplb_encap encap;
 	enum xdplb_scheduler scheduler;
 	struct source_spec source;

@@ -31,75 +31,41 @@ static int setup(void **state)
 struct reset {
 	const char *what;
 	struct packet packet;
-	uint32_t seq;
-	uint32_t ack;
-	uint8_t flags;
+	struct answer_reset answer;
 };
 
 static const struct reset resets[] = {
-	{"SYN", {.flags = SEGMENT_SYN, .seq = 1000}, 0, 1001, SEGMENT_RST | SEGMENT_ACK},
+	{"SYN", {.flags = SEGMENT_SYN, .seq = 1000}, {0, 1001, SEGMENT_RST | SEGMENT_ACK}},
 	{"SYN with options",
 	 {.flags = SEGMENT_SYN, .seq = 7, .tcp_options = 10},
-	 0,
-	 8,
-	 SEGMENT_RST | SEGMENT_ACK},
+	 {0, 8, SEGMENT_RST | SEGMENT_ACK}},
 	{"SYN with data (fast open)",
 	 {.flags = SEGMENT_SYN, .seq = 1000, .payload = 9},
-	 0,
-	 1010,
-	 SEGMENT_RST | SEGMENT_ACK},
+	 {0, 1010, SEGMENT_RST | SEGMENT_ACK}},
 	{"SYN at the end of the sequence space",
 	 {.flags = SEGMENT_SYN, .seq = 0xffffffff},
-	 0,
-	 0,
-	 SEGMENT_RST | SEGMENT_ACK},
-	{"ACK", {.flags = SEGMENT_ACK, .seq = 5, .ack = 0xdeadbeef}, 0xdeadbeef, 0, SEGMENT_RST},
+	 {0, 0, SEGMENT_RST | SEGMENT_ACK}},
+	{"ACK", {.flags = SEGMENT_ACK, .seq = 5, .ack = 0xdeadbeef}, {0xdeadbeef, 0, SEGMENT_RST}},
 	{"data",
 	 {.flags = SEGMENT_ACK | SEGMENT_PSH, .ack = 77, .payload = 100},
-	 77,
-	 0,
-	 SEGMENT_RST},
-	{"jumbo data", {.flags = SEGMENT_ACK, .ack = 78, .payload = 8000}, 78, 0, SEGMENT_RST},
-	{"SYN ACK", {.flags = SEGMENT_SYN | SEGMENT_ACK, .ack = 9}, 9, 0, SEGMENT_RST},
-	{"FIN ACK", {.flags = SEGMENT_FIN | SEGMENT_ACK, .ack = 10}, 10, 0, SEGMENT_RST},
+	 {77, 0, SEGMENT_RST}},
+	{"jumbo data", {.flags = SEGMENT_ACK, .ack = 78, .payload = 8000}, {78, 0, SEGMENT_RST}},
+	{"SYN ACK", {.flags = SEGMENT_SYN | SEGMENT_ACK, .ack = 9}, {9, 0, SEGMENT_RST}},
+	{"FIN ACK", {.flags = SEGMENT_FIN | SEGMENT_ACK, .ack = 10}, {10, 0, SEGMENT_RST}},
 	{"FIN without ACK",
 	 {.flags = SEGMENT_FIN, .seq = 20, .payload = 3},
-	 0,
-	 24,
-	 SEGMENT_RST | SEGMENT_ACK},
+	 {0, 24, SEGMENT_RST | SEGMENT_ACK}},
 	{"data without ACK",
 	 {.flags = SEGMENT_PSH, .seq = 20, .payload = 3},
-	 0,
-	 23,
-	 SEGMENT_RST | SEGMENT_ACK},
+	 {0, 23, SEGMENT_RST | SEGMENT_ACK}},
 	{"padded",
 	 {.flags = SEGMENT_SYN, .seq = 1, .padding = 40},
-	 0,
-	 2,
-	 SEGMENT_RST | SEGMENT_ACK},
+	 {0, 2, SEGMENT_RST | SEGMENT_ACK}},
 	{"IPv4 options",
 	 {.flags = SEGMENT_SYN, .seq = 1, .ip_options = 10},
-	 0,
-	 2,
-	 SEGMENT_RST | SEGMENT_ACK},
-	{"DSCP and ECN", {.flags = SEGMENT_ACK, .ack = 3, .tos = 0xff}, 3, 0, SEGMENT_RST},
+	 {0, 2, SEGMENT_RST | SEGMENT_ACK}},
+	{"DSCP and ECN", {.flags = SEGMENT_ACK, .ack = 3, .tos = 0xff}, {3, 0, SEGMENT_RST}},
 };
-
-static void build_reset(const struct frame *in, const struct reset *r, struct frame *ret_frame)
-{
-	uint8_t *tcp = answer_put_headers(in, IPPROTO_TCP, 20, ret_frame);
-	const uint8_t *was = in->bytes + in->l4;
-
-	memset(tcp, 0, 20);
-	memcpy(tcp, was + 2, 2);
-	memcpy(tcp + 2, was, 2);
-	put32(tcp + 4, r->seq);
-	put32(tcp + 8, r->ack);
-	tcp[12] = 0x50;
-	tcp[13] = r->flags;
-	put16(tcp + 16, frame_l4_checksum(ret_frame->bytes + FRAME_ETH_LEN,
-					  ret_frame->l4 - FRAME_ETH_LEN, ret_frame->l3_len));
-}
 
 static struct packet addressed(const struct packet *packet, bool is_v6)
 {
@@ -120,7 +86,7 @@ static void a_segment_to_a_port_without_a_vip_is_reset(void **state)
 		struct frame in, want;
 
 		frame_build(&p, &in);
-		build_reset(&in, r, &want);
+		answer_build_reset(&in, &r->answer, &want);
 		answer_expect(*state, &in, &want, "reply_reset", r->what);
 	}
 }

@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 107127, 2120},
+	{"xdplb", 128507, 2152},
 	{"read_clock", 5, 0},
 	{"receiver", 16980, 256},
 };

@@ -26,6 +26,7 @@ static struct {
 	unsigned int scan_requests;
 	unsigned int calls;
 	enum admin_state admin;
+	struct drain_request drain;
 	char vip[32];
 	char name[64];
 	char text[64];
@@ -87,6 +88,13 @@ int controller_set_admin(struct controller *controller, const char *vip, const s
 	strncpy(fake.vip, vip, sizeof(fake.vip) - 1);
 	fake.admin = admin;
 	return note("set_admin", err);
+}
+
+int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
+		     const struct drain_request *request, struct err *err)
+{
+	fake.drain = *request;
+	return controller_set_admin(controller, vip, real, ADMIN_DRAIN, err);
 }
 
 int controller_detach(struct controller *controller, struct err *err)
@@ -351,6 +359,43 @@ static void each_verb_sets_its_admin_state(void **state)
 	}
 }
 
+static void a_drain_says_what_the_query_says_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *key, *value;
+		unsigned int status;
+		struct drain_request want;
+	} rows[] = {
+		{"other", "1", 200, {}},
+		{"timeout", "90s", 200, {.has_timeout = true, .timeout_ms = 90000}},
+		{"timeout", "0s", 200, {.has_timeout = true}},
+		{"then", "keep", 200, {.has_then = true}},
+		{"then", "reset", 200, {.has_then = true, .then = DRAIN_RESET}},
+		{"disable", "1", 200, {.disables = true}},
+		{"disable", "0", 200, {}},
+		{"timeout", "90", 400, {}},
+		{"timeout", "-1s", 400, {}},
+		{"timeout", "25h", 400, {}},
+		{"then", "", 400, {}},
+		{"then", "drop", 400, {}},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct drain_request none = {};
+
+		fake.drain = none;
+		query_key = rows[i].key;
+		query_value = rows[i].value;
+		if (ask(*state, "POST", "/v1/reals/web/10.0.0.1/drain", "") != rows[i].status)
+			fail_msg("%s=%s", rows[i].key, rows[i].value);
+		assert_int_equal(fake.drain.has_timeout, rows[i].want.has_timeout);
+		assert_int_equal(fake.drain.timeout_ms, rows[i].want.timeout_ms);
+		assert_int_equal(fake.drain.has_then, rows[i].want.has_then);
+		assert_int_equal(fake.drain.then, rows[i].want.then);
+		assert_int_equal(fake.drain.disables, rows[i].want.disables);
+	}
+}
+
 static void an_address_that_is_none_is_400(void **state)
 {
 	assert_int_equal(ask(*state, "POST", "/v1/reals/web/10.0.0.300/drain", ""), 400);
@@ -450,7 +495,7 @@ static void the_openapi_document_names_every_path_and_parameter(void **state)
 	paths = json_object_get(t->reply, "paths");
 	assert_int_equal(json_object_size(paths), 19);
 	drain = json_object_get(json_object_get(paths, "/v1/reals/{vip}/{address}/drain"), "post");
-	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 2);
+	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 5);
 	apply = json_object_get(json_object_get(paths, "/v1/config/apply"), "post");
 	assert_non_null(json_object_get(apply, "requestBody"));
 	assert_non_null(json_object_get(apply, "responses"));
@@ -472,6 +517,7 @@ int main(void)
 		TEST(a_segment_longer_than_any_name_is_404),
 		TEST(the_wrong_method_is_405_and_names_the_right_one),
 		TEST(each_verb_sets_its_admin_state),
+		TEST(a_drain_says_what_the_query_says_and_nothing_else),
 		TEST(an_address_that_is_none_is_400),
 		TEST(a_failure_keeps_its_reason_and_kind),
 		TEST(a_reload_reports_what_it_did),

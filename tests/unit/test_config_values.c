@@ -50,6 +50,9 @@ static void what_is_not_given_has_the_documented_default(void **state)
 	assert_int_equal(vip->ring, 65537);
 	assert_int_equal(vip->on_no_port, ON_NO_PORT_REPLY);
 	assert_int_equal(vip->echo, ECHO_WHILE_UP);
+	assert_int_equal(vip->on_down, ON_DOWN_REROUTE);
+	assert_int_equal(vip->drain.timeout_ms, 0);
+	assert_int_equal(vip->drain.then, DRAIN_KEEP);
 	assert_int_equal(vip->timeouts.tcp_ms, 3600000);
 	assert_int_equal(vip->timeouts.tcp_closing_ms, 30000);
 	assert_int_equal(vip->timeouts.tcp_unproven_ms, 30000);
@@ -151,6 +154,7 @@ static void values_are_read_with_their_units(void **state)
 		"vips:\n"
 		"- name: dns\n  address: \"2001:db8::10\"\n  port: \"53\"\n  protocol: udp\n"
 		"  encap: gue\n  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n  echo: always\n"
+		"  on_down: reset\n  drain: {timeout: 5m, then: move}\n"
 		"  timeouts: {tcp: 24h, tcp_closing: 1m, tcp_unproven: 1500ms, udp: 2s}\n"
 		"  health: {type: none}\n"
 		"  reals:\n  - {address: 10.1.0.1, weight: 0, backup: false}\n"
@@ -176,6 +180,9 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(vip->ring, 251);
 	assert_int_equal(vip->on_no_port, ON_NO_PORT_DROP);
 	assert_int_equal(vip->echo, ECHO_ALWAYS);
+	assert_int_equal(vip->on_down, ON_DOWN_RESET);
+	assert_int_equal(vip->drain.timeout_ms, 300000);
+	assert_int_equal(vip->drain.then, DRAIN_MOVE);
 	assert_int_equal(vip->timeouts.tcp_ms, 86400000);
 	assert_int_equal(vip->timeouts.tcp_closing_ms, 60000);
 	assert_int_equal(vip->timeouts.tcp_unproven_ms, 1500);
@@ -185,16 +192,18 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(vip->mark.column, 3);
 	assert_int_equal(addr_parse("fd00::2", &addr), 0);
 	assert_int_equal(vip_find_real(vip, &addr)->weight, 65535);
-	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 21);
+	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 23);
 	assert_null(config_find_vip(c, "web"));
 	config_free(c);
 }
 
 static void a_vip_overrides_defaults_key_by_key(void **state)
 {
-	struct config *c = parse(VIP ", health: {fall: 9}, timeouts: {udp: 5s}, ring: 1009}\n"
+	struct config *c = parse(VIP ", health: {fall: 9}, timeouts: {udp: 5s}, ring: 1009, "
+				     "drain: {timeout: 3s}}\n"
 				     "defaults:\n"
 				     "  ring: 503\n  on_no_port: pass\n  echo: \"off\"\n"
+				     "  on_down: reset\n  drain: {timeout: 9s, then: reset}\n"
 				     "  timeouts: {tcp: 2h, udp: 7s}\n"
 				     "  health: {type: http, path: /up, fall: 5, rise: 4}\n");
 	const struct vip_spec *vip = &c->vips[0];
@@ -202,6 +211,9 @@ static void a_vip_overrides_defaults_key_by_key(void **state)
 	assert_int_equal(vip->ring, 1009);
 	assert_int_equal(vip->on_no_port, ON_NO_PORT_PASS);
 	assert_int_equal(vip->echo, ECHO_OFF);
+	assert_int_equal(vip->on_down, ON_DOWN_RESET);
+	assert_int_equal(vip->drain.timeout_ms, 3000);
+	assert_int_equal(vip->drain.then, DRAIN_RESET);
 	assert_int_equal(vip->timeouts.udp_ms, 5000);
 	assert_int_equal(vip->timeouts.tcp_ms, 7200000);
 	assert_int_equal(vip->health.fall, 9);

@@ -73,6 +73,47 @@ static void test_a_lowered_weight_is_a_share_of_it_and_never_none(void **state)
 	}
 }
 
+static void test_a_drain_that_took_long_enough_or_a_death_may_reset_flows(void **state)
+{
+	static const struct {
+		struct real_input input;
+		uint32_t state;
+		enum real_state called; /* with flows */
+	} cases[] = {
+		{{ADMIN_DRAIN, HEALTH_UP, .rest = DRAIN_KEEP}, MEMBER_DRAIN | UP, REAL_DRAINING},
+		{{ADMIN_DRAIN, HEALTH_UP, .rest = DRAIN_MOVE}, MEMBER_DOWN | UP, REAL_DRAINED},
+		{{ADMIN_DRAIN, HEALTH_UP, .rest = DRAIN_RESET},
+		 MEMBER_DOWN | MEMBER_RESETS | UP,
+		 REAL_DRAINED},
+		{{ADMIN_DISABLED, HEALTH_UP, .rest = DRAIN_RESET},
+		 MEMBER_DOWN | MEMBER_RESETS | UP,
+		 REAL_DISABLED},
+		{{ADMIN_DISABLED, HEALTH_UP, .rest = DRAIN_MOVE}, MEMBER_DOWN | UP, REAL_DISABLED},
+		{{ADMIN_DISABLED, HEALTH_UP, .resets_when_down = true},
+		 MEMBER_DOWN | UP,
+		 REAL_DISABLED},
+		{{ADMIN_ENABLED, HEALTH_DOWN, .resets_when_down = true},
+		 MEMBER_DOWN | MEMBER_RESETS | DOWN,
+		 REAL_DOWN},
+		{{ADMIN_DRAIN, HEALTH_DOWN, .resets_when_down = true},
+		 MEMBER_DOWN | MEMBER_RESETS | DOWN,
+		 REAL_DOWN},
+		{{ADMIN_ENABLED, HEALTH_UNKNOWN, .resets_when_down = true},
+		 MEMBER_DOWN,
+		 REAL_UNKNOWN},
+		{{ADMIN_ENABLED, HEALTH_UP, .resets_when_down = true}, MEMBER_UP | UP, REAL_UP},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct real_spec real = {.weight = 1};
+		uint32_t have = effective_member(&real, cases[i].input).state;
+
+		if (have != cases[i].state)
+			fail_msg("case %zu: %x", i, have);
+		assert_int_equal(effective_real_state(cases[i].input, true), cases[i].called);
+	}
+}
+
 static void test_a_real_is_called_by_the_table(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -143,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state_and_ring_weight_follow_the_table),
 		cmocka_unit_test(test_a_lowered_weight_is_a_share_of_it_and_never_none),
+		cmocka_unit_test(test_a_drain_that_took_long_enough_or_a_death_may_reset_flows),
 		cmocka_unit_test(test_a_real_is_called_by_the_table),
 		cmocka_unit_test(test_every_state_of_a_real_has_a_name),
 		cmocka_unit_test(test_every_real_of_every_vip_is_asked_for_once),

@@ -228,7 +228,8 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 
 	assert_string_equal(text, "{\"vip\":\"web\",\"address\":\"10.1.0.1\",\"port\":80,"
 				  "\"protocol\":\"tcp\",\"weight\":100,\"effective_weight\":0,"
-				  "\"state\":\"up\",\"admin\":\"enabled\",\"removed\":false,"
+				  "\"state\":\"up\",\"admin\":\"enabled\",\"drain\":null,"
+				  "\"removed\":false,"
 				  "\"member_id\":0,\"next_hop\":{\"interface\":\"eth1\","
 				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
 				  "\"new_flows\":0,\"packets\":5000000000,\"bytes\":0,"

@@ -100,13 +100,26 @@ static void offer_reals(const char *socket, const char *vip, const char *current
 		    current);
 }
 
+/* "--then" of "--then keep|move". */
+static void offer_own_options(const char *options, const char *current)
+{
+	char word[64];
+
+	for (const char *p = options; *p; p += strspn(p, " ")) {
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(p, " "), p);
+		if (word[0] == '-')
+			offer(word, current);
+		p += strcspn(p, " ");
+	}
+}
+
 static void offer_options(const struct command *command, const char *current)
 {
 	offer("--help", current);
 	offer("--json", current);
 	offer("--socket", current);
-	if (command && *command->options)
-		offer(command->options, current);
+	if (command)
+		offer_own_options(command->options, current);
 }
 
 static void offer_args(const struct command *command, const char *socket, const char *const *args,

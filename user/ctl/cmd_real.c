@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "ctl.h"
+#include "drain_wait.h"
 
 const struct column real_columns[N_REAL_COLUMNS] = {
 	{"vip", "VIP", cell_text},
@@ -50,6 +51,8 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"effective_weight", "effective weight", cell_text},
 		{"state", "state", cell_state},
 		{"admin", "admin", cell_text},
+		{"drain.left_ms", "drain ends in", cell_duration},
+		{"drain.then", "then", cell_text},
 		{"removed", "removed", cell_yes_no},
 		{"member_id", "member id", cell_text},
 		{"next_hop.interface", "interface", cell_text},
@@ -93,7 +96,28 @@ static enum exit_status change(const struct invocation *invocation, const char *
 
 enum exit_status cmd_real_drain(const struct invocation *invocation)
 {
-	return change(invocation, "drain");
+	const char *vip = invocation->args[0], *real = invocation->args[1];
+	char *path = client_path("reals", vip, real, "drain", NULL);
+	enum exit_status status;
+	json_t *reply;
+
+	if (invocation->timeout)
+		path = client_path_query(path, "timeout", invocation->timeout);
+	if (invocation->then)
+		path = client_path_query(path, "then", invocation->then);
+	if (invocation->has_disable)
+		path = client_path_query(path, "disable", "1");
+	if (!invocation->has_wait) {
+		status = ctl_change(invocation, path, "", 0);
+	} else {
+		status = ctl_post(invocation, path, &reply);
+		if (status == EXIT_DONE) {
+			json_decref(reply);
+			status = drain_wait(invocation, vip, real);
+		}
+	}
+	free(path);
+	return status;
 }
 
 enum exit_status cmd_real_undrain(const struct invocation *invocation)

@@ -21,7 +21,12 @@ struct invocation {
 	bool has_force;
 	bool has_per_cpu;
 	bool has_follow;
+	bool has_disable;
+	bool has_wait;
+	const char *timeout; /* NULL: not given */
+	const char *then;
 	bool has_colour;
+	bool has_no_colour; /* NO_COLOR: neither where a terminal is elsewhere */
 	const char *const *args; /* what follows the verb */
 	size_t n_args;
 };
@@ -40,7 +45,7 @@ struct command {
 	const char *noun;
 	const char *verb; /* NULL: the noun is the command */
 	const char *args; /* as shown in the usage; [X]: optional */
-	const char *options; /* of its own, separated by blanks */
+	const char *options; /* of its own: "--force", "--then keep|move" */
 	const char *summary;
 	const char *example; /* what follows "xdplbctl " */
 	enum exit_status (*run)(const struct invocation *invocation);
@@ -73,6 +78,10 @@ enum exit_status ctl_change(const struct invocation *invocation, const char *pat
 
 /* The file's text ("-": standard input), at most 16 MiB, zero-terminated; the caller frees it. */
 int ctl_read_file(const char *path, char **ret_text, size_t *ret_len, struct err *err);
+
+/* POSTs to path; the reply is the caller's. */
+enum exit_status ctl_post(const struct invocation *invocation, const char *path,
+			  json_t **ret_reply);
 
 enum exit_status cmd_status(const struct invocation *invocation);
 enum exit_status cmd_vip_list(const struct invocation *invocation);

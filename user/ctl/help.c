@@ -15,9 +15,12 @@ static const char *signature(const struct command *command, char *buf, size_t si
 
 static void print_row(FILE *out, const struct command *command)
 {
+	struct command brief = *command;
 	char text[128];
 
-	fprintf(out, "  %-32s %s\n", signature(command, text, sizeof(text)), command->summary);
+	if (strchr(brief.options, ' '))
+		brief.options = "...";
+	fprintf(out, "  %-32s %s\n", signature(&brief, text, sizeof(text)), command->summary);
 }
 
 static void print_options(FILE *out)
@@ -60,17 +63,38 @@ void help_noun(FILE *out, const char *noun)
 		fprintf(out, "\nExample:\n  xdplbctl %s\n", first->example);
 }
 
+static void print_own_options(FILE *out, const struct command *command)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+	} own[] = {
+		{"--force",
+		 "  --force          also if the guard would refuse so large a change\n"},
+		{"--per-cpu", "  --per-cpu        one column per CPU beside the total\n"},
+		{"--timeout",
+		 "  --timeout TIME   how long its flows may take to end, as 90s, 5m; 0s: "
+		 "no limit\n"},
+		{"--then",
+		 "  --then WHAT      flows left then: keep, move to other reals, or reset\n"},
+		{"--disable", "  --disable        once it is drained\n"},
+		{"--wait", "  --wait           until it is drained, and show how far it is\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		if (strstr(command->options, own[i].name))
+			fputs(own[i].text, out);
+	}
+}
+
 void help_command(FILE *out, const struct command *command)
 {
-	char text[128];
+	char text[160];
 
 	fprintf(out, "Usage: xdplbctl [OPTIONS] %s\n\n%s: %s.\n",
 		signature(command, text, sizeof(text)),
 		command->verb ? command->verb : command->noun, command->summary);
 	print_options(out);
-	if (strstr(command->options, "--force"))
-		fputs("  --force          also if the guard would refuse so large a change\n", out);
-	if (strstr(command->options, "--per-cpu"))
-		fputs("  --per-cpu        one column per CPU beside the total\n", out);
+	print_own_options(out, command);
 	fprintf(out, "\nExample:\n  xdplbctl %s\n", command->example);
 }

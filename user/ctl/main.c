@@ -19,6 +19,10 @@ enum option_id {
 	OPTION_FORCE,
 	OPTION_PER_CPU,
 	OPTION_FOLLOW,
+	OPTION_DISABLE,
+	OPTION_WAIT,
+	OPTION_TIMEOUT,
+	OPTION_THEN,
 };
 
 static const struct option options[] = {
@@ -29,23 +33,67 @@ static const struct option options[] = {
 	{"force", no_argument, NULL, OPTION_FORCE},
 	{"per-cpu", no_argument, NULL, OPTION_PER_CPU},
 	{"follow", no_argument, NULL, OPTION_FOLLOW},
+	{"disable", no_argument, NULL, OPTION_DISABLE},
+	{"wait", no_argument, NULL, OPTION_WAIT},
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"then", required_argument, NULL, OPTION_THEN},
 	{},
 };
 
+#define OPTIONS_MAX (sizeof(options) / sizeof(options[0]))
+
 struct command_line {
 	struct invocation invocation;
+	const char *given[OPTIONS_MAX]; /* of the commands' own options; ends with NULL */
 	bool wants_help;
 	bool wants_version;
 	const char *const *words;
 	size_t n_words;
 };
 
+static void note_given(struct command_line *line, const char *name)
+{
+	size_t n = 0;
+
+	while (line->given[n] && strcmp(line->given[n], name) != 0)
+		n++;
+	line->given[n] = name;
+}
+
+/* Options that only some commands have. */
+static void take_own_option(int option, struct invocation *invocation)
+{
+	switch (option) {
+	case OPTION_FORCE:
+		invocation->has_force = true;
+		break;
+	case OPTION_PER_CPU:
+		invocation->has_per_cpu = true;
+		break;
+	case OPTION_FOLLOW:
+		invocation->has_follow = true;
+		break;
+	case OPTION_DISABLE:
+		invocation->has_disable = true;
+		break;
+	case OPTION_WAIT:
+		invocation->has_wait = true;
+		break;
+	case OPTION_TIMEOUT:
+		invocation->timeout = optarg;
+		break;
+	case OPTION_THEN:
+		invocation->then = optarg;
+		break;
+	}
+}
+
 static int parse_options(int argc, char **argv, struct command_line *ret_line)
 {
 	struct invocation *invocation = &ret_line->invocation;
-	int option;
+	int option, place = 0;
 
-	while ((option = getopt_long(argc, argv, "jhV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "jhV", options, &place)) != -1) {
 		switch (option) {
 		case 'j':
 			invocation->wants_json = true;
@@ -59,17 +107,11 @@ static int parse_options(int argc, char **argv, struct command_line *ret_line)
 		case OPTION_SOCKET:
 			invocation->socket = optarg;
 			break;
-		case OPTION_FORCE:
-			invocation->has_force = true;
-			break;
-		case OPTION_PER_CPU:
-			invocation->has_per_cpu = true;
-			break;
-		case OPTION_FOLLOW:
-			invocation->has_follow = true;
-			break;
-		default:
+		case '?':
 			return -1;
+		default:
+			note_given(ret_line, options[place].name);
+			take_own_option(option, invocation);
 		}
 	}
 	ret_line->words = (const char *const *)argv + optind;
@@ -140,6 +182,22 @@ static void count_args(const char *args, size_t *ret_least, size_t *ret_most)
 	}
 }
 
+/* Whether an option that was given is none of the command's; complains about it. */
+static bool has_stray_option(const struct command *command, const struct command_line *line)
+{
+	char name[64], text[128];
+
+	for (size_t i = 0; line->given[i]; i++) {
+		snprintf(name, sizeof(name), "--%s", line->given[i]);
+		if (strstr(command->options, name))
+			continue;
+		snprintf(text, sizeof(text), "%s means nothing here", name);
+		usage_error(command, text);
+		return true;
+	}
+	return false;
+}
+
 static enum exit_status run_command(const struct command *command, struct command_line *line)
 {
 	struct invocation *invocation = &line->invocation;
@@ -162,12 +220,8 @@ static enum exit_status run_command(const struct command *command, struct comman
 		return usage_error(command, "an argument is missing");
 	if (invocation->n_args > most)
 		return usage_error(command, "too many arguments");
-	if (invocation->has_force && !strstr(command->options, "--force"))
-		return usage_error(command, "--force means nothing here");
-	if (invocation->has_per_cpu && !strstr(command->options, "--per-cpu"))
-		return usage_error(command, "--per-cpu means nothing here");
-	if (invocation->has_follow && !strstr(command->options, "--follow"))
-		return usage_error(command, "--follow means nothing here");
+	if (has_stray_option(command, line))
+		return EXIT_USAGE;
 	return command->run(invocation);
 }
 
@@ -209,6 +263,7 @@ int main(int argc, char **argv)
 	const char *no_colour = getenv("NO_COLOR");
 	struct command_line line = {
 		.invocation.socket = socket && *socket ? socket : DEFAULT_SOCKET,
+		.invocation.has_no_colour = no_colour && *no_colour,
 		.invocation.has_colour = !(no_colour && *no_colour) && isatty(STDOUT_FILENO),
 	};
 

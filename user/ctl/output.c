@@ -109,6 +109,15 @@ static void print_change(const json_t *reply)
 	putchar('\n');
 }
 
+enum exit_status ctl_post(const struct invocation *invocation, const char *path, json_t **ret_reply)
+{
+	struct err err = {};
+
+	if (client_post(invocation->socket, path, "", 0, ret_reply, &err) < 0)
+		return ctl_fail(&err);
+	return EXIT_DONE;
+}
+
 enum exit_status ctl_change(const struct invocation *invocation, const char *path, const char *body,
 			    size_t body_len)
 {

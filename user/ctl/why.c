@@ -43,6 +43,17 @@ static void add_notes(const json_t *row, char *cell)
 		add(cell, "; last: %.60s", last);
 }
 
+/* ", move in 4m12s" */
+static void add_deadline(const json_t *row, char *cell)
+{
+	char left[CELL_MAX];
+
+	if (!json_is_integer(cell_value(row, "drain.left_ms")))
+		return;
+	cell_duration(row, "drain.left_ms", left);
+	add(cell, ", %s in %.40s", json_string_value(cell_value(row, "drain.then")), left);
+}
+
 void cell_why(const json_t *row, const char *field, char *cell)
 {
 	const char *admin = json_string_value(json_object_get(row, "admin"));
@@ -52,6 +63,7 @@ void cell_why(const json_t *row, const char *field, char *cell)
 	cell[0] = '\0';
 	if (admin && strcmp(admin, "enabled") != 0) {
 		add(cell, "%s by operator%s", admin, removed);
+		add_deadline(row, cell);
 		return;
 	}
 	cell_text(row, field, reason);

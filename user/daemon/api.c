@@ -14,6 +14,7 @@
 
 #include "lib/addr.h"
 #include "lib/config.h"
+#include "lib/config_value.h"
 #include "lib/render.h"
 #include "route.h"
 
@@ -272,10 +273,26 @@ static unsigned int get_events(struct call *call)
 
 /* ---- Changing ---------------------------------------------------------------------------- */
 
-static unsigned int set_admin(struct call *call, enum admin_state admin)
+/* What a request changes at a real: `drain` for ADMIN_DRAIN only. */
+struct admin_change {
+	enum admin_state admin;
+	struct drain_request drain;
+};
+
+static int change_admin(struct call *call, const struct ip_addr *address,
+			const struct admin_change *change, struct err *err)
+{
+	struct controller *controller = call->api->controller;
+	const char *vip = call->args[0];
+
+	if (change->admin == ADMIN_DRAIN)
+		return controller_drain(controller, vip, address, &change->drain, err);
+	return controller_set_admin(controller, vip, address, change->admin, err);
+}
+
+static unsigned int set_admin(struct call *call, const struct admin_change *change)
 {
 	uint64_t *is_set = call->request->awaited;
-	const char *vip = call->args[0];
 	struct ip_addr address;
 	struct err err = {};
 	int r;
@@ -285,30 +302,59 @@ static unsigned int set_admin(struct call *call, enum admin_state admin)
 		return fail(call, HTTP_BAD_REQUEST, err.text);
 	}
 	if (!*is_set) {
-		r = controller_set_admin(call->api->controller, vip, &address, admin, &err);
+		r = change_admin(call, &address, change, &err);
 		if (r < 0)
 			return fail_errno(call, r, &err);
 		*is_set = true;
 	}
 	if (!controller_has_rings(call->api->controller))
 		return HTTP_LATER;
-	return done(call, json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "vip", vip, "address",
-				    call->args[1], "admin", admin_state_name(admin)));
+	return done(call,
+		    json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "vip", call->args[0], "address",
+			      call->args[1], "admin", admin_state_name(change->admin)));
+}
+
+/* A key of `drain` as the configuration takes it. Whether it is given; -EINVAL. */
+static int read_drain_key(struct call *call, size_t key, void *ret_value, struct err *err)
+{
+	const struct schema_field *field = &schema_drain.fields[key];
+	const char *text = http_request_query(call->request, field->key);
+	int r = text ? value_parse(field, text, ret_value, err) : 0;
+
+	if (r < 0) {
+		err_prefix(err, "%s", field->key);
+		return r;
+	}
+	return text != NULL;
 }
 
 static unsigned int post_drain(struct call *call)
 {
-	return set_admin(call, ADMIN_DRAIN);
+	struct admin_change change = {.admin = ADMIN_DRAIN,
+				      .drain.disables = query_is_set(call, "disable")};
+	uint32_t timeout = 0, then = 0;
+	struct err err = {};
+	int has_timeout = read_drain_key(call, DRAIN_KEY_TIMEOUT, &timeout, &err);
+	int has_then = has_timeout < 0 ? has_timeout
+				       : read_drain_key(call, DRAIN_KEY_THEN, &then, &err);
+
+	if (has_then < 0)
+		return fail_errno(call, has_then, &err);
+	change.drain.has_timeout = has_timeout;
+	change.drain.timeout_ms = timeout;
+	change.drain.has_then = has_then;
+	change.drain.then = then;
+	return set_admin(call, &change);
 }
 
 static unsigned int post_disable(struct call *call)
 {
-	return set_admin(call, ADMIN_DISABLED);
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_DISABLED});
 }
 
 static unsigned int post_enable(struct call *call)
 {
-	return set_admin(call, ADMIN_ENABLED);
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_ENABLED});
 }
 
 static json_t *report_to_json(const struct change_report *report)
@@ -400,8 +446,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/vips/{name}", "", NULL, "One VIP with its members", get_vip},
 	{"GET", "/v1/reals", "vip", NULL, "Reals of all VIPs or of one", get_reals},
 	{"GET", "/v1/reals/{vip}/{address}", "", NULL, "One real with its health", get_real},
-	{"POST", "/v1/reals/{vip}/{address}/drain", "", NULL, "Keep its flows, give it no new ones",
-	 post_drain},
+	{"POST", "/v1/reals/{vip}/{address}/drain", "timeout then disable", NULL,
+	 "Keep its flows, give it no new ones", post_drain},
 	{"POST", "/v1/reals/{vip}/{address}/undrain", "", NULL, "Give it new flows again",
 	 post_enable},
 	{"POST", "/v1/reals/{vip}/{address}/disable", "", NULL, "Move its flows away at once",

@@ -19,7 +19,7 @@
 
 /* Who does something. */
 struct actor {
-	char name[32]; /* "health", "signal", "start", "api", or the user's name */
+	char name[32]; /* "health", "drain", "signal", "start", "api", or the user's name */
 	bool has_ids; /* a process that spoke to the API */
 	uid_t uid;
 	pid_t pid;

@@ -160,7 +160,7 @@ static int change_prepare(struct controller *c, struct config *config, bool forc
 	r = runs_make(c, config, &change->runs);
 	if (r)
 		return err_errno(err, -r, "new configuration");
-	lookup.runs = &change->runs;
+	lookup = (struct runs_lookup){.runs = &change->runs, .config = config};
 	r = effective(config, runs_input, &lookup, &change->desired);
 	if (r)
 		err_errno(err, -r, "new configuration");
@@ -316,6 +316,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	config_free(c->config);
 	c->config = config;
 	ways_out_refresh(c);
+	drains_wait(c);
 	controller_build_rings(c);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
 	report.generation = ++c->generation;

@@ -31,6 +31,14 @@ uint64_t controller_now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+uint64_t controller_wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
 /* ---- who did what ------------------------------------------------------------------------------
  */
 
@@ -190,27 +198,60 @@ static const char *admin_event(enum admin_state admin)
 	return "real_enable";
 }
 
+static int set_order(struct real_run *run, const struct admin_order *order, struct err *err)
+{
+	enum admin_state was = run->admin;
+	char text[ADDR_TEXT_MAX];
+	json_t *details;
+	int r = runtime_set(run->controller->runtime, run->vip, &run->spec.address, order, err);
+
+	if (r)
+		return r;
+	details = json_pack("{s:s}", "was", admin_state_name(was));
+	if (order->drain.deadline_ms)
+		json_object_update_new(details,
+				       json_pack("{s:I, s:s}", "deadline_ms",
+						 (json_int_t)order->drain.deadline_ms, "then",
+						 drain_rest_name(order->drain.then)));
+	drain_take(run, order);
+	weigh_changed(run);
+	drains_wait(run->controller);
+	controller_audit_real(run->controller, &run->controller->actor, admin_event(order->admin),
+			      run, details);
+	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(order->admin),
+		 run->vip, addr_format(&run->spec.address, text), admin_state_name(was));
+	return 0;
+}
+
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err)
 {
 	struct real_run *run = find_run(controller, vip, real, err);
-	char text[ADDR_TEXT_MAX];
-	enum admin_state was;
-	int r;
+	struct admin_order order = {.admin = admin};
+
+	return run ? set_order(run, &order, err) : -ENOENT;
+}
+
+int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
+		     const struct drain_request *request, struct err *err)
+{
+	struct real_run *run = find_run(controller, vip, real, err);
+	struct admin_order order = {.admin = ADMIN_DRAIN, .drain.disables = request->disables};
+	const struct drain_spec *usual;
+	uint32_t timeout_ms;
 
 	if (!run)
 		return -ENOENT;
-	r = runtime_set(controller->runtime, vip, real, admin, err);
-	if (r)
-		return r;
-	was = run->admin;
-	run->admin = admin;
-	weigh_changed(run);
-	controller_audit_real(controller, &controller->actor, admin_event(admin), run,
-			      json_pack("{s:s}", "was", admin_state_name(was)));
-	log_info("real %s by operator vip=%s real=%s was=%s", admin_state_name(admin), vip,
-		 addr_format(real, text), admin_state_name(was));
-	return 0;
+	usual = &controller->config->vips[run->vip_position].drain;
+	timeout_ms = request->has_timeout ? request->timeout_ms : usual->timeout_ms;
+	if (request->has_then && !timeout_ms)
+		return err_set(err, EINVAL, "then: %s: without a timeout, flows end by themselves",
+			       drain_rest_name(request->then));
+	if (timeout_ms) {
+		order.drain.deadline_ms = controller_wall_ms() + timeout_ms;
+		order.drain.then = request->has_then ? request->then : usual->then;
+	}
+	return set_order(run, &order, err);
 }
 
 int controller_detach(struct controller *controller, struct err *err)
@@ -289,6 +330,7 @@ static int start_sources(struct controller *c, struct err *err)
 	if (r < 0)
 		return err_errno(err, -r, "event loop");
 	r = weigh_start(c, err);
+	r = r ? r : drains_start(c, err);
 	r = r ? r : health_new(&c->health, c->event, &runs_health_callbacks, err);
 	return r ? r : ways_out_start(c, err);
 }
@@ -362,6 +404,7 @@ void controller_free(struct controller *controller)
 	runs_free(&controller->runs);
 	health_free(controller->health);
 	weigh_stop(controller);
+	drains_stop(controller);
 	sd_event_source_disable_unref(controller->rings);
 	sd_event_source_disable_unref(controller->grace_io);
 	applied_free(controller->applied);

@@ -53,6 +53,18 @@ int controller_apply_text(struct controller *controller, const char *name, const
  */
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err);
+/* What is not said is as the VIP's configuration has it. */
+struct drain_request {
+	bool has_timeout;
+	uint32_t timeout_ms; /* 0: none */
+	bool has_then;
+	enum drain_rest then;
+	bool disables; /* once it is drained */
+};
+
+/* As controller_set_admin() with ADMIN_DRAIN. */
+int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
+		     const struct drain_request *request, struct err *err);
 /* Whether every ring says what is wanted. */
 bool controller_has_rings(const struct controller *controller);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
- * running real: verdict, operator state), weigh.c (what a VIP's reals get when one of them
- * changed), scanner.c (flow table), ways_out.c (next hops, interfaces), controller_view.c
- * (snapshots). Nobody else includes this.
+ * running real: verdict, operator state), drains.c (how reals empty), weigh.c (what a VIP's reals
+ * get when one of them changed), scanner.c (flow table), ways_out.c (next hops, interfaces),
+ * controller_view.c (snapshots). Nobody else includes this.
  */
 #pragma once
 
@@ -24,6 +24,11 @@ struct real_run {
 	size_t position; /* of spec among the VIP's reals there */
 	struct desired_member want; /* as it was last applied */
 	enum admin_state admin;
+	struct drain drain;
+	bool is_drain_over; /* its deadline has passed */
+	bool is_drained; /* and said so */
+	uint64_t drain_scan; /* flows counted by earlier passes than this may not be all it has */
+	bool resets_when_down; /* the VIP's on_down */
 	enum health_verdict health;
 	bool is_assumed; /* up, but never proven */
 	struct health_advice advice;
@@ -81,6 +86,7 @@ struct controller {
 	struct neigh *neigh;
 	struct health *health;
 	struct scanner scanner;
+	sd_event_source *drains; /* at the next deadline */
 	sd_event_source *weigh; /* works stale VIPs out; before the rings */
 	sd_event_source *rings; /* builds stale rings, one an iteration */
 	bool has_rings; /* none is stale */
@@ -109,6 +115,7 @@ struct real_input runs_input(void *user, size_t vip, size_t real);
 struct real_input run_input(const struct real_run *run);
 struct runs_lookup {
 	const struct runs *runs;
+	const struct config *config; /* that they are for */
 };
 extern const struct health_callbacks runs_health_callbacks;
 
@@ -125,11 +132,26 @@ void weigh_stop(struct controller *c);
  */
 void weigh_changed(struct real_run *run);
 
+/* drains.c */
+int drains_start(struct controller *c, struct err *err);
+void drains_stop(struct controller *c);
+/* What the operator said of the real, now or before this daemon's start. */
+void drain_take(struct real_run *run, const struct admin_order *order);
+/* What becomes of its flows now. */
+enum drain_rest drain_rest_now(const struct real_run *run);
+/* Whether flows may be left at a real that is drained. */
+bool drain_has_flows(const struct real_run *run);
+/* Waits for the first deadline of all; after some changed. */
+void drains_wait(struct controller *c);
+/* A pass over the flow table has ended. */
+void drains_scanned(struct controller *c);
+
 /* controller.c */
 extern const struct actor actor_health;
 /* A change to a real, into the audit log; `extra` is taken over, NULL: nothing else. */
 void controller_audit_real(struct controller *c, const struct actor *who, const char *what,
 			   const struct real_run *run, json_t *extra);
+uint64_t controller_wall_ms(void);
 void controller_start_rings(struct controller *c);
 /* Until every ring says what is wanted, waiting for grace periods: at a start and a reload only. */
 void controller_build_rings(struct controller *c);

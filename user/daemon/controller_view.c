@@ -49,6 +49,18 @@ static void view_next_hop(const struct view *view, struct snapshot_real *real)
 	memcpy(real->interface, hop.interface, sizeof(real->interface));
 }
 
+static void view_drain(const struct real_run *run, struct snapshot_real *real)
+{
+	uint64_t now = controller_wall_ms(), deadline = run->drain.deadline_ms;
+
+	real->drain = (struct snapshot_drain){
+		.has_deadline = run->admin == ADMIN_DRAIN && deadline,
+		.left_ms = deadline > now ? deadline - now : 0,
+		.then = run->drain.then,
+		.disables = run->drain.disables,
+	};
+}
+
 static void view_real(struct view *view, struct snapshot_vip *vip, const struct real_spec *spec,
 		      const struct real_run *run, const struct applied_vip *applied, size_t hint)
 {
@@ -72,7 +84,8 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->packets = sum.packets;
 	real->bytes = sum.bytes;
 	real->new_flows = sum.new_flows;
-	real->state = effective_real_state(run_input(run), real->active_flows);
+	real->state = effective_real_state(run_input(run), drain_has_flows(run));
+	view_drain(run, real);
 	view_next_hop(view, real);
 	if (run->listener)
 		health_read(run->listener, view->s->now_ms, &real->health);

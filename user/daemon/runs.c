@@ -82,6 +82,7 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 {
 	struct health_standing standing = first_standing(c, vip, &real->address);
 	struct real_run *run = calloc(1, sizeof(*run));
+	struct admin_order order;
 
 	if (!run)
 		return NULL;
@@ -89,7 +90,8 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	run->vip = strdup(vip->name);
 	run->key = vip_key_of(vip);
 	run->spec = *real;
-	run->admin = runtime_get(c->runtime, vip->name, &real->address);
+	order = runtime_get(c->runtime, vip->name, &real->address);
+	drain_take(run, &order);
 	take_standing(run, &standing);
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
@@ -228,6 +230,7 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	run->key = vip_key_of(vip);
 	run->spec = *real;
 	run->position = real - vip->reals;
+	run->resets_when_down = vip->on_down == ON_DOWN_RESET;
 	if (!same_probe)
 		r = listen_anew(run, vip, err);
 	if (!r && !run->is_watched) {
@@ -275,14 +278,18 @@ struct real_input run_input(const struct real_run *run)
 		.admin = run->advice.admin > run->admin ? run->advice.admin : run->admin,
 		.health = run->health,
 		.lowered_percent = run->advice.lowered_percent,
+		.rest = drain_rest_now(run),
+		.resets_when_down = run->resets_when_down,
 	};
 }
 
 struct real_input runs_input(void *user, size_t vip, size_t real)
 {
 	const struct runs_lookup *lookup = user;
+	struct real_input input = run_input(lookup->runs->vips[vip].reals[real]);
 
-	return run_input(lookup->runs->vips[vip].reals[real]);
+	input.resets_when_down = lookup->config->vips[vip].on_down == ON_DOWN_RESET;
+	return input;
 }
 
 /* A reply may be no text. */

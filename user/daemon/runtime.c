@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": "drain"}}} */
+/*
+ * Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": "drain"}}}, or, of a
+ * drain that ends, {"admin": "drain", "deadline_ms": N, "then": "move", "disables": false} in place
+ * of "drain".
+ */
 #include "runtime.h"
 
 #include <errno.h>
@@ -50,19 +54,57 @@ void runtime_free(struct runtime *runtime)
 	free(runtime);
 }
 
-enum admin_state runtime_get(const struct runtime *runtime, const char *vip,
-			     const struct ip_addr *real)
+static enum admin_state admin_of(const char *text)
+{
+	if (text && !strcmp(text, "drain"))
+		return ADMIN_DRAIN;
+	return text && !strcmp(text, "disable") ? ADMIN_DISABLED : ADMIN_ENABLED;
+}
+
+static const char *admin_text(enum admin_state admin)
+{
+	return admin == ADMIN_DRAIN ? "drain" : "disable";
+}
+
+static enum drain_rest rest_of(const char *text)
+{
+	for (int rest = DRAIN_MOVE; text && rest <= DRAIN_RESET; rest++) {
+		if (strcmp(text, drain_rest_name(rest)) == 0)
+			return rest;
+	}
+	return DRAIN_KEEP;
+}
+
+struct admin_order runtime_get(const struct runtime *runtime, const char *vip,
+			       const struct ip_addr *real)
 {
 	char text[ADDR_TEXT_MAX];
 	const json_t *reals = json_object_get(json_object_get(runtime->root, "reals"), vip);
-	const char *admin = json_string_value(json_object_get(reals, addr_format(real, text)));
+	const json_t *entry = json_object_get(reals, addr_format(real, text));
+	struct admin_order order = {.admin = admin_of(json_string_value(entry))};
 
-	if (admin && !strcmp(admin, "drain"))
-		return ADMIN_DRAIN;
-	return admin && !strcmp(admin, "disable") ? ADMIN_DISABLED : ADMIN_ENABLED;
+	if (!json_is_object(entry))
+		return order;
+	order.admin = admin_of(json_string_value(json_object_get(entry, "admin")));
+	order.drain.deadline_ms =
+		(uint64_t)json_integer_value(json_object_get(entry, "deadline_ms"));
+	order.drain.then = rest_of(json_string_value(json_object_get(entry, "then")));
+	order.drain.disables = json_is_true(json_object_get(entry, "disables"));
+	return order;
 }
 
-static int put(json_t *root, const char *vip, const char *real, enum admin_state admin)
+static json_t *order_to_json(const struct admin_order *order)
+{
+	const struct drain *drain = &order->drain;
+
+	if (!drain->deadline_ms && !drain->disables && drain->then == DRAIN_KEEP)
+		return json_string(admin_text(order->admin));
+	return json_pack("{s:s, s:I, s:s, s:b}", "admin", admin_text(order->admin), "deadline_ms",
+			 (json_int_t)drain->deadline_ms, "then", drain_rest_name(drain->then),
+			 "disables", drain->disables);
+}
+
+static int put(json_t *root, const char *vip, const char *real, const struct admin_order *order)
 {
 	json_t *vips = json_object_get(root, "reals");
 	json_t *reals = json_object_get(vips, vip);
@@ -72,9 +114,8 @@ static int put(json_t *root, const char *vip, const char *real, enum admin_state
 		if (json_object_set_new(vips, vip, reals))
 			return -ENOMEM;
 	}
-	if (admin != ADMIN_ENABLED)
-		return json_object_set_new(reals, real,
-					   json_string(admin == ADMIN_DRAIN ? "drain" : "disable"));
+	if (order->admin != ADMIN_ENABLED)
+		return json_object_set_new(reals, real, order_to_json(order));
 	json_object_del(reals, real);
 	if (!json_object_size(reals))
 		json_object_del(vips, vip);
@@ -99,7 +140,7 @@ static int write_file(const char *path, const json_t *root, struct err *err)
 }
 
 int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *real,
-		enum admin_state admin, struct err *err)
+		const struct admin_order *order, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
 	json_t *root = json_deep_copy(runtime->root);
@@ -107,7 +148,7 @@ int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *
 
 	if (!root)
 		return err_set(err, ENOMEM, "out of memory");
-	r = put(root, vip, addr_format(real, text), admin) ? err_set(err, ENOMEM, "out of memory")
+	r = put(root, vip, addr_format(real, text), order) ? err_set(err, ENOMEM, "out of memory")
 							   : 0;
 	r = r ? r : write_file(runtime->path, root, err);
 	if (r) {

@@ -15,8 +15,20 @@ struct runtime;
 int runtime_open(struct runtime **ret_runtime, const char *state_dir, struct err *err);
 void runtime_free(struct runtime *runtime);
 
-enum admin_state runtime_get(const struct runtime *runtime, const char *vip,
-			     const struct ip_addr *real);
+/* A drain beside its state; all zero where the operator said nothing of it. */
+struct drain {
+	uint64_t deadline_ms; /* CLOCK_REALTIME; 0: none */
+	enum drain_rest then; /* what becomes of the flows that are left at the deadline */
+	bool disables; /* once it is drained */
+};
+
+struct admin_order {
+	enum admin_state admin;
+	struct drain drain; /* also of a real that its drain has disabled */
+};
+
+struct admin_order runtime_get(const struct runtime *runtime, const char *vip,
+			       const struct ip_addr *real);
 /* Remembers and writes; on an error nothing has changed. ADMIN_ENABLED forgets. */
 int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *real,
-		enum admin_state admin, struct err *err);
+		const struct admin_order *order, struct err *err);

@@ -37,6 +37,7 @@ static void finish_pass(struct controller *c)
 	if (rest_ms < PASS_EVERY_MS)
 		rest_ms = PASS_EVERY_MS;
 	start_timer(s, s->requested > s->ended ? 0 : rest_ms);
+	drains_scanned(c);
 	c->progressed(c->progressed_user);
 }
 

@@ -262,7 +262,8 @@ static void remove_member(struct applied *applied, const struct plan_step *step)
 {
 	struct applied_vip *vip = applied_find(applied, &step->key);
 	struct applied_member *m = applied_find_member(vip, &step->real, step->hint);
-	uint32_t state = (m->state & MEMBER_STATE_MASK) == MEMBER_DOWN ? MEMBER_DOWN : MEMBER_DRAIN;
+	bool is_down = (m->state & MEMBER_STATE_MASK) == MEMBER_DOWN;
+	uint32_t state = is_down ? MEMBER_DOWN | (m->state & MEMBER_RESETS) : MEMBER_DRAIN;
 
 	vip->is_changed = true;
 	m->ring_weight = 0;

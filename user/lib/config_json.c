@@ -291,6 +291,10 @@ static json_t *vip_json(const struct vip_spec *vip)
 				      duration(t->tcp_unproven_ms), "udp", duration(t->udp_ms)));
 	json_object_set_new(json, "on_no_port", json_string(on_no_port_name(vip->on_no_port)));
 	json_object_set_new(json, "echo", json_string(echo_policy_name(vip->echo)));
+	json_object_set_new(json, "on_down", json_string(on_down_name(vip->on_down)));
+	json_object_set_new(json, "drain",
+			    json_pack("{so ss}", "timeout", duration(vip->drain.timeout_ms), "then",
+				      drain_rest_name(vip->drain.then)));
 	json_object_set_new(json, "health", health_json(vip));
 	if (vip->n_quic)
 		json_object_set_new(json, "quic", quic_json(vip));

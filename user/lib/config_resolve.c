@@ -57,6 +57,13 @@ static void resolve_source(const struct doc_file *doc, const struct doc_vip *vip
 	source->affinity_ms = source_u32(doc, vip, SOURCE_AFFINITY);
 }
 
+static uint32_t drain_u32(const struct doc_file *doc, const struct doc_vip *vip, size_t key)
+{
+	if (schema_is_given(&vip->policy.drain, key))
+		return schema_u32(&schema_drain, &vip->policy.drain, key);
+	return schema_u32(&schema_drain, &doc->defaults.policy.drain, key);
+}
+
 const struct doc_health *config_health_source(const struct doc_file *doc, const struct doc_vip *vip,
 					      uint32_t type, size_t key)
 {
@@ -389,6 +396,9 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from,
 	vip->min_healthy = schema_is_given(from, POLICY_MIN_HEALTHY)
 				   ? from->policy.min_healthy
 				   : doc->defaults.policy.min_healthy;
+	vip->on_down = policy_u32(doc, from, POLICY_ON_DOWN);
+	vip->drain.timeout_ms = drain_u32(doc, from, DRAIN_KEY_TIMEOUT);
+	vip->drain.then = drain_u32(doc, from, DRAIN_KEY_THEN);
 	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
 	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);

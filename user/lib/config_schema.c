@@ -27,6 +27,9 @@ static const struct schema_choice scheduler_choices[] = {
 	{},
 };
 
+static const struct schema_choice on_down_choices[] = {
+	CHOICE("reroute", ON_DOWN_REROUTE), CHOICE("reset", ON_DOWN_RESET), {}};
+
 static const struct schema_choice on_no_port_choices[] = {CHOICE("reply", ON_NO_PORT_REPLY),
 							  CHOICE("drop", ON_NO_PORT_DROP),
 							  CHOICE("pass", ON_NO_PORT_PASS),
@@ -299,6 +302,20 @@ const struct schema_section schema_timeouts = {
 			 .initial = ECHO_WHILE_UP,                                                 \
 			 .text = "answer pings of the VIP's address: `up`, while a VIP with that " \
 				 "address has a real for a new flow; `always`; `off`"},            \
+	[POLICY_ON_DOWN] =                                                                         \
+		{.key = "on_down",                                                                 \
+		 .type = SCHEMA_CHOICE,                                                            \
+		 .offset = offsetof(S, policy.on_down),                                            \
+		 .choices = on_down_choices,                                                       \
+		 .initial = ON_DOWN_REROUTE,                                                       \
+		 .text = "what a TCP connection to a real that went down gets: `reroute`, "        \
+			 "another real, which does not know it; `reset`, a RST from the "          \
+			 "balancer. New connections and UDP always get another real"},             \
+	[POLICY_DRAIN] = {.key = "drain",                                                          \
+			  .type = SCHEMA_MAP,                                                      \
+			  .offset = offsetof(S, policy.drain),                                     \
+			  .section = &schema_drain,                                                \
+			  .text = "how long a real is drained, and what comes then"},              \
 	[POLICY_HEALTH] = {.key = "health",                                                        \
 			   .type = SCHEMA_MAP,                                                     \
 			   .offset = offsetof(S, policy.health),                                   \

@@ -245,6 +245,15 @@ struct doc_health {
 	uint32_t degraded_weight;
 };
 
+enum { DRAIN_KEY_TIMEOUT, DRAIN_KEY_THEN, DRAIN_KEYS };
+
+struct doc_drain {
+	struct mark self;
+	struct mark at[DRAIN_KEYS];
+	uint32_t timeout;
+	uint32_t then;
+};
+
 /* Keys of `defaults`, which every VIP takes too; they come first in enum vip keys. */
 enum {
 	POLICY_ENCAP,
@@ -258,6 +267,8 @@ enum {
 	POLICY_TIMEOUTS,
 	POLICY_ON_NO_PORT,
 	POLICY_ECHO,
+	POLICY_ON_DOWN,
+	POLICY_DRAIN,
 	POLICY_HEALTH,
 	POLICY_KEYS
 };
@@ -274,6 +285,8 @@ struct doc_policy {
 	struct doc_timeouts timeouts;
 	uint32_t on_no_port;
 	uint32_t echo;
+	uint32_t on_down;
+	struct doc_drain drain;
 	struct doc_health health;
 };
 
@@ -394,6 +407,7 @@ extern const struct schema_section schema_guard;
 extern const struct schema_section schema_defaults;
 extern const struct schema_section schema_timeouts;
 extern const struct schema_section schema_source;
+extern const struct schema_section schema_drain;
 extern const struct schema_section schema_health;
 extern const struct schema_section schema_vip;
 extern const struct schema_section schema_real;

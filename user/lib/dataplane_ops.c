@@ -181,6 +181,7 @@ static int member_stats_read(void *user, uint32_t id, struct member_stats *ret_s
 		sum.packets += per_cpu[i].packets;
 		sum.bytes += per_cpu[i].bytes;
 		sum.new_flows += per_cpu[i].new_flows;
+		sum.repeated_syns += per_cpu[i].repeated_syns;
 	}
 	free(per_cpu);
 	if (!r)

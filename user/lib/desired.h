@@ -36,6 +36,8 @@ struct real_input {
 	enum health_verdict health;
 	uint32_t lowered_percent; /* so much of its weight it does not get now; at most 100 */
 	uint32_t held_back_percent; /* so much of the rest slow start still keeps from it */
+	enum drain_rest rest; /* of a drain that has taken long enough; else DRAIN_KEEP */
+	bool resets_when_down; /* the VIP's on_down */
 };
 
 /* inputs(user, vip, real) says it for each real of config->vips[vip].reals[real]. */
@@ -69,7 +71,7 @@ bool effective_may_ignore_health(const struct vip_spec *vip);
  */
 struct desired_member effective_member(const struct real_spec *real, struct real_input input);
 
-/* What `real list` calls it. */
-enum real_state effective_real_state(struct real_input input, uint64_t active_flows);
+/* What `real list` calls it. has_flows: some may be left, as far as is known. */
+enum real_state effective_real_state(struct real_input input, bool has_flows);
 
 struct vip_key vip_key_of(const struct vip_spec *vip);

@@ -29,12 +29,27 @@ static uint32_t lowered(uint32_t weight, uint32_t percent)
 	return rest ? rest : 1;
 }
 
+/* Its flows leave it. */
+static bool is_out(struct real_input input)
+{
+	return input.admin == ADMIN_DISABLED || input.health != HEALTH_UP ||
+	       (input.admin == ADMIN_DRAIN && input.rest != DRAIN_KEEP);
+}
+
+static uint32_t state_when_out(struct real_input input)
+{
+	bool resets = input.rest == DRAIN_RESET ||
+		      (input.health == HEALTH_DOWN && input.resets_when_down);
+
+	return resets ? MEMBER_DOWN | MEMBER_RESETS : MEMBER_DOWN;
+}
+
 struct desired_member effective_member(const struct real_spec *real, struct real_input input)
 {
 	struct desired_member m = {.real = real->address, .server_id = real->server_id};
 
-	if (input.admin == ADMIN_DISABLED || input.health != HEALTH_UP) {
-		m.state = MEMBER_DOWN;
+	if (is_out(input)) {
+		m.state = state_when_out(input);
 	} else if (input.admin == ADMIN_DRAIN || real->weight == 0) {
 		m.state = MEMBER_DRAIN;
 	} else {
@@ -127,7 +142,7 @@ static uint32_t state_of(const struct vip_spec *vip, size_t r, struct real_input
 	const struct real_spec *real = &vip->reals[r];
 	bool is_chosen = (real->is_backup ? BACKUP : PRIMARY) == choice.priority &&
 			 has_weight(vip, real);
-	uint32_t notes = alone & ~MEMBER_STATE_MASK;
+	uint32_t notes = alone & ~(MEMBER_STATE_MASK | MEMBER_RESETS);
 
 	if (is_chosen && choice.ignores_health && input.admin == ADMIN_ENABLED &&
 	    input.health == HEALTH_DOWN)
@@ -180,14 +195,14 @@ void effective_members(const struct vip_spec *vip, const struct real_input *inpu
 	judge(vip, levels, choice, ret_standing);
 }
 
-enum real_state effective_real_state(struct real_input input, uint64_t active_flows)
+enum real_state effective_real_state(struct real_input input, bool has_flows)
 {
 	if (input.admin == ADMIN_DISABLED)
 		return REAL_DISABLED;
 	if (input.health == HEALTH_DOWN)
 		return REAL_DOWN;
 	if (input.admin == ADMIN_DRAIN)
-		return active_flows ? REAL_DRAINING : REAL_DRAINED;
+		return has_flows && input.rest == DRAIN_KEEP ? REAL_DRAINING : REAL_DRAINED;
 	return input.health == HEALTH_UP ? REAL_UP : REAL_UNKNOWN;
 }
 

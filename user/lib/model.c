@@ -216,6 +216,30 @@ const char *all_down_name(enum all_down policy)
 	return "?";
 }
 
+const char *on_down_name(enum on_down policy)
+{
+	switch (policy) {
+	case ON_DOWN_REROUTE:
+		return "reroute";
+	case ON_DOWN_RESET:
+		return "reset";
+	}
+	return "?";
+}
+
+const char *drain_rest_name(enum drain_rest rest)
+{
+	switch (rest) {
+	case DRAIN_KEEP:
+		return "keep";
+	case DRAIN_MOVE:
+		return "move";
+	case DRAIN_RESET:
+		return "reset";
+	}
+	return "?";
+}
+
 const char *health_type_name(enum health_type type)
 {
 	switch (type) {

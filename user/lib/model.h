@@ -149,6 +149,24 @@ struct share {
 	bool is_percent;
 };
 
+/* What a TCP client of a dead real gets. */
+enum on_down {
+	ON_DOWN_REROUTE = 0, /* another real, at once */
+	ON_DOWN_RESET = 1, /* a RST */
+};
+
+/* What becomes of the flows that a real still has when its drain has taken long enough. */
+enum drain_rest {
+	DRAIN_KEEP = 0, /* they stay until they end */
+	DRAIN_MOVE = 1, /* each picks another real with its next packet */
+	DRAIN_RESET = 2, /* TCP gets a RST; else as DRAIN_MOVE */
+};
+
+struct drain_spec {
+	uint32_t timeout_ms; /* 0: none */
+	enum drain_rest then;
+};
+
 struct real_spec {
 	struct ip_addr address;
 	struct server_id server_id;
@@ -186,6 +204,8 @@ struct vip_spec {
 	struct timeouts timeouts;
 	enum xdplb_on_no_port on_no_port;
 	enum echo_policy echo;
+	enum on_down on_down;
+	struct drain_spec drain; /* where the operator does not say otherwise */
 	struct health_spec health;
 	struct quic_spec *quic;
 	size_t n_quic; /* 0: connection IDs are not read */
@@ -284,4 +304,6 @@ const char *encap_name(enum xdplb_encap encap);
 const char *on_no_port_name(enum xdplb_on_no_port policy);
 const char *echo_policy_name(enum echo_policy policy);
 const char *all_down_name(enum all_down policy);
+const char *on_down_name(enum on_down policy);
+const char *drain_rest_name(enum drain_rest rest);
 const char *health_type_name(enum health_type type);

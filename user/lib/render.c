@@ -223,6 +223,17 @@ static void set_explanation(json_t *object, const struct snapshot *s,
 	json_object_set_new(object, "shared_by", u64_to_json(h->shared_by));
 }
 
+static json_t *drain_to_json(const struct snapshot_real *real)
+{
+	const struct snapshot_drain *drain = &real->drain;
+
+	if (real->admin != ADMIN_DRAIN)
+		return json_null();
+	return json_pack("{s:o, s:s, s:b}", "left_ms",
+			 drain->has_deadline ? u64_to_json(drain->left_ms) : json_null(), "then",
+			 drain_rest_name(drain->then), "disables", drain->disables);
+}
+
 static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,
 			    const struct snapshot_vip *vip)
 {
@@ -231,16 +242,16 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 	json_t *object;
 
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, "
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, "
 		"s:o, s:o, s:o, s:f, s:s?, s:b}",
 		"vip", real->vip, "address", addr_to_json(&real->address), "port", port, "protocol",
 		protocol, "weight", u64_to_json(real->weight), "effective_weight",
 		u64_to_json(real->effective_weight), "state", real_state_name(real->state), "admin",
-		admin_state_name(real->admin), "removed", real->is_removed, "member_id",
-		u64_to_json(real->member_id), "next_hop", next_hop_to_json(real), "active_flows",
-		u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
-		"packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes), "reason",
-		reason_to_json(real), "since_ms",
+		admin_state_name(real->admin), "drain", drain_to_json(real), "removed",
+		real->is_removed, "member_id", u64_to_json(real->member_id), "next_hop",
+		next_hop_to_json(real), "active_flows", u64_to_json(real->active_flows),
+		"new_flows", u64_to_json(real->new_flows), "packets", u64_to_json(real->packets),
+		"bytes", u64_to_json(real->bytes), "reason", reason_to_json(real), "since_ms",
 		u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
 		real->share, "pool", real->pool, "backup", real->is_backup);
 	set_last_result(object, s, &real->health);

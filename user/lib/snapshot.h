@@ -80,6 +80,14 @@ struct snapshot_health {
 	uint64_t probe_failures;
 };
 
+/* While the operator drains a real. */
+struct snapshot_drain {
+	bool has_deadline;
+	uint64_t left_ms;
+	enum drain_rest then;
+	bool disables; /* once it is drained */
+};
+
 struct snapshot_real {
 	const char *vip;
 	struct ip_addr address;
@@ -90,6 +98,7 @@ struct snapshot_real {
 	bool is_backup;
 	enum real_state state;
 	enum admin_state admin;
+	struct snapshot_drain drain;
 	bool is_removed; /* no longer in the configuration; its flows finish */
 	uint32_t member_id;
 	bool has_next_hop;

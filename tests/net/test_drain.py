@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""How reals leave: drains with a timeout and what remains then, their progress, reals that die."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lab import BUILD, CLIENT4, VIP4, wait_for
+from traffic import (Connection, UdpClient, answers, config, connections, start, start_server, vip)
+
+QUICK = {"tcp": "1h", "tcp_closing": "1s", "tcp_unproven": "1s", "udp": "2s"}
+# Quick to give up.
+NERVOUS = {"type": "tcp", "port": 80, "interval": "100ms", "timeout": "300ms", "fall": 2, "rise": 1}
+UDP4 = "192.0.2.53"
+
+
+@pytest.fixture
+def daemon(serving_lab):
+    lab = serving_lab
+    return start(lab, config(vip(lab.reals4), timeouts=QUICK))
+
+
+def ok(daemon, *words):
+    rc, _, err = daemon.ctl(*words)
+    assert (rc, err) == (0, "")
+
+
+def drain(daemon, *options):
+    ok(daemon, "real", "drain", "web", daemon.lab.reals4[0], *options)
+
+
+def real1(daemon):
+    return daemon.reals("web")[daemon.lab.reals4[0]]
+
+
+def wait_logged(daemon, text, deadline=10):
+    wait_for(lambda: text in daemon.log_text(), deadline, f"{text!r}; log:\n{daemon.log_text()}")
+
+
+def are_reset(some):
+    for connection in some:
+        with pytest.raises(ConnectionResetError):
+            connection.ask()
+
+
+# ---- the deadline ----
+
+
+@pytest.mark.parametrize("then, state", [("keep", "draining"), ("move", "drained"),
+                                         ("reset", "drained")])
+def test_at_the_timeout_what_remains_is_kept_moved_or_reset(daemon, then, state):
+    lab = daemon.lab
+    with connections(lab, 30) as some:
+        drain(daemon, "--timeout", "2s", "--then", then)
+        row = real1(daemon)
+        assert row["drain"]["then"] == then and 0 < row["drain"]["left_ms"] <= 2000
+        assert row["state"] == "draining"
+        assert some.ask() == some.reals
+        assert answers(lab) == {"real2", "real3"}
+        wait_logged(daemon, f"flows={len(some.of('real1'))} then={then}")
+        assert real1(daemon)["state"] == state
+        for host in ("real2", "real3"):
+            assert {c.ask() for c in some.of(host)} == {host}
+        if then == "keep":
+            assert {c.ask() for c in some.of("real1")} == {"real1"}
+        else:
+            are_reset(some.of("real1"))
+        stats = daemon.ctl_json("stats", "show")
+        # Whoever is moved is reset as well: by a real that does not know him.
+        assert (stats["flow_moved"] > 0) == (then == "move")
+        assert stats["reply_flow_reset"] == (len(some.of("real1")) if then == "reset" else 0)
+        assert answers(lab) == {"real2", "real3"}
+    ok(daemon, "real", "undrain", "web", lab.reals4[0])
+    daemon.wait_states({lab.reals4[0]: "up"})
+    assert answers(lab) == set(lab.reals)
+
+
+def test_a_vip_says_how_its_reals_are_drained_and_the_command_says_otherwise(serving_lab):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4, drain={"timeout": "1h"}), timeouts=QUICK,
+                               drain={"then": "reset"}))
+    drain(daemon)
+    assert real1(daemon)["drain"]["then"] == "reset"
+    assert 3_500_000 < real1(daemon)["drain"]["left_ms"] <= 3_600_000
+    drain(daemon, "--timeout", "1m", "--then", "move")
+    assert real1(daemon)["drain"]["then"] == "move"
+    assert real1(daemon)["drain"]["left_ms"] <= 60_000
+    drain(daemon, "--timeout", "0s")
+    assert real1(daemon)["drain"] == {"left_ms": None, "then": "keep", "disables": False}
+
+
+@pytest.mark.parametrize("options, said", [
+    (("--timeout", "5"), "timeout: expected a duration"),
+    (("--timeout", "25h"), "timeout: expected a duration"),
+    (("--timeout", "5s", "--then", "drop"), "then: expected keep or move or reset"),
+    (("--then", "move"), "without a timeout")])
+def test_a_drain_that_makes_no_sense_is_refused(daemon, options, said):
+    rc, out, err = daemon.ctl("real", "drain", "web", daemon.lab.reals4[0], *options)
+    assert (rc, out) == (1, "")
+    assert said in err
+    assert real1(daemon)["admin"] == "enabled"
+
+
+def test_a_drained_real_becomes_disabled_if_asked_and_that_is_remembered(daemon):
+    lab = daemon.lab
+    with connections(lab, 20) as some:
+        drain(daemon, "--disable")
+        assert real1(daemon)["state"] == "draining"
+        assert some.ask() == some.reals
+    daemon.wait_states({lab.reals4[0]: "disabled"}, 30)
+    daemon.stop()
+    again = lab.start_daemon(daemon.config.read_text(), state_dir=daemon.state_dir)
+    assert real1(again)["state"] == "disabled"
+    assert answers(lab) == {"real2", "real3"}
+
+
+@pytest.mark.parametrize("passes_while_down", [False, True])
+def test_a_deadline_outlives_the_daemon(daemon, passes_while_down):
+    lab = daemon.lab
+    with connections(lab, 30) as some:
+        drain(daemon, "--timeout", "4s", "--then", "reset")
+        began = time.monotonic()
+        lab.stop(daemon.process, sig=signal.SIGKILL)
+        if passes_while_down:
+            wait_for(lambda: time.monotonic() > began + 4.1, 5, "the deadline")
+        assert some.ask() == some.reals
+        again = lab.start_daemon(daemon.config.read_text(), state_dir=daemon.state_dir)
+        if not passes_while_down:
+            assert real1(again)["state"] == "draining"
+            assert some.ask() == some.reals
+            wait_logged(again, "drain timed out")
+            assert time.monotonic() > began + 3.9
+        again.wait_states({lab.reals4[0]: "drained"})
+        are_reset(some.of("real1"))
+        assert again.ctl_json("stats", "show")["reply_flow_reset"] == len(some.of("real1"))
+
+
+# ---- waiting ----
+
+
+def wait_for_drain(daemon, *options, stderr=subprocess.PIPE, env=None):
+    return subprocess.Popen([BUILD / "xdplbctl", "--socket", daemon.socket, "real", "drain", "web",
+                             daemon.lab.reals4[0], "--wait", *options], text=True,
+                            stdout=subprocess.PIPE, stderr=stderr, env={**os.environ, **(env or {})})
+
+
+def test_who_waits_sees_the_flows_fall_line_by_line(daemon):
+    lab = daemon.lab
+    with connections(lab, 40) as some:
+        mine = some.of("real1")
+        wait_for(lambda: real1(daemon)["active_flows"] == len(mine), 5, "flows are counted")
+        waiting = wait_for_drain(daemon)
+        lines = [waiting.stderr.readline()]
+        for left in range(len(mine) - 1, -1, -1):
+            mine[left].close()
+            if left in (len(mine) // 2, 0):
+                # Only what is counted is said.
+                lines.append(waiting.stderr.readline())
+                while f": {left} of " not in lines[-1]:
+                    lines.append(waiting.stderr.readline())
+    assert waiting.wait(30) == 0
+    assert waiting.stdout.read() == f"vip web, address {lab.reals4[0]}, state drained\n"
+    text = re.compile(rf"web {lab.reals4[0]}: (\d+) of {len(mine)} flows left\n")
+    counts = [int(text.fullmatch(line)[1]) for line in lines + waiting.stderr.readlines()]
+    assert counts[0] == len(mine) and counts[-1] == 0
+    assert counts == sorted(counts, reverse=True) and len(set(counts)) == len(counts)
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
+def test_on_a_terminal_a_bar_is_drawn(daemon, env):
+    lab = daemon.lab
+    ours, theirs = pty.openpty()
+    with connections(lab, 20) as some:
+        mine = some.of("real1")
+        wait_for(lambda: real1(daemon)["active_flows"] == len(mine), 5, "flows are counted")
+        waiting = wait_for_drain(daemon, "--timeout", "1h", "--then", "move", stderr=theirs, env=env)
+        drawn = os.read(ours, 4096).decode()
+        for connection in mine:
+            connection.close()
+    assert waiting.wait(30) == 0
+    drawn += os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert f"{len(mine)} of {len(mine)} flows left, move in " in drawn
+    assert f"0 of {len(mine)} flows left" in drawn
+    assert re.search(r"\[\S*#{30}", drawn) and re.search(r"\[\S*\.{30}", drawn)
+    assert ("\033[33m" in drawn) == (not env)
+    assert drawn.count("\n") == 1
+
+
+def test_who_waits_is_told_that_flows_stay_or_the_drain_was_ended(daemon):
+    lab = daemon.lab
+    with connections(lab, 20) as some:
+        waiting = wait_for_drain(daemon, "--timeout", "1s")
+        assert waiting.wait(10) == 1
+        assert f"{len(some.of('real1'))} flows are left" in waiting.stderr.read()
+        waiting = wait_for_drain(daemon)
+        waiting.stderr.readline()
+        ok(daemon, "real", "undrain", "web", lab.reals4[0])
+        assert waiting.wait(10) == 1
+        assert "the drain was ended: the real is up" in waiting.stderr.read()
+
+
+# ---- reals that die ----
+
+
+def die(lab, daemon, host="real1"):
+    """A host that is gone: it answers nothing any more."""
+    lab.run(host, "nft add table inet dead && nft add chain inet dead in "
+                  "'{ type filter hook input priority 0; policy drop; }'")
+    daemon.wait_states({lab.reals4[lab.reals.index(host)]: "down"}, vip="web")
+
+
+@pytest.mark.parametrize("on_down", ["reroute", "reset"])
+def test_a_client_of_a_dead_real_hears_at_once_that_its_connection_is_over(serving_lab, on_down):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4, on_down=on_down), health=NERVOUS))
+    with connections(lab, 30) as some:
+        die(lab, daemon)
+        began = time.monotonic()
+        are_reset(some.of("real1"))
+        assert time.monotonic() - began < 1
+        stats = daemon.ctl_json("stats", "show")
+        assert (stats["reply_flow_reset"] > 0) == (on_down == "reset")
+        assert (stats["flow_moved"] > 0) == (on_down == "reroute")
+        assert answers(lab) == {"real2", "real3"}
+
+
+@pytest.mark.parametrize("on_down, heard", [("reroute", TimeoutError),
+                                            ("reset", ConnectionResetError)])
+def test_where_no_other_real_could_tell_only_reset_does(serving_lab, on_down, heard):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4[:1], on_down=on_down), health=NERVOUS))
+    connection = Connection(lab, timeout=1)
+    assert connection.ask() == "real1"
+    die(lab, daemon)
+    with pytest.raises(heard):
+        connection.ask()
+    connection.close()
+
+
+def test_a_udp_flow_leaves_a_dead_real_at_once(serving_lab):
+    lab = serving_lab
+    for host in lab.reals:
+        lab.stop_receiver(host)
+        lab.start_receiver(host, (VIP4, UDP4))
+        start_server(lab, host, "udp-echo", 5353)
+    daemon = start(lab, config(vip(lab.reals4), vip(lab.reals4, "echo", UDP4, 5353, "udp"),
+                               health=NERVOUS))
+    clients = [UdpClient(lab, UDP4) for _ in range(30)]
+    before = [client.ask()[0] for client in clients]
+    assert set(before) == set(lab.reals)
+    die(lab, daemon)
+    daemon.wait_states({lab.reals4[0]: "down"}, vip="echo")
+    after = [client.ask() for client in clients]
+    assert {real for real, _ in after} == {"real2", "real3"}
+    assert {client for _, client in after} == {CLIENT4}
+    assert [b for b in before if b != "real1"] == \
+        [a for b, (a, _) in zip(before, after) if b != "real1"]
+    for client in clients:
+        client.close()
+
+
+def test_a_repeated_syn_to_a_real_that_went_down_finds_another(serving_lab):
+    lab = serving_lab
+    for host in lab.reals:
+        start_server(lab, host, "silent", 8080)
+    daemon = start(lab, config(vip(lab.reals4), health={**NERVOUS, "port": 8080}))
+    # It takes the probe and drops what users send.
+    lab.run("real1", "nft add table inet deaf && nft add chain inet deaf in "
+            "'{ type filter hook input priority 0; }' && "
+            "nft add rule inet deaf in tcp dport 80 drop")
+    answered = []
+
+    def connect():
+        connection = Connection(lab, timeout=20)
+        answered.append(connection.ask())
+        connection.close()
+    threads = [threading.Thread(target=connect) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    # Whoever is still there after the second SYN has a real that drops them.
+    wait_for(lambda: real1(daemon)["packets"] > 2 * real1(daemon)["new_flows"] > 0, 10,
+             "SYNs are repeated")
+    waiting = sum(thread.is_alive() for thread in threads)
+    assert waiting > 0
+    die(lab, daemon)
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 20 and set(answered) == {"real2", "real3"}

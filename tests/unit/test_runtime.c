@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Recorded runtime changes: what is remembered comes back, from this version's file and older. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/runtime.h"
+#include "lib/addr.h"
+
+struct dir {
+	char path[64];
+	char file[96];
+};
+
+static int setup(void **state)
+{
+	struct dir *dir = calloc(1, sizeof(*dir));
+
+	strcpy(dir->path, "/tmp/xdplb-runtime-XXXXXX");
+	assert_non_null(mkdtemp(dir->path));
+	snprintf(dir->file, sizeof(dir->file), "%s/runtime.json", dir->path);
+	*state = dir;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct dir *dir = *state;
+
+	unlink(dir->file);
+	rmdir(dir->path);
+	free(dir);
+	return 0;
+}
+
+static struct runtime *open_runtime(const struct dir *dir)
+{
+	struct runtime *runtime;
+	struct err err = {};
+
+	if (runtime_open(&runtime, dir->path, &err))
+		fail_msg("%s", err.text);
+	return runtime;
+}
+
+static void write_text(const struct dir *dir, const char *text)
+{
+	FILE *file = fopen(dir->file, "we");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static struct ip_addr address(const char *text)
+{
+	struct ip_addr addr;
+
+	assert_int_equal(addr_parse(text, &addr), 0);
+	return addr;
+}
+
+static void assert_same(const struct admin_order *a, const struct admin_order *b)
+{
+	assert_int_equal(a->admin, b->admin);
+	assert_int_equal(a->drain.deadline_ms, b->drain.deadline_ms);
+	assert_int_equal(a->drain.then, b->drain.then);
+	assert_int_equal(a->drain.disables, b->drain.disables);
+}
+
+static void what_is_remembered_comes_back(void **state)
+{
+	static const struct admin_order orders[] = {
+		{ADMIN_ENABLED, {}},
+		{ADMIN_DRAIN, {}},
+		{ADMIN_DRAIN, {.deadline_ms = 1800000000123}},
+		{ADMIN_DRAIN, {.deadline_ms = 1800000000123, .then = DRAIN_MOVE}},
+		{ADMIN_DRAIN, {.deadline_ms = 1, .then = DRAIN_RESET, .disables = true}},
+		{ADMIN_DRAIN, {.disables = true}},
+		{ADMIN_DISABLED, {}},
+		{ADMIN_DISABLED, {.then = DRAIN_RESET}},
+		{ADMIN_ENABLED, {}},
+	};
+	struct ip_addr real = address("fd00::1"), other = address("10.0.0.1");
+	struct admin_order drain = {.admin = ADMIN_DRAIN};
+
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		struct runtime *runtime = open_runtime(*state);
+		struct admin_order have;
+
+		assert_int_equal(runtime_set(runtime, "web", &real, &orders[i], NULL), 0);
+		assert_int_equal(runtime_set(runtime, "web", &other, &drain, NULL), 0);
+		runtime_free(runtime);
+		runtime = open_runtime(*state);
+		have = runtime_get(runtime, "web", &real);
+		assert_same(&have, &orders[i]);
+		have = runtime_get(runtime, "web", &other);
+		assert_same(&have, &drain);
+		have = runtime_get(runtime, "dns", &real);
+		assert_int_equal(have.admin, ADMIN_ENABLED);
+		runtime_free(runtime);
+	}
+}
+
+static void files_of_older_versions_are_read(void **state)
+{
+	struct ip_addr one = address("10.0.0.1"), two = address("10.0.0.2");
+	struct runtime *runtime;
+
+	write_text(*state, "{\"reals\": {\"web\": {\"10.0.0.1\": \"drain\", "
+			   "\"10.0.0.2\": \"disable\"}}}");
+	runtime = open_runtime(*state);
+	assert_int_equal(runtime_get(runtime, "web", &one).admin, ADMIN_DRAIN);
+	assert_int_equal(runtime_get(runtime, "web", &two).admin, ADMIN_DISABLED);
+	runtime_free(runtime);
+}
+
+static void an_entry_that_makes_no_sense_is_as_none(void **state)
+{
+	static const char *const entries[] = {"7",
+					      "\"x\"",
+					      "[]",
+					      "{}",
+					      "{\"admin\": 1, \"deadline_ms\": \"x\"}",
+					      "{\"then\": \"move\"}",
+					      "null"};
+	struct ip_addr real = address("10.0.0.1");
+
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		struct runtime *runtime;
+		char text[128];
+
+		snprintf(text, sizeof(text), "{\"reals\": {\"web\": {\"10.0.0.1\": %s}}}",
+			 entries[i]);
+		write_text(*state, text);
+		runtime = open_runtime(*state);
+		assert_int_equal(runtime_get(runtime, "web", &real).admin, ADMIN_ENABLED);
+		runtime_free(runtime);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_remembered_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_of_older_versions_are_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_entry_that_makes_no_sense_is_as_none, setup,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
