@@ -21,7 +21,7 @@ COMMANDS = """status; vip list; vip show; real list; real show; real drain; real
 real enable; real disable; flow count; health list; stats show; config check; config show;
 config apply; reload; detach; completion; events; quic encode; quic decode""".replace("\n", " ").split("; ")
 NOUNS = sorted({command.split()[0] for command in COMMANDS})
-NOT_YET = ["vip add", "vip set", "vip del", "real add", "real set", "real del", "flow list",
+NOT_YET = ["vip add", "vip del", "real add", "real set", "real del", "flow list",
            "config plan", "config diff", "explain", "top", "capture", "doctor"]
 
 GOOD = """

@@ -46,3 +46,117 @@ def test_a_canary_gets_its_share_of_new_flows_however_many_reals_it_has(lab):
     assert [round(reals[a]["share"], 3) for a in four] == [0.9, 0.033, 0.033, 0.033]
     assert [reals[a]["pool"] for a in four] == ["blue", "green", "green", "green"]
     assert row(daemon)["pools"] == "blue:90,green:10"
+
+
+def test_backups_serve_while_nobody_else_can_and_keep_what_they_began(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(None, pools=[{"name": "main"}, {"name": "spare", "backup": True}]),
+                               pools={"main": four[:2], "spare": four[2:]}, health=KEEN))
+    assert answers(lab) == {"real1", "real2"}
+    spare = daemon.reals()[four[2]]
+    assert (spare["state"], spare["backup"], spare["effective_weight"]) == ("up", True, 0)
+    lab.stop_nginx("real1")
+    daemon.wait_states({four[0]: "down", four[1]: "up"})
+    assert answers(lab) == {"real2"}
+    assert row(daemon)["on_backup"] is False
+    lab.stop_nginx("real2")
+    wait_vip(daemon, state="degraded", on_backup=True)
+    daemon.settle()
+    assert answers(lab) == {"real3", "real4"}
+    with connections(lab, 20, reals=lab.reals[2:]) as some:
+        lab.start_nginx("real1")
+        wait_vip(daemon, state="up", on_backup=False)
+        daemon.settle()
+        assert answers(lab) == {"real1"}
+        assert some.ask() == some.reals and set(some.reals) == {"real3", "real4"}
+    assert "vip degraded vip=web" in daemon.log_text() and "on_backup=1" in daemon.log_text()
+
+
+@pytest.mark.parametrize("panic, used", [("60%", {"real1", "real2", "real3"}), ("30%", {"real1"})])
+def test_panic_ignores_health_below_its_threshold_only(lab, panic, used):
+    """A real whose probe fails and whose service answers: what panic is for."""
+    lying = {**KEEN, "path": "/files/probe"}
+    for host in lab.reals:
+        (lab.dir / host / "www/files/probe").write_text("ok")
+    daemon = start(lab, config(vip(lab.reals4[:3], panic=panic), health=lying))
+    with connections(lab, 30, reals=lab.reals[:3]) as some:
+        for host in ("real2", "real3"):
+            (lab.dir / host / "www/files/probe").unlink()
+        daemon.wait_states({lab.reals4[1]: "down", lab.reals4[2]: "down"})
+        wait_vip(daemon, state="panic" if len(used) == 3 else "up", reals_up=1)
+        daemon.settle()
+        assert answers(lab) == used
+        if len(used) == 3:
+            assert [c.ask() for c in some.of("real1")] == ["real1"] * len(some.of("real1"))
+
+
+@pytest.mark.parametrize("policy, used, state", [
+    ("drop", set(), "down"), ("all", {"real1", "real2"}, "panic"), ("backup", {"real3"}, "panic")])
+def test_when_all_are_down_the_policy_says_who_is_used(lab, policy, used, state):
+    lying = {**KEEN, "path": "/files/probe"}
+    reals = [*lab.reals4[:2], {"address": lab.reals4[2], "backup": True}]
+    for host in lab.reals[:3]:
+        (lab.dir / host / "www/files/probe").write_text("ok")
+    daemon = start(lab, config(vip(reals, on_all_down=policy), health=lying))
+    assert answers(lab) == {"real1", "real2"}
+    for host in lab.reals[:3]:
+        (lab.dir / host / "www/files/probe").unlink()
+    daemon.wait_states({a: "down" for a in lab.reals4[:3]})
+    wait_vip(daemon, state=state, reals_up=0)
+    if used:
+        daemon.settle()
+        assert answers(lab) == used
+    else:
+        assert lab.curl("http://192.0.2.10/", timeout=1) is None
+
+
+def test_min_healthy_raises_an_alarm_once_per_crossing(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(four[:3], min_healthy="60%"), health=KEEN))
+    assert row(daemon)["min_healthy"] == 2
+    assert row(daemon)["below_min_healthy"] is False
+    for n in (1, 2):
+        daemon.ctl("real", "drain", "web", four[0])
+        lab.stop_nginx("real2")
+        wait_vip(daemon, state="degraded", below_min_healthy=True, min_healthy_alarms=n)
+        lab.start_nginx("real2")
+        wait_vip(daemon, state="up", below_min_healthy=False, min_healthy_alarms=n)
+        daemon.ctl("real", "undrain", "web", four[0])
+        daemon.wait_states({four[0]: "up"})
+    assert daemon.log_text().count("vip below min_healthy vip=web") == 2
+    assert daemon.log_text().count("vip not below min_healthy") == 2
+
+
+def test_a_real_that_comes_back_starts_slowly_and_never_with_nothing(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(four[:2]), health=KEEN, slow_start="4s"))
+    # Up at the daemon's start: nobody starts slowly.
+    assert [daemon.reals()[a]["effective_weight"] for a in four[:2]] == [100, 100]
+    lab.stop_nginx("real1")
+    daemon.wait_states({four[0]: "down"})
+    lab.start_nginx("real1")
+    seen = [wait_for(lambda: daemon.reals()[four[0]]["effective_weight"], 10, "it has a weight")]
+    served = served_by(lab)["real1"]
+    answers(lab, n=200)
+    assert served_by(lab)["real1"] > served
+
+    def is_whole():
+        seen.append(daemon.reals()[four[0]]["effective_weight"])
+        return seen[-1] == 100
+    wait_for(is_whole, 10, "it has its whole weight")
+    assert seen == sorted(seen)
+    assert seen[0] <= 50 and len(set(seen)) >= 4, seen
+    assert daemon.reals()[four[1]]["effective_weight"] == 100
+    assert daemon.reals()[four[0]]["share"] == 0.5
+
+
+def test_a_drained_real_starts_slowly_and_a_restarted_daemon_does_not(lab):
+    four = lab.reals4
+    text = config(vip(four[:2]), health=KEEN, slow_start="1h")
+    daemon = start(lab, text)
+    daemon.ctl("real", "drain", "web", four[0])
+    daemon.ctl("real", "undrain", "web", four[0])
+    assert daemon.reals()[four[0]]["effective_weight"] == 5
+    daemon.stop()
+    daemon = start(lab, text, state_dir=daemon.state_dir)
+    assert daemon.reals()[four[0]]["effective_weight"] == 100

@@ -19,6 +19,7 @@
 
 static struct {
 	int result; /* what the next change returns */
+	int pools_result;
 	const char *called;
 	bool is_forced;
 	bool has_rings;
@@ -95,6 +96,22 @@ int controller_drain(struct controller *controller, const char *vip, const struc
 {
 	fake.drain = *request;
 	return controller_set_admin(controller, vip, real, ADMIN_DRAIN, err);
+}
+
+int controller_set_pools(struct controller *controller, const char *vip, const char *pools,
+			 bool is_one, bool force, uint64_t *ret_ticket, struct err *err)
+{
+	strncpy(fake.vip, vip, sizeof(fake.vip) - 1);
+	snprintf(fake.text, sizeof(fake.text), "%s %s", is_one ? "pool" : "pools", pools);
+	fake.is_forced = force;
+	*ret_ticket = 7;
+	return note("set_pools", err);
+}
+
+int controller_pools_result(const struct controller *controller, uint64_t ticket, struct err *err)
+{
+	assert_int_equal(ticket, 7);
+	return fake.pools_result < 0 ? err_set(err, -fake.pools_result, "none is up") : 0;
 }
 
 int controller_detach(struct controller *controller, struct err *err)
@@ -277,6 +294,33 @@ static void an_operators_change_is_made_once_and_answered_when_the_rings_say_it(
 	fake.has_rings = true;
 	assert_int_equal(ask_again(t, "POST", "/v1/reals/web/10.0.0.1/drain", ""), 200);
 	assert_int_equal(fake.calls, 1);
+}
+
+static void a_switch_of_pools_is_begun_once_and_answered_when_it_has_ended(void **state)
+{
+	struct api_test *t = *state;
+
+	query_key = "pool";
+	query_value = "green";
+	fake.pools_result = -EAGAIN;
+	assert_int_equal(ask(t, "POST", "/v1/vips/web/pools", ""), HTTP_LATER);
+	assert_int_equal(ask_again(t, "POST", "/v1/vips/web/pools", ""), HTTP_LATER);
+	assert_string_equal(fake.text, "pool green");
+	assert_string_equal(fake.vip, "web");
+	assert_int_equal(fake.calls, 1);
+	fake.pools_result = 0;
+	assert_int_equal(ask_again(t, "POST", "/v1/vips/web/pools", ""), 200);
+	assert_int_equal(fake.calls, 1);
+
+	query_key = "pools";
+	fake.pools_result = -ECANCELED;
+	assert_int_equal(ask(t, "POST", "/v1/vips/web/pools", ""), 409);
+	assert_string_equal(error_text(t), "none is up");
+	assert_string_equal(fake.text, "pools green");
+	fake.result = -ENOENT;
+	assert_int_equal(ask(t, "POST", "/v1/vips/web/pools", ""), 404);
+	query_key = NULL;
+	assert_int_equal(ask(t, "POST", "/v1/vips/web/pools", ""), 400);
 }
 
 static void what_is_not_there_is_404(void **state)
@@ -493,7 +537,7 @@ static void the_openapi_document_names_every_path_and_parameter(void **state)
 
 	assert_int_equal(ask(t, "GET", "/v1/openapi.json", ""), 200);
 	paths = json_object_get(t->reply, "paths");
-	assert_int_equal(json_object_size(paths), 19);
+	assert_int_equal(json_object_size(paths), 20);
 	drain = json_object_get(json_object_get(paths, "/v1/reals/{vip}/{address}/drain"), "post");
 	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 5);
 	apply = json_object_get(json_object_get(paths, "/v1/config/apply"), "post");
@@ -512,6 +556,7 @@ int main(void)
 		TEST(only_the_flow_count_scans_the_flow_table),
 		TEST(the_flow_count_waits_for_one_scan),
 		TEST(an_operators_change_is_made_once_and_answered_when_the_rings_say_it),
+		TEST(a_switch_of_pools_is_begun_once_and_answered_when_it_has_ended),
 		TEST(what_is_not_there_is_404),
 		TEST(a_filter_for_an_unknown_vip_is_404),
 		TEST(a_segment_longer_than_any_name_is_404),

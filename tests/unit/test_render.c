@@ -164,13 +164,14 @@ static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
 	json_t *list = render_vips(&snapshot);
 	char *text = dump(json_incref(json_array_get(list, 0)));
 
-	assert_string_equal(text, "{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
-				  "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
-				  "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
-				  "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
-				  "\"fingerprint\":\"0000000000000abc\",\"pools\":null,"
-				  "\"on_backup\":false,\"min_healthy\":1,"
-				  "\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
+	assert_string_equal(
+		text, "{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
+		      "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
+		      "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
+		      "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
+		      "\"fingerprint\":\"0000000000000abc\",\"pools\":null,\"file_pools\":null,"
+		      "\"on_backup\":false,\"min_healthy\":1,"
+		      "\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
 	free(text);
 	json_decref(list);
 }
@@ -192,9 +193,11 @@ static void a_vip_and_its_reals_name_their_pools(void **state)
 
 	specs[0].pools = uses;
 	specs[0].n_pools = 2;
+	specs[0].file_pools = (char *)"blue";
 	reals[0].pool = "blue";
 	text = dump(render_vip(&snapshot, &vips[0]));
 	assert_has(text, "\"pools\":\"blue:90,spare:backup\"");
+	assert_has(text, "\"file_pools\":\"blue\"");
 	assert_has(text, "\"pool\":\"blue\"");
 	free(text);
 }

@@ -40,6 +40,11 @@ static void cell_percent(const json_t *row, const char *field, char *cell)
 	snprintf(cell, CELL_MAX, "%.20s%%", number);
 }
 
+static void cell_share(const json_t *row, const char *field, char *cell)
+{
+	snprintf(cell, CELL_MAX, "%.1f%%", 100 * json_number_value(json_object_get(row, field)));
+}
+
 enum exit_status cmd_real_show(const struct invocation *invocation)
 {
 	static const struct column columns[] = {
@@ -49,6 +54,9 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"protocol", "protocol", cell_text},
 		{"weight", "weight", cell_text},
 		{"effective_weight", "effective weight", cell_text},
+		{"share", "share", cell_share},
+		{"pool", "pool", cell_text},
+		{"backup", "backup", cell_yes_no},
 		{"state", "state", cell_state},
 		{"admin", "admin", cell_text},
 		{"drain.left_ms", "drain ends in", cell_duration},

@@ -86,6 +86,7 @@ enum exit_status ctl_post(const struct invocation *invocation, const char *path,
 enum exit_status cmd_status(const struct invocation *invocation);
 enum exit_status cmd_vip_list(const struct invocation *invocation);
 enum exit_status cmd_vip_show(const struct invocation *invocation);
+enum exit_status cmd_vip_set(const struct invocation *invocation);
 enum exit_status cmd_real_list(const struct invocation *invocation);
 enum exit_status cmd_real_show(const struct invocation *invocation);
 enum exit_status cmd_real_drain(const struct invocation *invocation);

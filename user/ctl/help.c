@@ -70,7 +70,7 @@ static void print_own_options(FILE *out, const struct command *command)
 		const char *text;
 	} own[] = {
 		{"--force",
-		 "  --force          also if the guard would refuse so large a change\n"},
+		 "  --force          even if the daemon would refuse it for safety\n"},
 		{"--per-cpu", "  --per-cpu        one column per CPU beside the total\n"},
 		{"--timeout",
 		 "  --timeout TIME   how long its flows may take to end, as 90s, 5m; 0s: "

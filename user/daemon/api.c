@@ -357,6 +357,38 @@ static unsigned int post_enable(struct call *call)
 	return set_admin(call, &(struct admin_change){.admin = ADMIN_ENABLED});
 }
 
+static unsigned int begin_pools(struct call *call)
+{
+	const char *pool = http_request_query(call->request, "pool");
+	const char *pools = http_request_query(call->request, "pools");
+	struct err err = {};
+	int r;
+
+	if (!pool == !pools)
+		return fail(call, HTTP_BAD_REQUEST, "expected either pool or pools in the query");
+	r = controller_set_pools(call->api->controller, call->args[0], pool ? pool : pools,
+				 pool != NULL, query_is_set(call, "force"), call->request->awaited,
+				 &err);
+	return r < 0 ? fail_errno(call, r, &err) : HTTP_LATER;
+}
+
+static unsigned int post_pools(struct call *call)
+{
+	uint64_t *ticket = call->request->awaited;
+	struct err err = {};
+	unsigned int status = *ticket ? HTTP_LATER : begin_pools(call);
+	int r;
+
+	if (status != HTTP_LATER)
+		return status;
+	r = controller_pools_result(call->api->controller, *ticket, &err);
+	if (r == -EAGAIN)
+		return HTTP_LATER;
+	if (r < 0)
+		return fail_errno(call, r, &err);
+	return done(call, json_pack("{s:b, s:s}", "ok", 1, "vip", call->args[0]));
+}
+
 static json_t *report_to_json(const struct change_report *report)
 {
 	return json_pack(
@@ -444,6 +476,9 @@ static const struct route routes[] = {
 	{"GET", "/v1/status", "", NULL, "The daemon, its interfaces and totals", get_status},
 	{"GET", "/v1/vips", "", NULL, "All VIPs", get_vips},
 	{"GET", "/v1/vips/{name}", "", NULL, "One VIP with its members", get_vip},
+	{"POST", "/v1/vips/{name}/pools", "pool pools force", NULL,
+	 "Give it one pool, or several (NAME[:WEIGHT][:backup],...), or those of the file (file)",
+	 post_pools},
 	{"GET", "/v1/reals", "vip", NULL, "Reals of all VIPs or of one", get_reals},
 	{"GET", "/v1/reals/{vip}/{address}", "", NULL, "One real with its health", get_real},
 	{"POST", "/v1/reals/{vip}/{address}/drain", "timeout then disable", NULL,

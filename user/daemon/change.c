@@ -11,6 +11,7 @@
 
 #include "controller_private.h"
 #include "lib/addr.h"
+#include "lib/config_switch.h"
 #include "lib/sizing.h"
 #include "log.h"
 
@@ -288,9 +289,9 @@ static void audit_applied(struct controller *c, const struct change_report *repo
 			    (json_int_t)report->reals_changed));
 }
 
-/* Takes the configuration over, whatever the outcome: freed if it is refused. */
-int change_run(struct controller *c, struct config *config, bool force,
-	       struct change_report *ret_report, struct err *err)
+/* If it is refused c->config is as it was, else it is the new one; nothing is freed. */
+static int change_try(struct controller *c, struct config *config, bool force,
+		      struct change_report *ret_report, struct err *err)
 {
 	struct change change;
 	struct change_report report = {};
@@ -301,10 +302,8 @@ int change_run(struct controller *c, struct config *config, bool force,
 		if (r)
 			change_discard(c, &change);
 	}
-	if (r) {
-		config_free(config);
+	if (r)
 		return r;
-	}
 	report_count(&change, &report);
 	r = apply_plan(c->applied, &change.plan, err);
 	clock_switch(c, &change);
@@ -313,17 +312,48 @@ int change_run(struct controller *c, struct config *config, bool force,
 	program_shrink(c, config);
 	desired_free(&change.desired);
 	plan_free(&change.plan);
-	config_free(c->config);
 	c->config = config;
 	ways_out_refresh(c);
 	drains_wait(c);
 	controller_build_rings(c);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
-	report.generation = ++c->generation;
 	*ret_report = report;
-	audit_applied(c, &report);
+	return r;
+}
+
+int change_run(struct controller *c, struct config *config, bool force,
+	       struct change_report *ret_report, struct err *err)
+{
+	struct config *old = c->config;
+	int r;
+
+	pool_switch_cancel(c, "another configuration came meanwhile");
+	r = pool_switch_restore(c, config, force, err);
+	r = r ? r : change_try(c, config, force, ret_report, err);
+	if (c->config == old) {
+		config_free(config);
+		return r;
+	}
+	config_free(old);
+	ret_report->generation = ++c->generation;
+	pool_switch_forget(c);
+	audit_applied(c, ret_report);
 	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
-		 (unsigned long long)c->generation, config->file, config->n_vips, report.vips_added,
-		 report.vips_removed);
+		 (unsigned long long)c->generation, c->config->file, c->config->n_vips,
+		 ret_report->vips_added, ret_report->vips_removed);
+	return r;
+}
+
+int change_pools(struct controller *c, size_t vip, const struct pool_use *uses, size_t n,
+		 bool allows_shared, struct err *err)
+{
+	struct change_report report;
+	struct config *old = c->config, *fresh;
+	int r = config_switch(old, vip, uses, n, allows_shared, &fresh, err);
+
+	if (r)
+		return r;
+	r = change_try(c, fresh, true, &report, err);
+	config_switch_free(c->config == fresh ? old : fresh, vip);
 	return r;
 }

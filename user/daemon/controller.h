@@ -65,6 +65,16 @@ struct drain_request {
 /* As controller_set_admin() with ADMIN_DRAIN. */
 int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
 		     const struct drain_request *request, struct err *err);
+/*
+ * Gives the VIP other pools: `pools` as in lib/pool_text.h, or "file"; of `pool`, one in place of
+ * all that are no backups. It happens once a real of theirs has been proven up, those that nobody
+ * knows are probed first; at once with force. controller_pools_result() then says what came of it.
+ * Recorded in the state directory. ENOENT: no such VIP or pool; EBUSY: another switch is under way.
+ */
+int controller_set_pools(struct controller *controller, const char *vip, const char *pools,
+			 bool is_one, bool force, uint64_t *ret_ticket, struct err *err);
+/* 0: done, -EAGAIN: under way, -ECANCELED: refused, err says why. */
+int controller_pools_result(const struct controller *controller, uint64_t ticket, struct err *err);
 /* Whether every ring says what is wanted. */
 bool controller_has_rings(const struct controller *controller);
 

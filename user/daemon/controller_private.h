@@ -38,6 +38,12 @@ struct real_run {
 	uint64_t was_for_ms; /* how long the verdict before had held */
 	struct health_listener *listener;
 	bool is_watched; /* its next hop is followed */
+	uint32_t slow_start_ms; /* the VIP's */
+	bool has_pool_weight; /* its pool gets new flows */
+	bool gets_flows; /* could get new flows when last looked at, were it alone */
+	bool starts_slowly; /* when it next begins to */
+	uint64_t ramp_since_ms; /* slow start is under way; 0: it is not */
+	uint32_t ramp_applied; /* percentage held back as of the last look */
 	bool is_kept; /* while a new configuration takes over: it goes on */
 };
 
@@ -87,6 +93,8 @@ struct controller {
 	struct health *health;
 	struct scanner scanner;
 	sd_event_source *drains; /* at the next deadline */
+	sd_event_source *ramps; /* the next step of a slow start */
+	struct pool_switch *pool_switch;
 	sd_event_source *weigh; /* works stale VIPs out; before the rings */
 	sd_event_source *rings; /* builds stale rings, one an iteration */
 	bool has_rings; /* none is stale */
@@ -121,7 +129,8 @@ extern const struct health_callbacks runs_health_callbacks;
 
 /* standing.c */
 /* How the VIP does now; the log tells it, once per change. */
-void standing_changed(struct vip_run *vip, const char *name, const struct vip_standing *standing);
+void standing_changed(struct controller *c, struct vip_run *vip, const char *name,
+		      const struct vip_standing *standing);
 
 /* weigh.c */
 int weigh_start(struct controller *c, struct err *err);
@@ -160,9 +169,34 @@ void controller_build_rings(struct controller *c);
 /* Puts the configuration in force; takes it over whatever the outcome. */
 int change_run(struct controller *c, struct config *config, bool force,
 	       struct change_report *ret_report, struct err *err);
+/*
+ * Gives a VIP other pools, whatever `guard` says; see config_switch(). Refused: all is as it was.
+ */
+int change_pools(struct controller *c, size_t vip, const struct pool_use *uses, size_t n,
+		 bool allows_shared, struct err *err);
 int change_check_interfaces(const struct config *config, struct err *err);
 /* Whether the capacities are those of the running data plane. */
 int change_check_capacity(const struct controller *c, const struct config *config, struct err *err);
+
+/* ramp.c */
+/* Whether it begins to get new flows, and so may start slowly; after what is known of it changed.
+ */
+void ramp_update(struct real_run *run);
+/* What run_input() will say of slow start once the real has this place in this VIP. */
+uint32_t ramp_held_back(const struct real_run *run, const struct vip_spec *vip,
+			const struct real_spec *real);
+int ramp_start(struct controller *c, struct err *err);
+void ramp_stop(struct controller *c);
+
+/* pool_switch.c */
+int pool_switch_start(struct controller *c, struct err *err);
+void pool_switch_stop(struct controller *c);
+/* Ends the switch that waits for reals to be proven, if one does. */
+void pool_switch_cancel(struct controller *c, const char *reason);
+/* Gives VIPs of a new configuration the pools that the operator gave them. */
+int pool_switch_restore(struct controller *c, struct config *config, bool force, struct err *err);
+/* Forgets the operator's pools where the file says the same by now. */
+void pool_switch_forget(struct controller *c);
 
 /* scanner.c */
 int scanner_start(struct controller *c, struct err *err);

@@ -151,9 +151,13 @@ static int make_vip(struct controller *c, const struct vip_spec *spec, size_t v,
 		const struct real_spec *real = &spec->reals[vip->n_reals];
 		struct real_run *run = find_old_run(c, old_vip, &real->address, vip->n_reals);
 
-		run = run ? run : run_new(c, spec, real);
-		if (!run)
-			return -ENOMEM;
+		if (!run) {
+			run = run_new(c, spec, real);
+			if (!run)
+				return -ENOMEM;
+			/* Beside others that have had flows. */
+			run->starts_slowly = old_vip != SIZE_MAX;
+		}
 		vip->reals[vip->n_reals] = run;
 	}
 	return 0;
@@ -231,6 +235,9 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	run->spec = *real;
 	run->position = real - vip->reals;
 	run->resets_when_down = vip->on_down == ON_DOWN_RESET;
+	run->slow_start_ms = vip->slow_start_ms;
+	run->has_pool_weight = !vip->n_pools || vip->pools[real->pool].weight;
+	ramp_update(run);
 	if (!same_probe)
 		r = listen_anew(run, vip, err);
 	if (!r && !run->is_watched) {
@@ -253,7 +260,7 @@ static int commit_vip(struct controller *c, const struct desired_vip *desired, s
 		r = commit_run(vip->reals[i], desired->spec, &desired->spec->reals[i], old_spec,
 			       err);
 	}
-	standing_changed(vip, desired->spec->name, &desired->standing);
+	standing_changed(c, vip, desired->spec->name, &desired->standing);
 	return r;
 }
 
@@ -280,15 +287,19 @@ struct real_input run_input(const struct real_run *run)
 		.lowered_percent = run->advice.lowered_percent,
 		.rest = drain_rest_now(run),
 		.resets_when_down = run->resets_when_down,
+		.held_back_percent = run->ramp_applied,
 	};
 }
 
 struct real_input runs_input(void *user, size_t vip, size_t real)
 {
 	const struct runs_lookup *lookup = user;
-	struct real_input input = run_input(lookup->runs->vips[vip].reals[real]);
+	const struct real_run *run = lookup->runs->vips[vip].reals[real];
+	const struct vip_spec *spec = &lookup->config->vips[vip];
+	struct real_input input = run_input(run);
 
-	input.resets_when_down = lookup->config->vips[vip].on_down == ON_DOWN_RESET;
+	input.resets_when_down = spec->on_down == ON_DOWN_RESET;
+	input.held_back_percent = ramp_held_back(run, spec, &spec->reals[real]);
 	return input;
 }
 

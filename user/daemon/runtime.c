@@ -2,7 +2,7 @@
 /*
  * Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": "drain"}}}, or, of a
  * drain that ends, {"admin": "drain", "deadline_ms": N, "then": "move", "disables": false} in place
- * of "drain".
+ * of "drain". Beside it {"pools": {"<vip>": "<pools>"}}.
  */
 #include "runtime.h"
 
@@ -150,6 +150,43 @@ int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *
 		return err_set(err, ENOMEM, "out of memory");
 	r = put(root, vip, addr_format(real, text), order) ? err_set(err, ENOMEM, "out of memory")
 							   : 0;
+	r = r ? r : write_file(runtime->path, root, err);
+	if (r) {
+		json_decref(root);
+		return r;
+	}
+	json_decref(runtime->root);
+	runtime->root = root;
+	return 0;
+}
+
+const char *runtime_get_pools(const struct runtime *runtime, const char *vip)
+{
+	return json_string_value(json_object_get(json_object_get(runtime->root, "pools"), vip));
+}
+
+static int put_pools(json_t *root, const char *vip, const char *pools)
+{
+	json_t *vips = json_object_get(root, "pools");
+
+	if (!json_is_object(vips)) {
+		vips = json_object();
+		if (json_object_set_new(root, "pools", vips))
+			return -ENOMEM;
+	}
+	if (pools)
+		return json_object_set_new(vips, vip, json_string(pools));
+	json_object_del(vips, vip);
+	return 0;
+}
+
+int runtime_set_pools(struct runtime *runtime, const char *vip, const char *pools, struct err *err)
+{
+	json_t *root = json_deep_copy(runtime->root);
+	int r = 0;
+
+	if (!root || put_pools(root, vip, pools))
+		r = err_set(err, ENOMEM, "out of memory");
 	r = r ? r : write_file(runtime->path, root, err);
 	if (r) {
 		json_decref(root);

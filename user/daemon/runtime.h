@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Runtime changes that outlive the daemon: which real the operator drained or disabled. Kept in
- * DIR/runtime.json, written whole and renamed into place at every change.
+ * Runtime changes that outlive the daemon: which real the operator drained or disabled, and
+ * which pools a VIP was given. Kept in DIR/runtime.json, written whole and renamed into place at
+ * every change.
  */
 #pragma once
 
@@ -11,6 +12,11 @@
 #include "lib/snapshot.h"
 
 struct runtime;
+
+/* The pools that the operator gave the VIP, as pool_text.h; NULL: those of the file. */
+const char *runtime_get_pools(const struct runtime *runtime, const char *vip);
+/* Remembers and writes; on an error nothing has changed. NULL forgets. */
+int runtime_set_pools(struct runtime *runtime, const char *vip, const char *pools, struct err *err);
 
 int runtime_open(struct runtime **ret_runtime, const char *state_dir, struct err *err);
 void runtime_free(struct runtime *runtime);

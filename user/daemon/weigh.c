@@ -44,7 +44,7 @@ static int weigh_vip(struct controller *c, size_t v)
 		for (size_t i = 0; i < vip->n_reals; i++)
 			apply_run(vip->reals[i], &members[i]);
 		vip->is_stale = false;
-		standing_changed(vip, spec->name, &standing);
+		standing_changed(c, vip, spec->name, &standing);
 	}
 	free(inputs);
 	free(members);
@@ -82,6 +82,7 @@ void weigh_changed(struct real_run *run)
 	struct controller *c = run->controller;
 	struct desired_member alone = effective_member(&run->spec, run_input(run));
 
+	ramp_update(run);
 	if ((alone.state & MEMBER_STATE_MASK) == MEMBER_DOWN && !may_stay_in_use(run))
 		apply_run(run, &alone);
 	c->runs.vips[run->vip_position].is_stale = true;

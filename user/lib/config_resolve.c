@@ -11,6 +11,7 @@
 #include "command.h"
 #include "config_value.h"
 #include "hex.h"
+#include "pool_text.h"
 #include "tls_files.h"
 
 #define HOST_TEXT_MAX 253
@@ -324,6 +325,7 @@ static int resolve_vip_pools(const struct config *config, const struct doc_vip *
 {
 	const struct doc_use *uses = from->pools.items;
 	struct pool_use pools[VIP_POOLS_MAX];
+	char text[POOL_TEXT_MAX];
 
 	if (!from->pools.n)
 		return resolve_reals(&from->reals, &vip->reals, &vip->n_reals);
@@ -335,6 +337,9 @@ static int resolve_vip_pools(const struct config *config, const struct doc_vip *
 			.is_backup = schema_u32(&schema_use, &uses[i], USE_BACKUP),
 		};
 	}
+	pool_text_format(pools, from->pools.n, text);
+	if (copy_text(text, &vip->file_pools) < 0)
+		return -ENOMEM;
 	return vip_use_pools(vip, config, pools, from->pools.n);
 }
 

@@ -119,6 +119,7 @@ void config_free(struct config *config)
 		health_spec_clear(&config->vips[i].health);
 		quic_clear(&config->vips[i]);
 		free(config->vips[i].pools);
+		free(config->vips[i].file_pools);
 		free(config->vips[i].reals);
 	}
 	free(config->vips);

@@ -215,6 +215,7 @@ struct vip_spec {
 	struct share min_healthy; /* value 0: off */
 	struct pool_use *pools;
 	size_t n_pools; /* 0: it has reals of its own */
+	char *file_pools; /* what the file says, as pool_text.h; NULL: it has reals of its own */
 	struct real_spec *reals; /* of all its pools, in their order */
 	size_t n_reals;
 	struct mark mark;

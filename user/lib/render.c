@@ -146,7 +146,7 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
 	return json_pack(
 		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-		"s:s, s:o, s:b, s:o, s:b, s:o}",
+		"s:s, s:o, s:s?, s:b, s:o, s:b, s:o}",
 		"name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
 		vip_port_to_json(vip->spec), "protocol", protocol_name(vip->spec->protocol),
 		"scheduler", scheduler_name(vip->spec->scheduler), "state",
@@ -155,10 +155,10 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 		u64_to_json(vip->active_flows), "new_flows", u64_to_json(vip->new_flows), "packets",
 		u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes), "ring",
 		u64_to_json(vip->spec->ring), "encap", encap_name(vip->spec->encap), "fingerprint",
-		fingerprint, "pools", pools_to_json(vip->spec), "on_backup",
-		vip->standing.is_on_backup, "min_healthy", u64_to_json(vip->standing.wanted),
-		"below_min_healthy", vip->is_alarmed, "min_healthy_alarms",
-		u64_to_json(vip->alarms));
+		fingerprint, "pools", pools_to_json(vip->spec), "file_pools", vip->spec->file_pools,
+		"on_backup", vip->standing.is_on_backup, "min_healthy",
+		u64_to_json(vip->standing.wanted), "below_min_healthy", vip->is_alarmed,
+		"min_healthy_alarms", u64_to_json(vip->alarms));
 }
 
 json_t *render_vips(const struct snapshot *s)
