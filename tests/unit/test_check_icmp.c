@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The echo check against the kernel's own replies, in a network namespace of the test's own. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/ip_icmp.h>
@@ -43,17 +42,6 @@ static void icmp_close(struct bed *bed)
 {
 	check_icmp_pool_free(bed->context.icmp);
 	bed_close(bed);
-}
-
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void a_real_that_replies_is_up_by_either_kind_of_socket(void **state)
@@ -292,7 +280,7 @@ static void a_thousand_probes_share_one_socket(void **state)
 
 	icmp_open(&bed, "127.0.0.1");
 	bed_check(&bed, &check_icmp_ops);
-	fds = count_fds();
+	fds = bed_count_fds();
 	request.spec = &bed.spec;
 	bed.spec.timeout_ms = 4000;
 	for (int i = 0; i < MANY; i++) {
@@ -302,7 +290,7 @@ static void a_thousand_probes_share_one_socket(void **state)
 		addr_parse(text, &request.address);
 		assert_int_equal(check_icmp_ops.start(&bed.context, &request, &crowd.checks[i]), 0);
 	}
-	assert_int_equal(count_fds(), fds);
+	assert_int_equal(bed_count_fds(), fds);
 	/* Every tenth is called off while its reply is on the way. */
 	for (int i = 0; i < MANY; i += 10)
 		check_icmp_ops.cancel(crowd.checks[i]);
