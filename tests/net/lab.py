@@ -280,8 +280,10 @@ class Lab:
 
     # ---- the balancer ----
 
-    def start_daemon(self, config, state_dir=None, wait=True, host="balancer", extra=()):
-        """Starts xdplbd on a configuration (YAML text). "{bpffs}" in it becomes the lab's own."""
+    def start_daemon(self, config, state_dir=None, wait=True, host="balancer", extra=(),
+                     wrapper=()):
+        """Starts xdplbd on a configuration (YAML text). "{bpffs}" in it becomes the lab's own.
+        wrapper: words in front of it, of a program that executes it."""
         self._n_daemons += 1
         here = self.dir / f"daemon{self._n_daemons}"
         here.mkdir()
@@ -290,7 +292,7 @@ class Lab:
         state_dir = state_dir or here / "state"
         log = here / "log"
         with log.open("w") as out:
-            process = self.popen(host, [BUILD / "xdplbd", "--config", path,
+            process = self.popen(host, [*wrapper, BUILD / "xdplbd", "--config", path,
                                         "--socket", here / "api.sock",
                                         "--state-dir", state_dir, *extra],
                                  stdout=out, stderr=subprocess.STDOUT)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lab import wait_for
+from lab import ROOT, wait_for
 from traffic import config, start_server, vip
 
 SOURCE4, SOURCE6 = "10.1.0.99", "fd00:1::99"
@@ -52,8 +52,8 @@ def daemon_of(services):
     """Starts a daemon whose VIPs, by name, have these probes of real1; ends it with the test."""
     started = []
 
-    def begin(probes, reals=None):
-        daemon = services.start_daemon(probe_config(services, probes, reals))
+    def begin(probes, reals=None, **options):
+        daemon = services.start_daemon(probe_config(services, probes, reals), **options)
         started.append(daemon)
         return daemon
     yield begin
@@ -294,6 +294,23 @@ def test_nothing_of_a_script_survives_its_timeout(services, daemon_of):
     wait_for(lambda: standing(daemon)["script"] == ("down", "script_timeout"), 5, "down")
     wait_gone(seen)
     assert children_of(daemon) == []
+
+
+def test_the_capabilities_of_the_unit_are_enough(services, daemon_of):
+    unit = (ROOT / "tools/xdplbd.service").read_text()
+    held = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1].lower().split()
+    bounds = ",".join(["-all", *(f"+{name.removeprefix('cap_')}" for name in held)])
+    path, pids = family(services, "bounds")
+    daemon = daemon_of({"script": script("grep -c '^Cap.*0000000000000000$' /proc/self/status"),
+                        "hangs": {"type": "script", "command": str(path), "timeout": "1s",
+                                  "interval": "1h", "fall": 1},
+                        "icmp": {"type": "icmp"}, "icmp-6": {"type": "icmp"}},
+                       wrapper=["setpriv", "--bounding-set", bounds, "--no-new-privs"])
+    seen = pids()
+    expected = {"script": ("up", "exit 0: 5"), "hangs": ("down", "script_timeout"),
+                "icmp": ("up", "replied"), "icmp-6": ("up", "replied")}
+    wait_for(lambda: standing(daemon) == expected, 10, expected)
+    wait_gone(seen)
 
 
 def end_by_reload(lab, daemon):
