@@ -3,10 +3,11 @@
 
 import itertools
 import json
+import subprocess
 
 import pytest
 
-from lab import wait_for
+from lab import BUILD, wait_for
 from traffic import Load, answers, config, connections, start, vip
 
 KEEN = {"type": "http", "port": 80, "path": "/healthz", "interval": "100ms", "timeout": "1s",
@@ -56,10 +57,11 @@ def test_a_switch_is_whole_and_back_again_and_what_was_begun_finishes(lab):
 @pytest.mark.limit_s(120)
 def test_20_switches_under_load_fail_no_request(lab):
     daemon = start(lab, text(lab))
-    load = Load(lab, 6000, 10)
+    load = Load(lab, 40000, 10)
     pools = itertools.cycle(["green", "blue"])
     for _ in range(20):
         ok(daemon, "vip", "set", "web", f"pool={next(pools)}")
+    assert load.is_running()
     assert load.finish() == 0
     counts = {r: len([x for x in lab.access_log(r) if x[2] != "/healthz"]) for r in lab.reals}
     assert min(counts.values()) > 0, counts
@@ -79,6 +81,43 @@ def test_a_switch_waits_until_the_new_pool_is_proven_and_refuses_one_that_is_not
     wait_for(lambda: row(daemon)["state"] == "down", 5, "the dead pool serves nobody")
     ok(daemon, "vip", "set", "web", "pool=file")
     assert answers(lab) == BLUE
+
+
+def test_a_pool_that_died_since_it_last_served_is_not_switched_to(lab):
+    daemon = start(lab, text(lab))
+    ok(daemon, "vip", "set", "web", "pool=green")
+    for host in BLUE:
+        lab.stop_nginx(host)
+    rc, _, err = daemon.ctl("vip", "set", "web", "pool=file")
+    assert rc == 1 and "of the 2 reals of blue none is up" in err
+    assert answers(lab) == GREEN
+    audit = (daemon.state_dir / "audit.log").read_text()
+    assert '"vip_pools"' in audit and '"vip_pools_refused"' in audit
+
+
+def test_backup_pools_stay_when_one_pool_takes_the_place_of_another(lab):
+    four = lab.reals4
+    uses = [{"name": "blue"}, {"name": "spare", "backup": True}]
+    daemon = start(lab, config(vip(None, pools=uses), health=KEEN,
+                               pools={"blue": four[:1], "green": four[1:2], "spare": four[2:]}))
+    ok(daemon, "vip", "set", "web", "pool=green")
+    assert row(daemon)["pools"] == "green,spare:backup"
+    assert answers(lab) == {"real2"}
+
+
+def test_a_reload_ends_a_switch_that_waits(lab):
+    daemon = start(lab, config(
+        vip(None, pool="blue"), pools={"blue": lab.reals4[:2], "dead": ["10.1.0.77"]},
+        health={**KEEN, "timeout": "9s", "interval": "10s"}))
+    waiting = lab.popen(lab.balancer, [BUILD / "xdplbctl", "--socket", daemon.socket, "vip", "set",
+                                       "web", "pool=dead"], stderr=subprocess.PIPE)
+    wait_for(lambda: row(daemon)["pools"] == "blue,dead:0", 5, "the pool is being probed")
+    rc, _, err = daemon.ctl("vip", "set", "web", "pool=dead")
+    assert rc == 1 and "is being switched to dead" in err
+    ok(daemon, "reload")
+    assert "another configuration came" in waiting.communicate(timeout=5)[1]
+    assert waiting.returncode == 1
+    assert row(daemon)["pools"] == "blue" and answers(lab) == BLUE
 
 
 def test_a_canary_is_set_by_one_command_and_taken_back(lab):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from lab import wait_for
-from traffic import Load, answers, config, connections, served_by, start, vip
+from traffic import Load, answers, config, connections, served_by, start, vip, weighted
 
 # Quick to notice, on a machine that may be busy.
 KEEN = {"type": "http", "port": 80, "path": "/healthz", "interval": "100ms", "timeout": "1s",
@@ -160,3 +160,19 @@ def test_a_drained_real_starts_slowly_and_a_restarted_daemon_does_not(lab):
     daemon.stop()
     daemon = start(lab, text, state_dir=daemon.state_dir)
     assert daemon.reals()[four[0]]["effective_weight"] == 100
+
+
+def test_a_real_that_is_added_or_given_a_weight_starts_slowly_at_once(lab):
+    four = lab.reals4
+
+    def text(*weights):
+        return config(vip(weighted(four, *weights)), health=KEEN, slow_start="1h")
+
+    daemon = start(lab, text(100, 0))
+    daemon.wait_states({a: "up" for a in four[:2]})
+    assert [daemon.reals()[a]["effective_weight"] for a in four[:2]] == [100, 0]
+    daemon.write_config(text(100, 100, 60))
+    daemon.ctl("reload")
+    assert daemon.reals()[four[1]]["effective_weight"] == 5
+    daemon.wait_states({four[2]: "up"})
+    assert [daemon.reals()[a]["effective_weight"] for a in four[:3]] == [100, 5, 3]

@@ -325,6 +325,18 @@ static void no_share_is_too_small_for_a_weight(void **state)
 		assert_in_range(s.members[r].ring_weight, 1, 65535);
 }
 
+static void a_share_that_is_rounded_up_is_still_a_weight(void **state)
+{
+	struct pool_use uses[] = {{.weight = 5}, {.weight = 1}};
+	struct scene s;
+
+	pools(&s, uses, 2, (size_t[]){2, 1});
+	s.reals[0].weight = 65535;
+	s.reals[1].weight = 16384;
+	work_out(&s);
+	assert_int_equal(s.members[0].ring_weight, 65535);
+}
+
 static void shown_weights_give_the_same_shares_and_sum_up_to_the_same(void **state)
 {
 	struct pool_use uses[] = {{.weight = 90}, {.weight = 10}};
@@ -491,6 +503,7 @@ int main(void)
 			the_share_of_a_dead_real_goes_to_its_pool_and_that_of_a_dead_pool_to_the_others),
 		cmocka_unit_test(a_pool_of_weight_0_is_kept_ready_and_a_backup_pool_waits),
 		cmocka_unit_test(no_share_is_too_small_for_a_weight),
+		cmocka_unit_test(a_share_that_is_rounded_up_is_still_a_weight),
 		cmocka_unit_test(shown_weights_give_the_same_shares_and_sum_up_to_the_same),
 		cmocka_unit_test(what_a_real_is_denied_changes_the_weight_of_no_other),
 		cmocka_unit_test(a_change_moves_hardly_more_flows_than_it_must),

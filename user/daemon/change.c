@@ -324,10 +324,11 @@ static int change_try(struct controller *c, struct config *config, bool force,
 int change_run(struct controller *c, struct config *config, bool force,
 	       struct change_report *ret_report, struct err *err)
 {
-	struct config *old = c->config;
+	struct config *old;
 	int r;
 
 	pool_switch_cancel(c, "another configuration came meanwhile");
+	old = c->config;
 	r = pool_switch_restore(c, config, force, err);
 	r = r ? r : change_try(c, config, force, ret_report, err);
 	if (c->config == old) {
