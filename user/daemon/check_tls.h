@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * TLS for checks by libcurl. The chain and the name are verified by us after the handshake and
- * before the request goes out, against certificates that were read with the configuration: libcurl
- * would read and parse the file for every probe (10 ms for the system's), and cannot say as
- * clearly what is wrong.
+ * before the request goes out, against certificates that were read with the configuration: see
+ * docs/adr/0016-tls-probes.md.
  */
 #pragma once
 
