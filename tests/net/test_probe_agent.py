@@ -74,8 +74,8 @@ def test_what_an_agent_says_is_in_force_until_it_says_otherwise(web):
         assert some.ask() == some.reals  # flows stay where they are
         # "up" is about the service: the drain goes on.
         agent.say("up\n")
-        wait_for(lambda: row()["reason"] == "agent: up", 5, "the agent is heard")
-        assert row()["state"] == "draining"
+        wait_for(lambda: row()["last_result"] == "agent: up", 5, "the agent is heard")
+        assert (row()["state"], row()["reason"]) == ("draining", "agent: drain # backup runs")
         agent.say("ready\n")
         daemon.wait_states({real: "up"})
 
