@@ -17,6 +17,28 @@ PROBE = {"type": "grpc", "port": PLAIN, "interval": "300ms", "timeout": "1500ms"
          "rise": 2}
 SECURE = {"port": TLS, "tls": True, "sni": "web.example", "ca": "{dir}/ca.pem"}
 
+# Who is no gRPC server: HTTP/2 in plaintext, with a file that is a message without a grpc-status;
+# HTTP/1.1 over TLS.
+NGINX_CONF = """
+daemon off;
+worker_processes 1;
+pid {dir}/grpc-nginx.pid;
+error_log {dir}/grpc-error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {dir}/grpc-body; proxy_temp_path {dir}/grpc-proxy;
+    fastcgi_temp_path {dir}/grpc-fastcgi; uwsgi_temp_path {dir}/grpc-uwsgi;
+    scgi_temp_path {dir}/grpc-scgi;
+    ssl_certificate {certs}/good.pem; ssl_certificate_key {certs}/good.key;
+    root {dir}/grpc;
+    server {{ listen 9101 http2; error_page 405 =200 $uri; }}
+    server {{ listen 9102 http2; root {dir}/none; }}
+    server {{ listen 9103 ssl; error_page 405 =200 $uri; }}
+    server {{ listen 9104 ssl http2; error_page 405 =200 $uri; add_header grpc-status 0; }}
+}}
+"""
+
 ROWS = [
     # name, keys, state, reason
     ("server", {}, "up", "SERVING"),
@@ -46,6 +68,10 @@ ROWS = [
     ("tls-to-plain", {**SECURE, "port": PLAIN}, "down", "tls: handshake failed: "),
     ("plain-to-tls", {"port": TLS}, "down", "bad_reply"),
     ("http-1", {"port": 80}, "down", "bad_reply"),
+    ("no-status", {"port": 9101}, "down", "bad_reply"),
+    ("no-method", {"port": 9102}, "down", "status 404"),
+    ("no-http-2", {**SECURE, "port": 9103}, "down", "the real does not speak HTTP/2"),
+    ("status-in-header", {**SECURE, "port": 9104}, "up", "SERVING"),
     ("nobody", {"port": 9999}, "down", "connect: Connection refused"),
     ("mute", {"port": 9001}, "down", "grpc_timeout"),
     ("garbage", {"port": 9002}, "down", "bad_reply"),
@@ -69,6 +95,16 @@ def keys(certs, given):
             for key, value in {**PROBE, **given}.items()}
 
 
+def start_http(lab, host):
+    where = lab.dir / host
+    method = where / "grpc" / "grpc.health.v1.Health" / "Check"
+    method.parent.mkdir(parents=True)
+    method.write_bytes(b"\0\0\0\0\x02\x08\x01")
+    conf = where / "grpc.conf"
+    conf.write_text(NGINX_CONF.format(dir=where, certs=lab.certs.dir))
+    lab.popen(host, ["/usr/sbin/nginx", "-e", where / "grpc-error.log", "-c", conf])
+
+
 def start_grpc(lab):
     """The server; its service "file" is up while lab.serves exists."""
     lab.serves = lab.dir / "serves"
@@ -81,6 +117,7 @@ def start_grpc(lab):
 
 def test_each_answer_of_a_health_service_gets_its_verdict_and_its_word(grpc_lab):
     start_grpc(grpc_lab)
+    start_http(grpc_lab, "real1")
     daemon = grpc_lab.start_daemon(config(*row_vips(
         grpc_lab, ROWS, lambda given: keys(grpc_lab.certs, given))))
     wait_rows(daemon, ROWS)

@@ -254,6 +254,7 @@ static void nobody_there_is_a_failure_and_a_check_can_be_cancelled(void **state)
 	struct agent_state said = {};
 	struct check *check;
 	struct bed bed;
+	uint64_t over_at;
 
 	bed_open(&bed, "127.0.0.1");
 	bed.agent = &said;
@@ -261,6 +262,9 @@ static void nobody_there_is_a_failure_and_a_check_can_be_cancelled(void **state)
 	assert_int_equal(bed_start(&bed, &check_agent_ops, &check), 0);
 	bed_until(&bed, agent.fd >= 0); /* connected, and waited for */
 	check_agent_ops.cancel(check);
+	over_at = bed_now_ms() + BED_TIMEOUT_MS + 100;
+	bed_until(&bed, bed_now_ms() > over_at); /* its time is over */
+	assert_int_equal(bed.results, 0);
 	agent_close(&agent);
 	bed_check(&bed, &check_agent_ops);
 	bed_expect(&bed, CHECK_FAILED, "connect: Connection refused", "refused");
