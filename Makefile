@@ -79,7 +79,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-memory bench-profile bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-health bench-memory bench-profile bench-plot docs install clean help unit-tests \
 	bpf-tests benches fuzz fuzz-corpus fuzz-proof fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -133,6 +133,9 @@ bench-live: benches ## live frames over veth on one CPU: Mpps (root)
 
 bench-control: all benches ## rings, apply, restart, scan; the idle daemon (root)
 	$(Q)tests/bench/run-control.sh $(OUT)
+
+bench-health: all ## 10,000 HTTP targets at 1 s on one CPU: CPU, lateness, memory (root)
+	$(Q)unshare --net tests/bench/health.py $(OUT) >$(OUT)/bench-health.jsonl
 
 bench-memory: benches ## what reading a random line of tables of the maps' sizes costs: the floor (root)
 	$(Q)$(OUT)/tests/bench/bench_memory >$(OUT)/bench-memory.jsonl

@@ -92,6 +92,15 @@ def idle_text(rows):
             for row in rows if "cpu_percent" in row]
 
 
+def health_table(rows):
+    return markdown(["targets", "probes/s", "% of a CPU", "late ms: p50", "p99", "most",
+                     "private MiB", "load"],
+                    [[str(row["targets"]), str(row["probes_per_s"]), f'{row["cpu_percent"]:.0f}',
+                      f'{row["late_p50_ms"]:.1f}', f'{row["late_p99_ms"]:.0f}',
+                      f'{row["late_max_ms"]:.0f}', f'{row["rss_private_mib"]:.0f}',
+                      f'{row["load"]:.0f}'] for row in rows])
+
+
 def memory_table(rows):
     return markdown(["table", "MB", "alone ns", "overlapped ns", "claimed ns", "alone, huge pages ns"],
                     [[row["table"], f'{row["mb"]:.1f}', f'{row["alone_ns"]:.0f}',
@@ -118,6 +127,7 @@ SECTIONS = {
     "live": ("bench-live.jsonl", live_table),
     "control": ("bench-control.jsonl", control_table),
     "idle": ("bench-control.jsonl", idle_text),
+    "health": ("bench-health.jsonl", health_table),
     "memory": ("bench-memory.jsonl", memory_table),
     "profile": ("bench-profile.jsonl", profile_table),
 }

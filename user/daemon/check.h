@@ -81,7 +81,7 @@ extern const struct check_ops check_grpc_ops;
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);
 
-/* One libcurl multi handle in the loop. Freed after the last check has been cancelled. */
+/* libcurl's multi handles in the loop. Freed after the last check has been cancelled. */
 int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err);
 void check_curl_pool_free(struct check_curl_pool *pool);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * libcurl for checks: see check_curl.h. All checks share one multi handle that lives in the event
+ * libcurl for checks: see check_curl.h. All checks share some multi handles that live in the event
  * loop (multi_socket interface), so none blocks.
  */
 #include "check_curl.h"
@@ -18,12 +18,32 @@
 #include "lib/addr.h"
 
 #define ACCURACY_US 1000
+#define SHARDS	    8
+#define READ_BUFFER 4096L /* a short reply, not a download: 16 KiB are slow to get and to free */
+#define BATCH	    64 /* sockets in one turn of the event loop */
 
-struct check_curl_pool {
+struct curl_shard {
 	sd_event *event;
 	CURLM *multi;
+	int epoll_fd; /* of libcurl's sockets: many are ready at once, and the event loop takes one
+		       */
+	sd_event_source *io;
 	sd_event_source *timer;
 };
+
+/*
+ * A multi handle walks through the connections that are under way whenever a transfer ends (7.88:
+ * curl_multi_remove_handle), so many of them share the checks.
+ */
+struct check_curl_pool {
+	struct curl_shard shards[SHARDS];
+	unsigned int next;
+};
+
+static struct curl_shard *next_shard(struct check_curl_pool *pool)
+{
+	return &pool->shards[pool->next++ % SHARDS];
+}
 
 /* ---- one check ------------------------------------------------------------------------------ */
 
@@ -67,6 +87,7 @@ static void set_limits(struct curl_check *check)
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, READ_BUFFER);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
@@ -79,7 +100,7 @@ static void set_limits(struct curl_check *check)
 int curl_check_init(struct curl_check *check, const struct check_context *context,
 		    const struct check_request *request, const char *scheme)
 {
-	check->pool = context->curl;
+	check->shard = next_shard(context->curl);
 	check->request = *request;
 	check->easy = curl_easy_init();
 	if (!check->easy || !set_target(check, scheme) ||
@@ -101,7 +122,7 @@ bool curl_check_add_header(struct curl_check *check, const char *header)
 int curl_check_begin(struct curl_check *check, struct check **ret_check)
 {
 	if (curl_easy_setopt(check->easy, CURLOPT_HTTPHEADER, check->headers) != CURLE_OK ||
-	    curl_multi_add_handle(check->pool->multi, check->easy)) {
+	    curl_multi_add_handle(check->shard->multi, check->easy)) {
 		check->kind->free(check);
 		return -ENOMEM;
 	}
@@ -120,7 +141,7 @@ long curl_check_status(const struct curl_check *check)
 void curl_check_clear(struct curl_check *check)
 {
 	if (check->easy) {
-		curl_multi_remove_handle(check->pool->multi, check->easy);
+		curl_multi_remove_handle(check->shard->multi, check->easy);
 		curl_easy_cleanup(check->easy);
 	}
 	curl_slist_free_all(check->headers);
@@ -183,12 +204,12 @@ static enum check_outcome judge(struct curl_check *check, CURLcode code, char *t
  * Hands out results. `done` may cancel other checks, which takes their messages out of the queue,
  * so every message is read anew and nothing of it is kept over the call.
  */
-static void finish_done(struct check_curl_pool *pool)
+static void finish_done(struct curl_shard *shard)
 {
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(pool->multi, &left))) {
+	while ((msg = curl_multi_info_read(shard->multi, &left))) {
 		struct curl_check *check = NULL;
 		char text[CHECK_TEXT_MAX];
 		struct check_request request;
@@ -206,29 +227,38 @@ static void finish_done(struct check_curl_pool *pool)
 
 /* ---- libcurl in the event loop ------------------------------------------------------------- */
 
-static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
+static void act(struct curl_shard *shard, const struct epoll_event *event)
 {
-	struct check_curl_pool *pool = user;
 	int flags = 0, running;
 
-	if (revents & EPOLLIN)
+	if (event->events & EPOLLIN)
 		flags |= CURL_CSELECT_IN;
-	if (revents & EPOLLOUT)
+	if (event->events & EPOLLOUT)
 		flags |= CURL_CSELECT_OUT;
-	if (revents & (EPOLLERR | EPOLLHUP))
+	if (event->events & (EPOLLERR | EPOLLHUP))
 		flags |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(pool->multi, fd, flags, &running);
-	finish_done(pool);
+	curl_multi_socket_action(shard->multi, event->data.fd, flags, &running);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *user)
+{
+	struct curl_shard *shard = user;
+	struct epoll_event events[BATCH];
+	int n = epoll_wait(fd, events, BATCH, 0);
+
+	for (int i = 0; i < n; i++)
+		act(shard, &events[i]);
+	finish_done(shard);
 	return 0;
 }
 
-static int on_pool_time(sd_event_source *source, uint64_t usec, void *user)
+static int on_shard_time(sd_event_source *source, uint64_t usec, void *user)
 {
-	struct check_curl_pool *pool = user;
+	struct curl_shard *shard = user;
 	int running;
 
-	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	finish_done(pool);
+	curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	finish_done(shard);
 	return 0;
 }
 
@@ -238,33 +268,26 @@ static int on_pool_time(sd_event_source *source, uint64_t usec, void *user)
  */
 static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_user)
 {
-	struct check_curl_pool *pool = user;
-	sd_event_source *io = socket_user;
+	struct curl_shard *shard = user;
+	struct epoll_event event = {.data.fd = fd};
+	bool is_watched = socket_user != NULL;
 	struct curl_check *check = NULL;
-	uint32_t events = 0;
-	int err;
 
 	if (what == CURL_POLL_REMOVE) {
-		curl_multi_assign(pool->multi, fd, NULL);
-		sd_event_source_disable_unref(io);
+		epoll_ctl(shard->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		return 0;
 	}
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&check);
 	/* Until the connection is there, libcurl waits to write only. */
 	check->is_connected |= what & CURL_POLL_IN;
 	if (what & CURL_POLL_IN)
-		events |= EPOLLIN;
+		event.events |= EPOLLIN;
 	if (what & CURL_POLL_OUT)
-		events |= EPOLLOUT;
-	if (io) {
-		err = sd_event_source_set_io_events(io, events);
-	} else {
-		err = sd_event_add_io(pool->event, &io, fd, events, on_io, pool);
-		if (err >= 0)
-			curl_multi_assign(pool->multi, fd, io);
-	}
-	if (err < 0)
-		check->local_errno = -err;
+		event.events |= EPOLLOUT;
+	if (epoll_ctl(shard->epoll_fd, is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0)
+		check->local_errno = errno;
+	else
+		curl_multi_assign(shard->multi, fd, shard);
 	return 0;
 }
 
@@ -274,38 +297,46 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *user, void *so
  */
 static int on_timeout_change(CURLM *multi, long timeout_ms, void *user)
 {
-	struct check_curl_pool *pool = user;
+	struct curl_shard *shard = user;
 
 	if (timeout_ms >= 0)
-		sd_event_source_set_time_relative(pool->timer, (uint64_t)timeout_ms * 1000);
-	sd_event_source_set_enabled(pool->timer, timeout_ms >= 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+		sd_event_source_set_time_relative(shard->timer, (uint64_t)timeout_ms * 1000);
+	sd_event_source_set_enabled(shard->timer,
+				    timeout_ms >= 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	return 0;
 }
 
-static int pool_init(struct check_curl_pool *pool, sd_event *event, struct err *err)
+static int shard_init(struct curl_shard *shard, sd_event *event, struct err *err)
 {
 	int errnum;
 
-	pool->event = sd_event_ref(event);
-	pool->multi = curl_multi_init();
-	if (!pool->multi)
+	shard->event = sd_event_ref(event);
+	shard->multi = curl_multi_init();
+	if (!shard->multi)
 		return err_set(err, ENOMEM, "cannot start libcurl");
-	errnum = sd_event_add_time(event, &pool->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
-				   on_pool_time, pool);
+	shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (shard->epoll_fd < 0)
+		return err_errno(err, errno, "checks by libcurl");
+	errnum = sd_event_add_io(event, &shard->io, shard->epoll_fd, EPOLLIN, on_io, shard);
+	if (errnum >= 0)
+		errnum = sd_event_add_time(event, &shard->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
+					   on_shard_time, shard);
 	if (errnum < 0)
-		return err_errno(err, -errnum, "cannot add a timer");
-	sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
-	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
-	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
-	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timeout_change);
-	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+		return err_errno(err, -errnum, "checks by libcurl");
+	/* An answer that is here came in time, also if nobody looked. */
+	sd_event_source_set_priority(shard->timer, SD_EVENT_PRIORITY_NORMAL + 1);
+	sd_event_source_set_enabled(shard->timer, SD_EVENT_OFF);
+	curl_multi_setopt(shard->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+	curl_multi_setopt(shard->multi, CURLMOPT_SOCKETDATA, shard);
+	curl_multi_setopt(shard->multi, CURLMOPT_TIMERFUNCTION, on_timeout_change);
+	curl_multi_setopt(shard->multi, CURLMOPT_TIMERDATA, shard);
 	return 0;
 }
 
 int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err)
 {
 	struct check_curl_pool *pool;
-	int ret;
+	int ret = 0;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT))
 		return err_set(err, ENOMEM, "cannot start libcurl");
@@ -314,7 +345,10 @@ int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, stru
 		curl_global_cleanup();
 		return err_errno(err, ENOMEM, "checks by libcurl");
 	}
-	ret = pool_init(pool, event, err);
+	for (size_t i = 0; i < SHARDS; i++)
+		pool->shards[i].epoll_fd = -1;
+	for (size_t i = 0; i < SHARDS && !ret; i++)
+		ret = shard_init(&pool->shards[i], event, err);
 	if (ret < 0) {
 		check_curl_pool_free(pool);
 		return ret;
@@ -323,14 +357,23 @@ int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, stru
 	return 0;
 }
 
+static void shard_clear(struct curl_shard *shard)
+{
+	if (shard->multi)
+		curl_multi_cleanup(shard->multi);
+	sd_event_source_disable_unref(shard->io);
+	if (shard->epoll_fd >= 0)
+		close(shard->epoll_fd);
+	sd_event_source_disable_unref(shard->timer);
+	sd_event_unref(shard->event);
+}
+
 void check_curl_pool_free(struct check_curl_pool *pool)
 {
 	if (!pool)
 		return;
-	if (pool->multi)
-		curl_multi_cleanup(pool->multi);
-	sd_event_source_disable_unref(pool->timer);
-	sd_event_unref(pool->event);
+	for (size_t i = 0; i < SHARDS; i++)
+		shard_clear(&pool->shards[i]);
 	free(pool);
 	curl_global_cleanup();
 }

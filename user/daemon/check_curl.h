@@ -11,6 +11,7 @@
 #include "check.h"
 
 struct curl_check;
+struct curl_shard; /* one of some multi handles */
 
 /* What a kind says of its checks. */
 struct curl_kind {
@@ -24,7 +25,7 @@ struct curl_kind {
 
 struct curl_check {
 	const struct curl_kind *kind;
-	struct check_curl_pool *pool;
+	struct curl_shard *shard;
 	struct check_request request;
 	CURL *easy;
 	struct curl_slist *headers;

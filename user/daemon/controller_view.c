@@ -243,6 +243,7 @@ int controller_snapshot(struct controller *controller, struct snapshot **ret_sna
 	view.s->generation = controller->generation;
 	view.s->is_adopted = dataplane_is_adopted(controller->dataplane);
 	view.s->map_bytes = dataplane_map_bytes(controller->dataplane);
+	view.s->probes = health_totals(controller->health);
 	view_interfaces(&view);
 	for (size_t v = 0; v < controller->config->n_vips; v++)
 		view_vip(&view, v);

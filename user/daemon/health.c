@@ -16,11 +16,10 @@
 #include "lib/addr.h"
 #include "log.h"
 
-#define ACCURACY_US	1000
 #define FIRST_SPREAD_MS 100
 #define FIRST_GAP_US	100
 
-static uint64_t now_us(void)
+uint64_t health_now_us(void)
 {
 	struct timespec ts;
 
@@ -77,22 +76,16 @@ static int set_ops(struct probe *probe)
 
 /* ---- one probe ----------------------------------------------------------------------------- */
 
-/* Setting a timer that exists only fails for a bug: the probe would stop, so it is said. */
 static void arm(struct probe *probe, uint64_t at_us)
 {
-	int err = sd_event_source_set_time(probe->timer, at_us);
-
-	if (err >= 0)
-		err = sd_event_source_set_enabled(probe->timer, SD_EVENT_ONESHOT);
-	if (err < 0)
-		log_error("probe timer: %s", strerror(-err));
+	due_set(&probe->health->due, probe, at_us);
 	probe->next_at_ms = at_us / 1000;
 }
 
 static void arm_next(struct probe *probe)
 {
 	const struct health_spec *spec = &probe->spec;
-	uint64_t now = now_us();
+	uint64_t now = health_now_us();
 	uint32_t interval_ms = health_state_is_undecided(&probe->state, now / 1000)
 				       ? spec->fast_interval_ms
 				       : spec->interval_ms;
@@ -139,8 +132,10 @@ static void count_result(struct probe *probe, const struct check_result *result,
 /* Takes a result in. The probe may be gone when this returns: a callback may remove it. */
 static void take_result(struct probe *probe, const struct check_result *result)
 {
-	uint64_t now = now_us();
+	uint64_t now = health_now_us();
 
+	probe->health->totals.under_way--;
+	probe->health->totals.not_made += result->outcome == CHECK_NOT_MADE;
 	probe->check = NULL;
 	snprintf(probe->last_text, sizeof(probe->last_text), "%s", result->text);
 	probe->last_at_ms = now / 1000;
@@ -161,6 +156,7 @@ static void on_done(void *user, const struct check_result *result)
 
 static void start_check(struct probe *probe)
 {
+	struct health *health = probe->health;
 	struct check_request request = {
 		.address = probe->address,
 		.port = probe->port,
@@ -173,8 +169,14 @@ static void start_check(struct probe *probe)
 	char text[CHECK_TEXT_MAX];
 	int err;
 
-	probe->started_at_us = now_us();
-	err = probe->ops->start(&probe->health->checks, &request, &probe->check);
+	probe->started_at_us = health_now_us();
+	health->totals.started++;
+	health->totals.under_way++;
+	lateness_add(&health->lateness,
+		     probe->started_at_us > probe->due_us ? probe->started_at_us - probe->due_us
+							  : 0,
+		     probe->started_at_us / 1000);
+	err = probe->ops->start(&health->checks, &request, &probe->check);
 	if (err < 0) {
 		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
 		result.text = text;
@@ -182,19 +184,16 @@ static void start_check(struct probe *probe)
 	}
 }
 
-static int on_probe_time(sd_event_source *source, uint64_t usec, void *user)
+void probe_begin(struct probe *probe)
 {
-	struct probe *probe = user;
-
 	probe->next_at_ms = 0;
 	start_check(probe);
-	return 0;
 }
 
 /* Many that begin together are spread, so that none waits for the others' first results. */
 static uint64_t first_time(struct health *health)
 {
-	uint64_t now = now_us();
+	uint64_t now = health_now_us();
 	uint64_t spread = (uint64_t)next_random(health) * FIRST_SPREAD_MS * 1000 >> 32;
 	uint64_t at = health->next_first_us > now ? health->next_first_us : now;
 
@@ -206,7 +205,7 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 		      const struct health_standing *initial)
 {
 	struct health *health = probe->health;
-	uint64_t now_ms = now_us() / 1000;
+	uint64_t now_ms = health_now_us() / 1000;
 	int err;
 
 	err = health_spec_copy(&probe->spec, spec);
@@ -225,8 +224,7 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 		health_state_assume_up(&probe->state, now_ms);
 	else
 		health_state_init(&probe->state, initial->verdict, now_ms);
-	err = sd_event_add_time(health->event, &probe->timer, CLOCK_MONOTONIC, 0, ACCURACY_US,
-				on_probe_time, probe);
+	err = due_reserve(&health->due, health->totals.targets + 1);
 	if (err < 0)
 		return err;
 	arm(probe, first_time(health));
@@ -244,6 +242,7 @@ int probe_new(struct health *health, const struct ip_addr *address, uint16_t por
 		return -ENOMEM;
 	LIST_INIT(&probe->listeners);
 	probe->health = health;
+	probe->heap_index = NOT_DUE;
 	probe->id = ++health->last_id;
 	probe->address = *address;
 	probe->port = port;
@@ -258,11 +257,21 @@ int probe_new(struct health *health, const struct ip_addr *address, uint16_t por
 
 void probe_free(struct probe *probe)
 {
-	if (probe->check)
+	if (probe->check) {
+		probe->health->totals.under_way--;
 		probe->ops->cancel(probe->check);
-	sd_event_source_disable_unref(probe->timer);
+	}
+	due_remove(&probe->health->due, probe);
 	health_spec_clear(&probe->spec);
 	free(probe);
+}
+
+struct snapshot_probes health_totals(const struct health *health)
+{
+	struct snapshot_probes totals = health->totals;
+
+	totals.lateness = lateness_read(&health->lateness);
+	return totals;
 }
 
 /* ---- the engine ---------------------------------------------------------------------------- */
@@ -279,8 +288,12 @@ int health_new(struct health **ret_health, sd_event *event,
 	health->callbacks = *callbacks;
 	health->checks.event = event;
 	if (getrandom(&health->random, sizeof(health->random), GRND_NONBLOCK) < 0)
-		health->random = now_us();
-	ret = listeners_start(health, err);
+		health->random = health_now_us();
+	ret = due_start(&health->due, event);
+	if (ret < 0)
+		err_errno(err, -ret, "health engine");
+	else
+		ret = listeners_start(health, err);
 	if (!ret)
 		ret = check_curl_pool_new(&health->checks.curl, event, err);
 	if (!ret)
@@ -300,6 +313,7 @@ void health_free(struct health *health)
 	if (!health)
 		return;
 	listeners_stop(health);
+	due_stop(&health->due);
 	check_curl_pool_free(health->checks.curl);
 	check_icmp_pool_free(health->checks.icmp);
 	check_script_pool_free(health->checks.script);

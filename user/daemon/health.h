@@ -55,3 +55,4 @@ bool health_known(const struct health *health, const struct ip_addr *address, ui
 /* next_at_ms is 0 while a check is under way. */
 void health_read(const struct health_listener *listener, uint64_t now_ms,
 		 struct snapshot_health *ret_health);
+struct snapshot_probes health_totals(const struct health *health);

@@ -81,10 +81,10 @@ static int make(struct health *health, const struct ip_addr *address, uint16_t v
 
 	if (r < 0)
 		return r;
-	if (health->n_probes > health->mask)
+	if (health->totals.targets > health->mask)
 		grow(health);
 	put(health, probe);
-	health->n_probes++;
+	health->totals.targets++;
 	*ret_probe = probe;
 	return 0;
 }
@@ -94,7 +94,7 @@ static void drop_if_unheard(struct probe *probe)
 	if (probe->is_telling || !LIST_EMPTY(&probe->listeners))
 		return;
 	LIST_REMOVE(probe, entry);
-	probe->health->n_probes--;
+	probe->health->totals.targets--;
 	probe_free(probe);
 }
 

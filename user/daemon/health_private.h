@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The health engine's parts: health.c (probes: when, and what follows from a result),
+ * The health engine's parts: health.c (probes: what follows from a result), health_due.c (when),
  * health_listeners.c (who hears of it). Nobody else includes this.
  */
 #pragma once
@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "health.h"
+#include "lib/lateness.h"
 
 /* A real of a VIP, on the probe that it may share with others. */
 struct health_listener {
@@ -26,6 +27,17 @@ struct health_listener {
 LIST_HEAD(listener_list, health_listener);
 LIST_HEAD(probe_list, probe);
 
+#define NOT_DUE SIZE_MAX
+
+/* Probes by the time of their next check; those under way are not in it. */
+struct due {
+	struct probe **heap;
+	size_t n;
+	size_t room;
+	sd_event_source *timer;
+	bool is_starting; /* the timer is set afterwards */
+};
+
 struct health {
 	sd_event *event;
 	struct check_context checks;
@@ -35,7 +47,9 @@ struct health {
 	uint64_t next_first_us; /* no new probe begins earlier */
 	struct probe_list *table; /* by hash of address and port */
 	uint32_t mask; /* of the hash; the table has one more */
-	uint32_t n_probes;
+	struct due due;
+	struct snapshot_probes totals; /* without the lateness's summary */
+	struct lateness lateness;
 	struct listener_list late;
 	sd_event_source *late_source;
 };
@@ -53,11 +67,12 @@ struct probe {
 	struct health_spec spec;
 	const struct check_ops *ops; /* NULL: never probed, always up */
 	struct check *check; /* under way, or NULL */
-	sd_event_source *timer;
+	size_t heap_index; /* in health->due, or NOT_DUE */
 	struct health_state state;
 	struct health_advice advice;
 	struct agent_state agent;
 	uint64_t started_at_us; /* the last check */
+	uint64_t due_us; /* the next check, or the one under way */
 	uint64_t next_at_ms;
 	bool has_result;
 	bool last_ok;
@@ -77,6 +92,18 @@ int probe_new(struct health *health, const struct ip_addr *address, uint16_t por
 /* Cancels a check that is under way. It has no listeners and is in no table. */
 void probe_free(struct probe *probe);
 struct health_rules probe_rules(const struct probe *probe);
+
+/* Starts the check that is due. The probe may be gone when this returns. */
+void probe_begin(struct probe *probe);
+uint64_t health_now_us(void);
+
+/* health_due.c */
+int due_start(struct due *due, sd_event *event);
+void due_stop(struct due *due);
+/* Makes room for n probes; -ENOMEM. */
+int due_reserve(struct due *due, size_t n);
+void due_set(struct due *due, struct probe *probe, uint64_t at_us);
+void due_remove(struct due *due, struct probe *probe);
 
 /* health_listeners.c */
 int listeners_start(struct health *health, struct err *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controller_private.h"
+#include "fd_limit.h"
 #include "lib/addr.h"
 #include "lib/vip_key.h"
 #include "lib/vip_match.h"
@@ -275,6 +276,7 @@ int runs_commit(struct controller *c, const struct desired *desired, struct runs
 	c->runs = *fresh;
 	*fresh = (struct runs){};
 	free_unshared(&old_runs, &c->runs);
+	fd_limit_want(health_totals(c->health).targets);
 	return r;
 }
 

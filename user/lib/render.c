@@ -108,6 +108,18 @@ static json_t *capacity_to_json(const struct capacity *capacity)
 			 "ring_slots", u64_to_json(capacity->ring_slots));
 }
 
+static json_t *probes_to_json(const struct snapshot_probes *probes)
+{
+	const struct lateness_summary *late = &probes->lateness;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}}", "targets",
+			 u64_to_json(probes->targets), "started", u64_to_json(probes->started),
+			 "not_made", u64_to_json(probes->not_made), "under_way",
+			 u64_to_json(probes->under_way), "late_us", "p50",
+			 u64_to_json(late->p50_us), "p99", u64_to_json(late->p99_us), "max",
+			 u64_to_json(late->max_us));
+}
+
 json_t *render_status(const struct snapshot *s)
 {
 	size_t vips_up = 0, reals_up = 0, reals = 0;
@@ -118,7 +130,7 @@ json_t *render_status(const struct snapshot *s)
 		reals += count_wanted_reals(s, &s->vips[i]);
 	}
 	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:s}",
+			 "s:s, s:o}",
 			 "version", XDPLB_VERSION, "pid", (int)getpid(), "config",
 			 text_to_json(s->config->file), "uptime_ms",
 			 u64_to_json(elapsed_ms(s->now_ms, s->started_at_ms)), "generation",
@@ -127,7 +139,8 @@ json_t *render_status(const struct snapshot *s)
 			 u64_to_json(vips_up), "reals", u64_to_json(reals), "reals_up",
 			 u64_to_json(reals_up), "flows", u64_to_json(s->flows), "capacity",
 			 capacity_to_json(&s->config->capacity), "map_bytes",
-			 u64_to_json(s->map_bytes), "bpffs", s->config->bpffs);
+			 u64_to_json(s->map_bytes), "bpffs", s->config->bpffs, "probes",
+			 probes_to_json(&s->probes));
 }
 
 /* null: the VIP has reals of its own. */

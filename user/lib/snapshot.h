@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "health_state.h"
+#include "lateness.h"
 #include "model.h"
 #include "xdplb/counters.h"
 
@@ -137,6 +138,15 @@ struct snapshot_interface {
 	uint32_t prog_id;
 };
 
+/* All probes together. */
+struct snapshot_probes {
+	uint64_t targets;
+	uint64_t started; /* checks */
+	uint64_t not_made; /* for want of something of our own */
+	uint32_t under_way;
+	struct lateness_summary lateness; /* against their schedule */
+};
+
 struct snapshot {
 	const struct config *config;
 	uint64_t now_ms; /* CLOCK_MONOTONIC */
@@ -149,6 +159,7 @@ struct snapshot {
 	uint64_t flow_slots;
 	uint64_t flows_scanned_at_ms;
 	uint64_t map_bytes;
+	struct snapshot_probes probes;
 	struct snapshot_interface *interfaces;
 	size_t n_interfaces;
 	struct snapshot_vip *vips;
