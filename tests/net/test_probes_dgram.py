@@ -159,6 +159,9 @@ def test_a_source_that_is_not_ours_says_nothing_of_the_real(daemon_of):
     daemon = daemon_of({"tcp": {"type": "tcp", "source": away}, "icmp": {"type": "icmp",
                                                                         "source": away},
                         "http": {"type": "http", "source": away},
+                        "https": {"type": "https", "source": away, "verify": False},
+                        "grpc": {"type": "grpc", "source": away},
+                        "agent": {"type": "agent", "source": away, "port": 80},
                         "udp": {**UDP, "source": away}, "dns": {**DNS, "source": away}})
     wait_for(lambda: all(text for _, text in standing(daemon).values()), 5, "all were tried")
     assert set(standing(daemon).values()) == \
