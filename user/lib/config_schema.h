@@ -60,14 +60,14 @@ struct schema_field {
 	const char *text; /* its meaning, for people */
 	enum schema_type type;
 	enum schema_unbuilt unbuilt;
-	bool is_required;
-	bool is_secret; /* a wrong value is not repeated */
 	size_t offset; /* of the value in the section's struct */
 	uint32_t min; /* of numbers, in the unit that is stored; of lists, items */
 	uint32_t max;
 	uint32_t initial; /* of numbers and choices: the default */
 	uint32_t health_types; /* of health keys: bits (1 << enum health_type) it belongs to */
 	uint32_t needed_types; /* those of them that are nothing without it */
+	bool is_required;
+	bool is_secret; /* a wrong value is not repeated */
 	const char *initial_text; /* of texts: the default; of others: how to describe it */
 	const struct schema_choice *choices;
 	const struct schema_section *section;
