@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """HTTPS probes against nginx, and against servers that get TLS wrong."""
 
+import os
 import signal
 import subprocess
 
@@ -184,6 +185,11 @@ def test_a_real_goes_down_and_up_with_its_certificate(make_lab):
     nginx.send_signal(signal.SIGHUP)
     daemon.wait_states({real: "up"})
     # Frozen: the kernel takes the connection, nobody speaks TLS.
+    os.killpg(nginx.pid, signal.SIGSTOP)
+    daemon.wait_states({real: "down"})
+    assert daemon.reals()[real]["reason"] == "tls_timeout"
+    os.killpg(nginx.pid, signal.SIGCONT)
+    daemon.wait_states({real: "up"})
     lab.stop(nginx, sig=signal.SIGKILL)
     daemon.wait_states({real: "down"})
     assert daemon.reals()[real]["reason"] == "connect: Connection refused"
