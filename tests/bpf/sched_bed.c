@@ -64,6 +64,28 @@ struct packet sched_packet(uint32_t flow, uint8_t flags)
 			       .flags = flags};
 }
 
+struct bed_vip sched_source_vip(uint8_t tuple, uint8_t prefix4, uint8_t prefix6)
+{
+	struct bed_vip vip = sched_vip(SCHEDULER_SOURCE, SCHED_REALS, NULL);
+
+	vip.source = (struct source_spec){.tuple = tuple, .prefix4 = prefix4, .prefix6 = prefix6};
+	return vip;
+}
+
+struct packet sched_packet_from(unsigned int host, bool is_v6)
+{
+	static char src[4][40];
+	static unsigned int n;
+	char *text = src[n++ % 4];
+
+	snprintf(text, sizeof(src[0]), is_v6 ? "2001:db8:0:%x::7" : "10.0.%u.7", host);
+	return (struct packet){.src = text,
+			       .dst = is_v6 ? "2001:db8:f::10" : SCHED_VIP,
+			       .sport = 5000,
+			       .dport = 80,
+			       .flags = SEGMENT_RST};
+}
+
 size_t sched_real_of(struct bed *bed, const struct packet *packet)
 {
 	struct ip_addr real = bed_real_of(bed, packet);

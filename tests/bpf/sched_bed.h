@@ -19,6 +19,15 @@ struct bed_vip sched_vip(enum xdplb_scheduler scheduler, size_t n, const uint32_
 /* Packet of flow number `flow`: of its own source address and port. The next but three takes its
  * place. */
 struct packet sched_packet(uint32_t flow, uint8_t flags);
+/* SCHED_VIP port 80 with scheduler source and SCHED_REALS reals. */
+#define SCHED_REALS 8u
+struct bed_vip sched_source_vip(uint8_t tuple, uint8_t prefix4, uint8_t prefix6);
+/*
+ * From 10.0.HOST.7, or 2001:db8:0:HOST::7, port 5000; recorded nowhere. The next but three takes
+ * its place.
+ */
+struct packet sched_packet_from(unsigned int host, bool is_v6);
+
 /* Sends it; number of the real that got it. */
 size_t sched_send(struct bed *bed, uint32_t flow, uint8_t flags);
 size_t sched_real_of(struct bed *bed, const struct packet *packet);
