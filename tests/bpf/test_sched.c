@@ -341,6 +341,38 @@ static void flows_that_cannot_be_recorded_do_not_bounce(void **state)
 	}
 }
 
+/*
+ * SYNs over the rate are recorded nowhere, so they go by the ring; but one that repeats a SYN that
+ * was recorded keeps its pick, and the ACK of either goes where the SYN went.
+ */
+static void check_flood(struct bed *bed, enum xdplb_scheduler scheduler, const char *name)
+{
+	struct bed *flooded = bed_new(&(struct bed_options){.flows = 20000,
+							    .schedulers = (uint16_t)~0u,
+							    .syn_window_shift = 31,
+							    .syn_window_limit = FLOWS});
+	struct bed_vip vip = sched_vip(scheduler, 4, NULL);
+	size_t real[2 * FLOWS];
+
+	bed_apply(flooded, &vip, 1);
+	sched_pin(0);
+	for (uint32_t i = 0; i < 2 * FLOWS; i++)
+		real[i] = sched_send(flooded, i, S);
+	for (int again = 0; again < 3; again++) {
+		for (uint32_t i = 0; i < 2 * FLOWS; i++) {
+			if (sched_send(flooded, i, again < 2 ? S : A) != real[i])
+				fail_msg("%s: flow %u leaves its real in a flood", name, i);
+		}
+	}
+	sched_unpin();
+	bed_remove(flooded);
+}
+
+static void in_a_flood_of_syns_no_connection_is_torn(void **state)
+{
+	for_each_scheduler(check_flood);
+}
+
 /* ---- Changes ------------------------------------------------------------------------------- */
 
 static void a_change_of_scheduler_moves_no_flow(void **state)
@@ -460,6 +492,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_syn_leaves_only_a_real_that_went_down),
 		cmocka_unit_test(a_segment_of_a_connection_that_nobody_recorded_goes_by_the_ring),
 		cmocka_unit_test(flows_that_cannot_be_recorded_do_not_bounce),
+		cmocka_unit_test(in_a_flood_of_syns_no_connection_is_torn),
 		BED_TEST(a_change_of_scheduler_moves_no_flow),
 		BED_TEST(a_change_of_scheduler_is_in_force_for_new_flows),
 		BED_TEST(vips_have_their_own_schedulers),

@@ -23,6 +23,7 @@
 #define LAB_REALS     64
 #define LAB_HZ	      250
 #define LAB_KEY	      0x1234
+#define LAB_BLOCKS    32768
 
 struct lab {
 	struct fake *fake;
@@ -121,7 +122,7 @@ static inline struct lab *lab_new_sized(uint32_t members, uint32_t vips, uint32_
 
 static inline struct lab *lab_new(void)
 {
-	return lab_new_sized(256, 16, 2048);
+	return lab_new_sized(256, 16, LAB_BLOCKS);
 }
 
 static inline void lab_forget_plan(struct lab *lab)
@@ -236,7 +237,13 @@ static inline uint32_t lab_ring_id(const struct dp *dp, uint64_t word, uint32_t 
 	return dp->rings[list + position / RING_MEMBERS_PER_BLOCK].member[position % 16];
 }
 
-/* Every slot of every VIP that packets can find names a member that is of this VIP. */
+/* Turn i of round robin. */
+static inline uint32_t lab_turn_id(const struct dp *dp, uint64_t order, uint32_t i)
+{
+	return dp->rings[RING_WORD_BASE(order) + i / RING_MEMBERS_PER_BLOCK].member[i % 16];
+}
+
+/* Every slot and turn of every VIP that packets can find names a member that is of this VIP. */
 static inline void lab_check_packets(const struct lab *lab)
 {
 	const struct dp *dp = &lab->fake->dp;
@@ -252,6 +259,13 @@ static inline void lab_check_packets(const struct lab *lab)
 			assert_int_equal(m->vip_id, row->id);
 			assert_memory_equal(&m->vip, &row->key.address, sizeof(m->vip));
 			assert_int_equal(m->protocol, row->key.protocol);
+		}
+		word = dp->vip_state[row->id].order;
+		for (uint32_t i = 0; i < RING_WORD_SIZE(word); i++) {
+			const struct member *m = &dp->members[lab_turn_id(dp, word, i)];
+
+			assert_int_not_equal(m->state & MEMBER_STATE_MASK, MEMBER_FREE);
+			assert_int_equal(m->vip_id, row->id);
 		}
 	}
 }
@@ -399,6 +413,25 @@ static inline void lab_check_addresses(const struct lab *lab)
 	assert_int_equal(n, lab->fake->maps->n_addrs);
 }
 
+/* Who has turns is in the ring, and a VIP of another scheduler has none. */
+static inline void lab_check_turns(const struct lab *lab, size_t v)
+{
+	const struct dp *dp = &lab->fake->dp;
+	const struct vip_state *state = &dp->vip_state[lab_vip(lab, v)->id];
+	bool has_turns[256] = {}, has_slots[256] = {};
+
+	assert_int_equal(state->schedule, vip_schedule(&lab->vips[v]));
+	assert_int_equal(state->affinity_s, lab->vips[v].source.affinity_ms / 1000);
+	assert_int_equal(state->order != 0, state->ring && lab->vips[v].scheduler == SCHEDULER_RR);
+	if (!state->order)
+		return;
+	for (uint32_t i = 0; i < RING_WORD_SIZE(state->order); i++)
+		has_turns[lab_turn_id(dp, state->order, i)] = true;
+	for (uint32_t i = 0; i < RING_WORD_SIZE(state->ring); i++)
+		has_slots[lab_ring_id(dp, state->ring, i)] = true;
+	assert_memory_equal(has_turns, has_slots, sizeof(has_turns));
+}
+
 /* After lab_settle(): the rings name the reals that are up, all of them, and nobody else. */
 static inline void lab_check_settled(struct lab *lab)
 {
@@ -411,6 +444,8 @@ static inline void lab_check_settled(struct lab *lab)
 		const struct applied_vip *have = lab_vip(lab, v);
 		uint64_t word = dp->vip_state[have->id].ring;
 		bool is_named[LAB_REALS] = {};
+
+		lab_check_turns(lab, v);
 
 		for (uint32_t i = 0; i < RING_WORD_SIZE(word); i++) {
 			struct ip_addr real = dp->members[lab_ring_id(dp, word, i)].real;

@@ -86,6 +86,18 @@ static inline void lab_change_inputs(struct lab *lab, uint64_t *random, size_t v
 	lab->inputs[v][r].admin = admins[lab_random(random, 5) % 3];
 }
 
+static inline void lab_change_scheduler(struct lab *lab, uint64_t *random, size_t v)
+{
+	struct vip_spec *vip = &lab->vips[v];
+
+	vip->source = (struct source_spec){};
+	vip->scheduler = lab_random(random, 3) ? lab_random(random, SCHEDULER_P2C + 1)
+					       : SCHEDULER_RR;
+	if (vip->scheduler == SCHEDULER_SOURCE)
+		vip->source = (struct source_spec){
+			.tuple = 1, .prefix4 = 24, .affinity_ms = lab_random(random, 3) * 1000};
+}
+
 static inline void lab_change(struct lab *lab, uint64_t *random)
 {
 	static const uint32_t rings[] = {251, 509, 1021};
@@ -96,7 +108,7 @@ static inline void lab_change(struct lab *lab, uint64_t *random)
 		return;
 	}
 	v = lab_random(random, lab->n_vips);
-	switch (lab_random(random, 7)) {
+	switch (lab_random(random, 8)) {
 	case 0:
 		lab->vips[v].ring = rings[lab_random(random, 3)];
 		break;
@@ -107,7 +119,10 @@ static inline void lab_change(struct lab *lab, uint64_t *random)
 		lab_change_ports(lab, random, v);
 		break;
 	case 3:
+		lab_change_scheduler(lab, random, v);
+		break;
 	case 4:
+	case 5:
 		lab_change_reals(lab, random, v);
 		break;
 	default:

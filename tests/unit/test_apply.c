@@ -165,7 +165,7 @@ static void test_one_vip_that_waits_does_not_hold_up_another(void **state)
  */
 static void test_no_half_that_packets_may_read_is_written(void **state)
 {
-	static union ring_block before[2048];
+	static union ring_block before[LAB_BLOCKS];
 	struct lab *lab = lab_one_vip();
 	const struct dp *dp = &lab->fake->dp;
 

@@ -33,10 +33,19 @@ static int claim_stray(struct applied *applied, struct applied_vip *vip, uint64_
 	return r;
 }
 
+/* Turns elsewhere are those of the ring before: the daemon was killed between the two words. */
+static void drop_stray_turns(struct vip_state *state, struct extent half)
+{
+	uint64_t order = dp_load(state->order);
+
+	if (RING_WORD_BASE(order) - half.base >= half.blocks)
+		dp_store(state->order, 0);
+}
+
 static int adopt_rings(struct applied *applied, struct applied_vip *vip)
 {
 	const struct dp *dp = applied->dp;
-	const struct vip_state *state = &dp->vip_state[vip->id];
+	struct vip_state *state = &dp->vip_state[vip->id];
 	uint64_t word = dp_load(state->ring);
 	int r = 0;
 
@@ -56,9 +65,11 @@ static int adopt_rings(struct applied *applied, struct applied_vip *vip)
 	for (unsigned int i = 0; i < 2; i++) {
 		if (vip->half[i].base == RING_WORD_BASE(word)) {
 			vip->live = i;
+			drop_stray_turns(state, vip->half[i]);
 			return 0;
 		}
 	}
+	dp_store(state->order, 0);
 	return claim_stray(applied, vip, word, state->members);
 }
 
