@@ -147,6 +147,11 @@ bench-plot: ## docs/flows.svg and the tables of docs/benchmarks.md from the last
 	$(Q)tests/bench/report.py svg $(OUT)/bench.jsonl >docs/flows.svg
 	$(Q)tests/bench/report.py docs $(OUT) docs/benchmarks.md
 
+bench-schedulers: all ## long and short connections by each scheduler; docs/schedulers.svg and its table (root)
+	$(Q)XDPLB_BUILD=$(OUT) tests/bench/schedulers.py measure >$(OUT)/schedulers.jsonl
+	$(Q)tests/bench/schedulers.py svg $(OUT)/schedulers.jsonl >docs/schedulers.svg
+	$(Q)tests/bench/schedulers.py docs $(OUT)/schedulers.jsonl docs/schedulers.md
+
 docs: all ## regenerate the generated parts of docs/
 	$(Q)tools/gen-docs.sh $(OUT)
 

@@ -217,6 +217,23 @@ static __always_inline bool flow_is_to_reset(const struct pkt *pkt, const struct
 	       !flow_is_idle(pkt, member);
 }
 
+/* lc and p2c go by how many flows a member has. */
+#define FLOW_LOADS_ARE_KEPT (knob_schedulers & (1u << SCHEDULER_LC | 1u << SCHEDULER_P2C))
+
+#define FLOW_CLOSING_STATES (1u << FLOW_FIN | 1u << FLOW_RST)
+
+/* A flow of the member closes, or goes on all the same. In a frame of its own: few packets do. */
+static __noinline int flow_count_closing(__u32 member_id, __u32 old_state, __u32 state)
+{
+	struct member_load *load = bpf_map_lookup_elem(&member_load, &member_id);
+	__u32 was_closing = FLOW_CLOSING_STATES >> old_state & 1;
+	__u32 is_closing = FLOW_CLOSING_STATES >> state & 1;
+
+	if (load && was_closing != is_closing)
+		__sync_fetch_and_add(&load->delta, was_closing - is_closing);
+	return 0;
+}
+
 /* A known flow whose real may be used: refreshes its slot where that changes anything. */
 static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, __u32 member_state)
 {
@@ -234,8 +251,9 @@ static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, 
 		state = flow_next_state(pkt, state);
 	}
 	new = slot_word(pkt->hash, SLOT_MEMBER(word), state);
-	if (new != word)
-		flow_slot_swap(pkt->bucket, pkt->slot_index, word, new);
+	if (new != word && flow_slot_swap(pkt->bucket, pkt->slot_index, word, new) &&
+	    FLOW_LOADS_ARE_KEPT)
+		flow_count_closing(SLOT_MEMBER(word), SLOT_STATE(word), state);
 	return true;
 }
 

@@ -139,7 +139,15 @@ __noinline long sched_listed(__u32 vip_id, __u32 position)
 	return ring_state(bpf_map_lookup_elem(&members, &id), vip_id) == MEMBER_UP ? id : -1;
 }
 
-/* Of two member ids (-1: none) the one with fewer flows by weight, the next flow counted. */
+/* With the flow to come. A count may have missed what was under way. */
+static __always_inline __u32 sched_flows(const struct member_load *load)
+{
+	__s32 n = READ_WORD(load->base) + READ_WORD(load->delta);
+
+	return n < 0 ? 1 : n + 1;
+}
+
+/* Of two member ids (-1: none) the one with fewer flows by weight. */
 __noinline long sched_fewer(long a, long b)
 {
 	__u32 id_a = a, id_b = b;
@@ -151,8 +159,8 @@ __noinline long sched_fewer(long a, long b)
 		return b;
 	if (b < 0 || !load_b)
 		return a;
-	has_a = READ_WORD(load_a->base) + READ_WORD(load_a->started) + 1;
-	has_b = READ_WORD(load_b->base) + READ_WORD(load_b->started) + 1;
+	has_a = sched_flows(load_a);
+	has_b = sched_flows(load_b);
 	return (__u64)has_b * READ_WORD(load_a->weight) < (__u64)has_a * READ_WORD(load_b->weight)
 		       ? b
 		       : a;
@@ -196,7 +204,7 @@ __noinline long sched_least(__u32 vip_id, __u32 kind)
 	struct member_load *load = bpf_map_lookup_elem(&member_load, &least);
 
 	if (id >= 0 && load)
-		__sync_fetch_and_add(&load->started, 1);
+		__sync_fetch_and_add(&load->delta, 1);
 	return id;
 }
 

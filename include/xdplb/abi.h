@@ -187,14 +187,14 @@ struct member_stats {
 
 /*
  * Map "member_load": how many flows a member has, for schedulers that ask. The daemon counts them
- * once in a while; in between, the flows that were given to the member are added. The sum of
- * `started` and `base`, modulo 2^32.
+ * once in a while; in between, what lc and p2c give it is added, and what clients close is taken
+ * away. The sum of `delta` and `base`, modulo 2^32; as a signed number it may be a little below 0.
  */
 struct member_load {
-	__u32 started; /* packet path, atomically: flows that lc or p2c gave it */
-	__u32 base; /* live: what makes `started` the number of its flows */
+	__u32 delta; /* packet path, atomically: flows given less flows closed */
+	__u32 base; /* live: what makes `delta` the number of its flows */
 	__u32 weight; /* live: in the ring; 0: not in it */
-	__u32 seen; /* daemon only: `started` when its count began */
+	__u32 seen; /* daemon only: `delta` when its count began */
 };
 
 _Static_assert(sizeof(struct member_load) == 16, "four a line");

@@ -22,7 +22,7 @@ static void set_flows(struct bed *bed, const struct bed_vip *vip, size_t n, cons
 	for (size_t i = 0; i < n; i++) {
 		struct member_load *load = &bed->dp->loads[id_of(bed, vip, i)];
 
-		dp_store(load->base, flows[i] - load->started);
+		dp_store(load->base, flows[i] - load->delta);
 	}
 }
 
@@ -218,7 +218,7 @@ static void after_a_scan_the_flows_that_are_there_count(void **state)
 			const struct member_load *load =
 				&bed->dp->loads[id_of(bed, &vip, (size_t)i)];
 
-			assert_int_equal(load->base + load->started, had[i]);
+			assert_int_equal(load->base + load->delta, had[i]);
 		}
 		sched_start_flows(bed, 1000, least_of((uint32_t[]){had[0], had[1], had[3]}, 3),
 				  counts);
@@ -226,6 +226,53 @@ static void after_a_scan_the_flows_that_are_there_count(void **state)
 			assert_true((i == 2) == (counts[i] > 0));
 		bed_remove(bed);
 	}
+}
+
+/* At once, not when the daemon counts next; a FIN that is repeated closes nothing more. */
+static void a_flow_that_its_client_closes_does_not_count_any_more(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t flags[3];
+		bool counts;
+	} rows[] = {
+		{"FIN", {F | A}, false},
+		{"FIN twice", {F | A, F | A}, false},
+		{"RST", {SEGMENT_RST}, false},
+		{"FIN, then RST", {F | A, SEGMENT_RST}, false},
+		{"a forged RST, and it goes on", {SEGMENT_RST, A}, true},
+		{"a forged RST, goes on, and FIN", {SEGMENT_RST, A, F | A}, false},
+		{"ACK", {A}, true},
+	};
+	struct bed *bed = *state;
+	struct bed_vip vip = sched_vip(SCHEDULER_LC, 2, NULL);
+
+	bed_apply(bed, &vip, 1);
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct member_load *load;
+		uint32_t before;
+		size_t real;
+
+		establish(bed, i, &real);
+		load = &bed->dp->loads[id_of(bed, &vip, real)];
+		before = load->base + load->delta;
+		for (int k = 0; k < 3 && rows[i].flags[k]; k++)
+			sched_send(bed, i, rows[i].flags[k]);
+		if (load->base + load->delta != before - !rows[i].counts)
+			fail_msg("%s: %u flows, before %u", rows[i].what, load->base + load->delta,
+				 before);
+	}
+}
+
+/* What was counted too late or twice makes no real look full. */
+static void a_count_below_zero_is_none(void **state)
+{
+	static const uint32_t flows[] = {3, (uint32_t)-2, 3};
+	struct bed_vip vip = sched_vip(SCHEDULER_LC, 3, NULL);
+
+	bed_apply(*state, &vip, 1);
+	set_flows(*state, &vip, 3, flows);
+	assert_int_equal(sched_send(*state, 1, S), 1);
 }
 
 /* Even if its member id had many. */
@@ -258,6 +305,8 @@ int main(void)
 		BED_TEST(p2c_of_two_reals_takes_the_one_with_fewer),
 		BED_TEST(p2c_does_not_bury_a_real_that_is_new),
 		cmocka_unit_test(after_a_scan_the_flows_that_are_there_count),
+		BED_TEST(a_flow_that_its_client_closes_does_not_count_any_more),
+		BED_TEST(a_count_below_zero_is_none),
 		BED_TEST(a_real_that_is_new_has_no_flows),
 	};
 

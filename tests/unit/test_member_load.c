@@ -28,14 +28,14 @@ static void bed_end(struct bed *bed)
 /* As the packet path does. */
 static void give(const struct bed *bed, uint32_t id, uint32_t n)
 {
-	bed->fake->dp.loads[id].started += n;
+	bed->fake->dp.loads[id].delta += n;
 }
 
 static uint32_t flows_of(const struct bed *bed, uint32_t id)
 {
 	const struct member_load *load = &bed->fake->dp.loads[id];
 
-	return load->base + load->started;
+	return load->base + load->delta;
 }
 
 static void what_is_given_counts_at_once(void **state)

@@ -5,7 +5,7 @@
 void member_load_begin(const struct dp *dp)
 {
 	for (uint32_t id = 0; id < dp->control->members; id++)
-		dp->loads[id].seen = dp_load(dp->loads[id].started);
+		dp->loads[id].seen = dp_load(dp->loads[id].delta);
 }
 
 void member_load_end(const struct dp *dp, const struct flow_scan *scan)
@@ -23,7 +23,7 @@ void member_load_reset(const struct dp *dp, uint32_t id, uint32_t weight)
 {
 	struct member_load *load = &dp->loads[id];
 
-	load->seen = dp_load(load->started);
+	load->seen = dp_load(load->delta);
 	dp_store(load->base, -load->seen);
 	dp_store(load->weight, weight);
 }

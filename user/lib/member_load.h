@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What lc and p2c compare: each member's active flows as the last scan counted them, and the flows
- * that it was given since that scan began, which the packet path adds.
+ * What lc and p2c compare: each member's active flows as the last scan counted them, and what has
+ * come and gone since that scan began, which the packet path keeps.
  */
 #pragma once
 
