@@ -294,3 +294,104 @@ def test_a_repeated_syn_to_a_real_that_went_down_finds_another(serving_lab):
     for thread in threads:
         thread.join()
     assert len(answered) == 20 and set(answered) == {"real2", "real3"}
+
+
+# ---- reals that do not answer their clients ----
+
+
+EJECTION = {"enabled": True, "interval": "2s", "min_flows": 5, "time": "3s", "max_time": "6s",
+            "trial": "30%"}
+# The real's own address: what it takes from users has the VIP's.
+PROBED = {"type": "http", "port": 80, "path": "/healthz", "interval": "200ms", "timeout": "3s",
+          "fall": 5}
+
+
+def deafen(lab, host):
+    """Takes the probe and drops users' SYNs."""
+    lab.run(host, f"nft add table inet deaf && nft add chain inet deaf in "
+                  f"'{{ type filter hook input priority 0; }}' && "
+                  f"nft add rule inet deaf in ip daddr {VIP4} tcp flags syn drop")
+
+
+def cure(lab, host):
+    lab.run(host, "nft delete table inet deaf")
+
+
+class Clients:
+    """Clients that connect all the time, each for at most 4 s."""
+
+    def __init__(self, lab, n=12):
+        self.lab, self.ended = lab, threading.Event()
+        self.threads = [threading.Thread(target=self._connect) for _ in range(n)]
+        for thread in self.threads:
+            thread.start()
+
+    def _connect(self):
+        while not self.ended.wait(0.05):
+            try:
+                connection = Connection(self.lab, timeout=4)
+                connection.ask()
+                connection.close()
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def circuit(daemon, n=0):
+    return daemon.reals("web")[daemon.lab.reals4[n]]["circuit"]["state"]
+
+
+@pytest.mark.limit_s(120)
+def test_a_real_that_drops_its_users_is_ejected_tried_and_taken_back(serving_lab):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4, ejection=EJECTION), health=PROBED))
+    with connections(lab, 20) as some, Clients(lab):
+        deafen(lab, "real1")
+        wait_for(lambda: circuit(daemon) == "open", 20, "real1 is ejected")
+        row = real1(daemon)
+        assert row["state"] == "ejected" and row["effective_weight"] == 0
+        assert row["repeated_syns"] > 0 and row["circuit"]["repeated_share"] >= 0.2
+        assert row["circuit"]["ejections"] == 1
+        assert "of its SYNs repeated" in daemon.ctl("real", "list")[1]
+        # What is established stays; what is new succeeds.
+        assert some.ask() == some.reals
+        assert answers(lab) == {"real2", "real3"}
+        assert [circuit(daemon, n) for n in (1, 2)] == ["closed", "closed"]
+        # On trial it fails, and is ejected for longer.
+        wait_for(lambda: circuit(daemon) == "half-open", 20, "real1 is tried")
+        assert 0 < real1(daemon)["effective_weight"] < 100
+        wait_for(lambda: real1(daemon)["circuit"]["ejections"] == 2, 20, "real1 is ejected again")
+        assert real1(daemon)["circuit"]["left_ms"] > 3000
+        cure(lab, "real1")
+        wait_for(lambda: circuit(daemon) == "closed", 40, "real1 has proven itself")
+        assert some.ask() == some.reals
+    daemon.settle()
+    assert answers(lab) == set(lab.reals)
+    assert real1(daemon)["effective_weight"] == 100
+    events = daemon.log_text()
+    for state in ("open", "half-open", "closed"):
+        assert f"real circuit {state} vip=web real={lab.reals4[0]}" in events
+
+
+def test_no_more_reals_are_ejected_than_allowed_and_none_where_it_is_off(serving_lab):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4, ejection=EJECTION), vip(lab.reals4, "off", port=81),
+                               health={**PROBED, "port": 80}))
+    for host in ("real1", "real2"):
+        deafen(lab, host)
+    with Clients(lab, 24):
+        wait_for(lambda: "open" in [circuit(daemon, n) for n in range(3)], 20, "one is ejected")
+        states = [circuit(daemon, n) for n in range(3)]
+        assert sorted(states) == ["closed", "closed", "open"] and states[2] == "closed"
+    assert {row["circuit"]["state"] for row in daemon.reals("off").values()} == {"closed"}
+    # Switched off, the ejected one is back.
+    daemon.write_config(config(vip(lab.reals4), health=PROBED))
+    daemon.ctl_json("reload")
+    assert {row["state"] for row in daemon.reals("web").values()} == {"up"}

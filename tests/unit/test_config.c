@@ -80,7 +80,7 @@ static const struct bad_case bad_cases[] = {
 	{YAML(VIP ", reals: [{address: 10.1.0.1, wieght: 5}]}\n"),
 	 "f.yaml:4:89: vips[0].reals[0]: unknown key \"wieght\"; did you mean \"weight\"?"},
 	{YAML(VIP ", fast_interval: 1s}\n"),
-	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, source, ring, slow_start, panic, on_all_down, min_healthy, timeouts, on_no_port, echo, on_down, drain, health, name, address, port, protocol, reals, quic, pool, pools"},
+	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, source, ring, slow_start, panic, on_all_down, min_healthy, timeouts, on_no_port, echo, on_down, drain, ejection, health, name, address, port, protocol, reals, quic, pool, pools"},
 	{YAML(VIP ", health: {fast_intervall: 1s}}\n"),
 	 "f.yaml:4:70: vips[0].health: unknown key \"fast_intervall\"; did you mean \"fast_interval\"?"},
 	{YAML(VIP ", health: {start: unknown}}\n"),

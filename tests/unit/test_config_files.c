@@ -134,6 +134,9 @@ static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 	assert_int_equal(a->echo, b->echo);
 	assert_int_equal(a->on_down, b->on_down);
 	assert_memory_equal(&a->drain, &b->drain, sizeof(a->drain));
+	assert_int_equal(a->ejection.is_on, b->ejection.is_on);
+	assert_int_equal(a->ejection.min_flows, b->ejection.min_flows);
+	assert_int_equal(a->ejection.max_time_ms, b->ejection.max_time_ms);
 	assert_memory_equal(&a->timeouts, &b->timeouts, sizeof(a->timeouts));
 	assert_true(health_spec_equal(&health, &b->health));
 	assert_int_equal(a->slow_start_ms, b->slow_start_ms);

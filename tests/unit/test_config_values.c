@@ -53,6 +53,8 @@ static void what_is_not_given_has_the_documented_default(void **state)
 	assert_int_equal(vip->on_down, ON_DOWN_REROUTE);
 	assert_int_equal(vip->drain.timeout_ms, 0);
 	assert_int_equal(vip->drain.then, DRAIN_KEEP);
+	assert_false(vip->ejection.is_on);
+	assert_int_equal(vip->ejection.max_ejected_percent, 10);
 	assert_int_equal(vip->timeouts.tcp_ms, 3600000);
 	assert_int_equal(vip->timeouts.tcp_closing_ms, 30000);
 	assert_int_equal(vip->timeouts.tcp_unproven_ms, 30000);
@@ -155,6 +157,8 @@ static void values_are_read_with_their_units(void **state)
 		"- name: dns\n  address: \"2001:db8::10\"\n  port: \"53\"\n  protocol: udp\n"
 		"  encap: gue\n  ring: 251\n  slow_start: 0s\n  on_no_port: drop\n  echo: always\n"
 		"  on_down: reset\n  drain: {timeout: 5m, then: move}\n"
+		"  ejection: {enabled: true, interval: 2s, min_flows: 7, time: 3s, max_time: 1h,\n"
+		"    max_ejected: 50%, trial: 1%}\n"
 		"  timeouts: {tcp: 24h, tcp_closing: 1m, tcp_unproven: 1500ms, udp: 2s}\n"
 		"  health: {type: none}\n"
 		"  reals:\n  - {address: 10.1.0.1, weight: 0, backup: false}\n"
@@ -183,6 +187,13 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(vip->on_down, ON_DOWN_RESET);
 	assert_int_equal(vip->drain.timeout_ms, 300000);
 	assert_int_equal(vip->drain.then, DRAIN_MOVE);
+	assert_true(vip->ejection.is_on);
+	assert_int_equal(vip->ejection.interval_ms, 2000);
+	assert_int_equal(vip->ejection.min_flows, 7);
+	assert_int_equal(vip->ejection.time_ms, 3000);
+	assert_int_equal(vip->ejection.max_time_ms, 3600000);
+	assert_int_equal(vip->ejection.max_ejected_percent, 50);
+	assert_int_equal(vip->ejection.trial_percent, 1);
 	assert_int_equal(vip->timeouts.tcp_ms, 86400000);
 	assert_int_equal(vip->timeouts.tcp_closing_ms, 60000);
 	assert_int_equal(vip->timeouts.tcp_unproven_ms, 1500);
@@ -192,7 +203,7 @@ static void values_are_read_with_their_units(void **state)
 	assert_int_equal(vip->mark.column, 3);
 	assert_int_equal(addr_parse("fd00::2", &addr), 0);
 	assert_int_equal(vip_find_real(vip, &addr)->weight, 65535);
-	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 23);
+	assert_int_equal(vip_find_real(vip, &addr)->mark.line, 25);
 	assert_null(config_find_vip(c, "web"));
 	config_free(c);
 }

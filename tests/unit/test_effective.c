@@ -73,7 +73,7 @@ static void test_a_lowered_weight_is_a_share_of_it_and_never_none(void **state)
 	}
 }
 
-static void test_a_drain_that_took_long_enough_or_a_death_may_reset_flows(void **state)
+static void test_drains_deaths_and_ejections_say_what_becomes_of_flows(void **state)
 {
 	static const struct {
 		struct real_input input;
@@ -102,6 +102,9 @@ static void test_a_drain_that_took_long_enough_or_a_death_may_reset_flows(void *
 		 MEMBER_DOWN,
 		 REAL_UNKNOWN},
 		{{ADMIN_ENABLED, HEALTH_UP, .resets_when_down = true}, MEMBER_UP | UP, REAL_UP},
+		{{ADMIN_ENABLED, HEALTH_UP, .is_ejected = true}, MEMBER_DRAIN | UP, REAL_EJECTED},
+		{{ADMIN_ENABLED, HEALTH_DOWN, .is_ejected = true}, MEMBER_DOWN | DOWN, REAL_DOWN},
+		{{ADMIN_DRAIN, HEALTH_UP, .is_ejected = true}, MEMBER_DRAIN | UP, REAL_DRAINING},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -133,9 +136,10 @@ static void test_every_state_of_a_real_has_a_name(void **state)
 		[REAL_DRAINED] = "drained",
 		[REAL_DISABLED] = "disabled",
 		[REAL_UNKNOWN] = "unknown",
+		[REAL_EJECTED] = "ejected",
 	};
 
-	for (int i = 0; i <= REAL_UNKNOWN; i++)
+	for (int i = 0; i <= REAL_EJECTED; i++)
 		assert_string_equal(real_state_name(i), names[i]);
 }
 
@@ -184,7 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state_and_ring_weight_follow_the_table),
 		cmocka_unit_test(test_a_lowered_weight_is_a_share_of_it_and_never_none),
-		cmocka_unit_test(test_a_drain_that_took_long_enough_or_a_death_may_reset_flows),
+		cmocka_unit_test(test_drains_deaths_and_ejections_say_what_becomes_of_flows),
 		cmocka_unit_test(test_a_real_is_called_by_the_table),
 		cmocka_unit_test(test_every_state_of_a_real_has_a_name),
 		cmocka_unit_test(test_every_real_of_every_vip_is_asked_for_once),

@@ -241,6 +241,9 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"last_ok\":null,\"last_result\":null,"
 				  "\"last_duration_ms\":null,\"last_ago_ms\":null,"
 				  "\"next_in_ms\":400,\"successes\":0,\"failures\":0,"
+				  "\"repeated_syns\":0,"
+				  "\"circuit\":{\"state\":\"closed\",\"left_ms\":null,"
+				  "\"ejections\":0,\"repeated_share\":0.0,\"others_share\":0.0},"
 				  "\"assumed\":false,\"lowered_percent\":0,\"flaps\":0,"
 				  "\"held_down_ms\":0,\"transitions\":0,\"target\":0,"
 				  "\"shared_by\":0}");

@@ -54,6 +54,24 @@ static void add_deadline(const json_t *row, char *cell)
 	add(cell, ", %s in %.40s", json_string_value(cell_value(row, "drain.then")), left);
 }
 
+/* "83% of its SYNs repeated, others 0%, 25s more; ", and that it is on trial afterwards. */
+static void add_circuit(const json_t *row, char *cell)
+{
+	const char *state = json_string_value(cell_value(row, "circuit.state"));
+	char left[CELL_MAX];
+
+	if (!state || strcmp(state, "closed") == 0)
+		return;
+	if (strcmp(state, "half-open") == 0) {
+		add(cell, "on trial after an ejection; ");
+		return;
+	}
+	cell_duration(row, "circuit.left_ms", left);
+	add(cell, "%.0f%% of its SYNs repeated, others %.0f%%, %.20s more; ",
+	    100 * json_number_value(cell_value(row, "circuit.repeated_share")),
+	    100 * json_number_value(cell_value(row, "circuit.others_share")), left);
+}
+
 void cell_why(const json_t *row, const char *field, char *cell)
 {
 	const char *admin = json_string_value(json_object_get(row, "admin"));
@@ -66,6 +84,7 @@ void cell_why(const json_t *row, const char *field, char *cell)
 		add_deadline(row, cell);
 		return;
 	}
+	add_circuit(row, cell);
 	cell_text(row, field, reason);
 	cell_duration(row, "since_ms", since);
 	add(cell, "%.100s, %.40s%s", reason, since, removed);

@@ -315,6 +315,7 @@ static int change_try(struct controller *c, struct config *config, bool force,
 	c->config = config;
 	ways_out_refresh(c);
 	drains_wait(c);
+	ejections_follow(c);
 	controller_build_rings(c);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
 	*ret_report = report;

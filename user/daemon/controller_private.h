@@ -29,6 +29,10 @@ struct real_run {
 	bool is_drained; /* and said so */
 	uint64_t drain_scan; /* flows counted by earlier passes than this may not be all it has */
 	bool resets_when_down; /* the VIP's on_down */
+	struct circuit circuit;
+	uint32_t trial_percent; /* of its weight, while the circuit is half-open */
+	uint32_t sampled_id; /* member that the two below are of */
+	uint64_t sampled_flows, sampled_repeated;
 	enum health_verdict health;
 	bool is_assumed; /* up, but never proven */
 	struct health_advice advice;
@@ -51,6 +55,7 @@ struct real_run {
 struct vip_run {
 	struct real_run **reals;
 	size_t n_reals;
+	uint64_t ejection_next_ms; /* of the next look at its circuits; 0: none yet */
 	bool is_stale; /* what its reals get is to be worked out anew */
 	struct vip_standing standing;
 	enum vip_condition reported; /* the state in the log */
@@ -95,6 +100,7 @@ struct controller {
 	sd_event_source *drains; /* at the next deadline */
 	sd_event_source *ramps; /* the next step of a slow start */
 	struct pool_switch *pool_switch;
+	sd_event_source *ejections; /* looks at VIPs whose interval has passed */
 	sd_event_source *weigh; /* works stale VIPs out; before the rings */
 	sd_event_source *rings; /* builds stale rings, one an iteration */
 	bool has_rings; /* none is stale */
@@ -154,6 +160,12 @@ bool drain_has_flows(const struct real_run *run);
 void drains_wait(struct controller *c);
 /* A pass over the flow table has ended. */
 void drains_scanned(struct controller *c);
+
+/* ejections.c */
+int ejections_start(struct controller *c, struct err *err);
+void ejections_stop(struct controller *c);
+/* After a configuration was put in force. */
+void ejections_follow(struct controller *c);
 
 /* controller.c */
 extern const struct actor actor_health;

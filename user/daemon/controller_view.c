@@ -24,6 +24,7 @@ static void add_member_counters(struct view *view, uint32_t id, struct member_st
 		sum.packets += view->per_cpu[cpu].packets;
 		sum.bytes += view->per_cpu[cpu].bytes;
 		sum.new_flows += view->per_cpu[cpu].new_flows;
+		sum.repeated_syns += view->per_cpu[cpu].repeated_syns;
 		view->s->forwarded[cpu] += view->per_cpu[cpu].packets;
 	}
 	view->s->forwarded_total += sum.packets;
@@ -84,6 +85,8 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->packets = sum.packets;
 	real->bytes = sum.bytes;
 	real->new_flows = sum.new_flows;
+	real->repeated_syns = sum.repeated_syns;
+	real->circuit = run->circuit;
 	real->state = effective_real_state(run_input(run), drain_has_flows(run));
 	view_drain(run, real);
 	view_next_hop(view, real);

@@ -239,6 +239,7 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	run->slow_start_ms = vip->slow_start_ms;
 	run->has_pool_weight = !vip->n_pools || vip->pools[real->pool].weight;
 	ramp_update(run);
+	run->trial_percent = vip->ejection.trial_percent;
 	if (!same_probe)
 		r = listen_anew(run, vip, err);
 	if (!r && !run->is_watched) {
@@ -280,16 +281,27 @@ int runs_commit(struct controller *c, const struct desired *desired, struct runs
 	return r;
 }
 
+/* By its check, and by its circuit while that is half-open. */
+static uint32_t lowered_percent(const struct real_run *run)
+{
+	uint32_t kept = 100 - run->advice.lowered_percent;
+
+	if (run->circuit.state == CIRCUIT_HALF_OPEN)
+		kept = kept * run->trial_percent / 100;
+	return 100 - kept;
+}
+
 struct real_input run_input(const struct real_run *run)
 {
 	return (struct real_input){
 		/* Of the operator and a check, who wants less. */
 		.admin = run->advice.admin > run->admin ? run->advice.admin : run->admin,
 		.health = run->health,
-		.lowered_percent = run->advice.lowered_percent,
+		.lowered_percent = lowered_percent(run),
 		.rest = drain_rest_now(run),
 		.resets_when_down = run->resets_when_down,
 		.held_back_percent = run->ramp_applied,
+		.is_ejected = run->circuit.state == CIRCUIT_OPEN,
 	};
 }
 

@@ -299,8 +299,8 @@ char *config_reference_markdown(void)
 	static const struct schema_section *const sections[] = {
 		&schema_file,  &schema_interface, &schema_encap,  &schema_capacity,
 		&schema_guard, &schema_defaults,  &schema_source, &schema_timeouts,
-		&schema_drain, &schema_health,	  &schema_vip,	  &schema_real,
-		&schema_use,   &schema_pool,	  &schema_quic,
+		&schema_drain, &schema_ejection,  &schema_health, &schema_vip,
+		&schema_real,  &schema_use,	  &schema_pool,	  &schema_quic,
 	};
 	char *text = NULL;
 	size_t len;

@@ -267,6 +267,14 @@ static json_t *source_json(const struct source_spec *source)
 			 "prefix6", source->prefix6, "affinity", duration(source->affinity_ms));
 }
 
+static json_t *ejection_json(const struct ejection_spec *e)
+{
+	return json_pack("{sb so si so so so so}", "enabled", e->is_on, "interval",
+			 duration(e->interval_ms), "min_flows", (int)e->min_flows, "time",
+			 duration(e->time_ms), "max_time", duration(e->max_time_ms), "max_ejected",
+			 percent(e->max_ejected_percent), "trial", percent(e->trial_percent));
+}
+
 static json_t *vip_json(const struct vip_spec *vip)
 {
 	const struct timeouts *t = &vip->timeouts;
@@ -292,6 +300,7 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_object_set_new(json, "on_no_port", json_string(on_no_port_name(vip->on_no_port)));
 	json_object_set_new(json, "echo", json_string(echo_policy_name(vip->echo)));
 	json_object_set_new(json, "on_down", json_string(on_down_name(vip->on_down)));
+	json_object_set_new(json, "ejection", ejection_json(&vip->ejection));
 	json_object_set_new(json, "drain",
 			    json_pack("{so ss}", "timeout", duration(vip->drain.timeout_ms), "then",
 				      drain_rest_name(vip->drain.then)));

@@ -65,6 +65,30 @@ static uint32_t drain_u32(const struct doc_file *doc, const struct doc_vip *vip,
 	return schema_u32(&schema_drain, &doc->defaults.policy.drain, key);
 }
 
+static uint32_t ejection_u32(const struct doc_file *doc, const struct doc_vip *vip, size_t key)
+{
+	if (schema_is_given(&vip->policy.ejection, key))
+		return schema_u32(&schema_ejection, &vip->policy.ejection, key);
+	return schema_u32(&schema_ejection, &doc->defaults.policy.ejection, key);
+}
+
+static void resolve_leaving(const struct doc_file *doc, const struct doc_vip *from,
+			    struct vip_spec *vip)
+{
+	vip->on_down = policy_u32(doc, from, POLICY_ON_DOWN);
+	vip->drain.timeout_ms = drain_u32(doc, from, DRAIN_KEY_TIMEOUT);
+	vip->drain.then = drain_u32(doc, from, DRAIN_KEY_THEN);
+	vip->ejection = (struct ejection_spec){
+		.is_on = ejection_u32(doc, from, EJECTION_KEY_ENABLED),
+		.interval_ms = ejection_u32(doc, from, EJECTION_KEY_INTERVAL),
+		.min_flows = ejection_u32(doc, from, EJECTION_KEY_MIN_FLOWS),
+		.time_ms = ejection_u32(doc, from, EJECTION_KEY_TIME),
+		.max_time_ms = ejection_u32(doc, from, EJECTION_KEY_MAX_TIME),
+		.max_ejected_percent = ejection_u32(doc, from, EJECTION_KEY_MAX_EJECTED),
+		.trial_percent = ejection_u32(doc, from, EJECTION_KEY_TRIAL),
+	};
+}
+
 const struct doc_health *config_health_source(const struct doc_file *doc, const struct doc_vip *vip,
 					      uint32_t type, size_t key)
 {
@@ -401,9 +425,7 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from,
 	vip->min_healthy = schema_is_given(from, POLICY_MIN_HEALTHY)
 				   ? from->policy.min_healthy
 				   : doc->defaults.policy.min_healthy;
-	vip->on_down = policy_u32(doc, from, POLICY_ON_DOWN);
-	vip->drain.timeout_ms = drain_u32(doc, from, DRAIN_KEY_TIMEOUT);
-	vip->drain.then = drain_u32(doc, from, DRAIN_KEY_THEN);
+	resolve_leaving(doc, from, vip);
 	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);
 	vip->timeouts.tcp_unproven_ms = timeout_ms(doc, from, TIMEOUTS_TCP_UNPROVEN);

@@ -316,6 +316,12 @@ const struct schema_section schema_timeouts = {
 			  .offset = offsetof(S, policy.drain),                                     \
 			  .section = &schema_drain,                                                \
 			  .text = "how long a real is drained, and what comes then"},              \
+	[POLICY_EJECTION] = {.key = "ejection",                                                    \
+			     .type = SCHEMA_MAP,                                                   \
+			     .offset = offsetof(S, policy.ejection),                               \
+			     .section = &schema_ejection,                                          \
+			     .text = "reals that do not answer their clients, whatever their "     \
+				     "probes say"},                                                \
 	[POLICY_HEALTH] = {.key = "health",                                                        \
 			   .type = SCHEMA_MAP,                                                     \
 			   .offset = offsetof(S, policy.health),                                   \

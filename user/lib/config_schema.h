@@ -254,6 +254,29 @@ struct doc_drain {
 	uint32_t then;
 };
 
+enum {
+	EJECTION_KEY_ENABLED,
+	EJECTION_KEY_INTERVAL,
+	EJECTION_KEY_MIN_FLOWS,
+	EJECTION_KEY_TIME,
+	EJECTION_KEY_MAX_TIME,
+	EJECTION_KEY_MAX_EJECTED,
+	EJECTION_KEY_TRIAL,
+	EJECTION_KEYS
+};
+
+struct doc_ejection {
+	struct mark self;
+	struct mark at[EJECTION_KEYS];
+	uint32_t enabled;
+	uint32_t interval;
+	uint32_t min_flows;
+	uint32_t time;
+	uint32_t max_time;
+	uint32_t max_ejected;
+	uint32_t trial;
+};
+
 /* Keys of `defaults`, which every VIP takes too; they come first in enum vip keys. */
 enum {
 	POLICY_ENCAP,
@@ -269,6 +292,7 @@ enum {
 	POLICY_ECHO,
 	POLICY_ON_DOWN,
 	POLICY_DRAIN,
+	POLICY_EJECTION,
 	POLICY_HEALTH,
 	POLICY_KEYS
 };
@@ -287,6 +311,7 @@ struct doc_policy {
 	uint32_t echo;
 	uint32_t on_down;
 	struct doc_drain drain;
+	struct doc_ejection ejection;
 	struct doc_health health;
 };
 
@@ -408,6 +433,7 @@ extern const struct schema_section schema_defaults;
 extern const struct schema_section schema_timeouts;
 extern const struct schema_section schema_source;
 extern const struct schema_section schema_drain;
+extern const struct schema_section schema_ejection;
 extern const struct schema_section schema_health;
 extern const struct schema_section schema_vip;
 extern const struct schema_section schema_real;

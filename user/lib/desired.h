@@ -38,6 +38,7 @@ struct real_input {
 	uint32_t held_back_percent; /* so much of the rest slow start still keeps from it */
 	enum drain_rest rest; /* of a drain that has taken long enough; else DRAIN_KEEP */
 	bool resets_when_down; /* the VIP's on_down */
+	bool is_ejected; /* its clients get no answer */
 };
 
 /* inputs(user, vip, real) says it for each real of config->vips[vip].reals[real]. */

@@ -50,7 +50,7 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 
 	if (is_out(input)) {
 		m.state = state_when_out(input);
-	} else if (input.admin == ADMIN_DRAIN || real->weight == 0) {
+	} else if (input.admin == ADMIN_DRAIN || input.is_ejected || real->weight == 0) {
 		m.state = MEMBER_DRAIN;
 	} else {
 		m.state = MEMBER_UP;
@@ -203,7 +203,9 @@ enum real_state effective_real_state(struct real_input input, bool has_flows)
 		return REAL_DOWN;
 	if (input.admin == ADMIN_DRAIN)
 		return has_flows && input.rest == DRAIN_KEEP ? REAL_DRAINING : REAL_DRAINED;
-	return input.health == HEALTH_UP ? REAL_UP : REAL_UNKNOWN;
+	if (input.health != HEALTH_UP)
+		return REAL_UNKNOWN;
+	return input.is_ejected ? REAL_EJECTED : REAL_UP;
 }
 
 struct vip_key vip_key_of(const struct vip_spec *vip)

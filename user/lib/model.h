@@ -162,6 +162,17 @@ enum drain_rest {
 	DRAIN_RESET = 2, /* TCP gets a RST; else as DRAIN_MOVE */
 };
 
+/* When a real is ejected for what its clients repeat: see ejection.h. */
+struct ejection_spec {
+	bool is_on;
+	uint32_t interval_ms; /* from one look to the next */
+	uint32_t min_flows; /* fewer SYNs say nothing */
+	uint32_t time_ms; /* of the first ejection; doubles with each */
+	uint32_t max_time_ms;
+	uint32_t max_ejected_percent; /* of the VIP's reals that are up; at least one */
+	uint32_t trial_percent; /* of its weight, while it has to prove itself */
+};
+
 struct drain_spec {
 	uint32_t timeout_ms; /* 0: none */
 	enum drain_rest then;
@@ -205,6 +216,7 @@ struct vip_spec {
 	enum xdplb_on_no_port on_no_port;
 	enum echo_policy echo;
 	enum on_down on_down;
+	struct ejection_spec ejection;
 	struct drain_spec drain; /* where the operator does not say otherwise */
 	struct health_spec health;
 	struct quic_spec *quic;

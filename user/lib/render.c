@@ -221,11 +221,24 @@ static void set_last_result(json_t *object, const struct snapshot *s,
 	json_object_set_new(object, "failures", u64_to_json(h->state.failures));
 }
 
+/* How its circuit breaker stands. */
+static json_t *circuit_to_json(const struct snapshot *s, const struct circuit *c)
+{
+	json_t *left = c->state == CIRCUIT_OPEN ? u64_to_json(elapsed_ms(c->until_ms, s->now_ms))
+						: json_null();
+
+	return json_pack("{s:s, s:o, s:i, s:f, s:f}", "state", circuit_state_name(c->state),
+			 "left_ms", left, "ejections", (int)c->ejections, "repeated_share",
+			 c->permille / 1000.0, "others_share", c->others_permille / 1000.0);
+}
+
 static void set_explanation(json_t *object, const struct snapshot *s,
 			    const struct snapshot_real *real)
 {
 	const struct snapshot_health *h = &real->health;
 
+	json_object_set_new(object, "repeated_syns", u64_to_json(real->repeated_syns));
+	json_object_set_new(object, "circuit", circuit_to_json(s, &real->circuit));
 	json_object_set_new(object, "assumed", json_boolean(h->state.is_assumed));
 	json_object_set_new(object, "lowered_percent", u64_to_json(real->advice.lowered_percent));
 	json_object_set_new(object, "flaps", u64_to_json(h->flaps));

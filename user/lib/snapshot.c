@@ -34,6 +34,8 @@ const char *real_state_name(enum real_state state)
 		return "drained";
 	case REAL_DISABLED:
 		return "disabled";
+	case REAL_EJECTED:
+		return "ejected";
 	case REAL_UNKNOWN:
 		break;
 	}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ejection.h"
 #include "health_state.h"
 #include "lateness.h"
 #include "model.h"
@@ -41,6 +42,7 @@ enum real_state {
 	REAL_DRAINED = 3,
 	REAL_DISABLED = 4,
 	REAL_UNKNOWN = 5, /* no probe has answered yet */
+	REAL_EJECTED = 6, /* up, but clients get no answer: no new flows */
 };
 
 /* What `vip list` calls it. */
@@ -100,6 +102,8 @@ struct snapshot_real {
 	enum real_state state;
 	enum admin_state admin;
 	struct snapshot_drain drain;
+	struct circuit circuit;
+	uint64_t repeated_syns;
 	bool is_removed; /* no longer in the configuration; its flows finish */
 	uint32_t member_id;
 	bool has_next_hop;
