@@ -72,6 +72,31 @@ static void test_a_ring_from_another_hash_key_is_built_anew(void **state)
 	lab_free(lab);
 }
 
+/* Killed between the ring's word and that of its turns: these are the other half's. */
+static void test_turns_of_the_ring_before_are_not_taken_over(void **state)
+{
+	struct lab *lab = lab_new();
+	size_t web = lab_add_vip(lab, 1, 80);
+	struct vip_state *vip;
+	uint64_t before;
+
+	lab->vips[web].scheduler = SCHEDULER_RR;
+	lab_add_reals(lab, web, 1, 3);
+	lab_settle(lab);
+	vip = &lab->fake->dp.vip_state[lab_vip(lab, web)->id];
+	before = vip->order;
+	lab->inputs[web][0].health = HEALTH_DOWN;
+	lab_settle(lab);
+	assert_int_not_equal(vip->order, before);
+	vip->order = before;
+	vip->fingerprint = 0;
+	assert_int_equal(lab_adopt(lab), 0);
+	assert_int_equal(vip->order, 0);
+	lab_settle(lab);
+	lab_check_settled(lab);
+	lab_free(lab);
+}
+
 static void test_a_removed_member_is_kept_until_a_plan_has_said_so(void **state)
 {
 	struct lab *lab = lab_new();
@@ -269,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_adopted_maps_need_no_new_ring),
 		cmocka_unit_test(test_adopting_changes_no_state_of_a_member),
 		cmocka_unit_test(test_a_ring_from_another_hash_key_is_built_anew),
+		cmocka_unit_test(test_turns_of_the_ring_before_are_not_taken_over),
 		cmocka_unit_test(test_a_removed_member_is_kept_until_a_plan_has_said_so),
 		cmocka_unit_test(test_members_have_the_ports_of_their_vip_again),
 		cmocka_unit_test(
