@@ -20,7 +20,7 @@ static const struct schema_field pool_fields[] = {
 
 const struct schema_section schema_pool = {
 	.title = "pools[]",
-	.text = "Reals that VIPs name together. A real is probed for each VIP that uses it.",
+	.text = "Reals that VIPs use by the name of their pool.",
 	.fields = pool_fields,
 	.n_fields = COUNT_OF(pool_fields),
 	.size = sizeof(struct doc_pool),
