@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Other pools for a VIP while it serves: blue-green and canary by one command, and back."""
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 from lab import BUILD, wait_for
-from traffic import Load, answers, config, connections, start, vip
+from traffic import Load, answers, busy_connection, config, connections, start, vip
 
 KEEN = {"type": "http", "port": 80, "path": "/healthz", "interval": "100ms", "timeout": "1s",
         "fall": 2, "rise": 1}
@@ -52,6 +53,15 @@ def test_a_switch_is_whole_and_back_again_and_what_was_begun_finishes(lab):
             assert green.ask() == green.reals and set(green.reals) == GREEN
             assert blue.ask() == blue.reals
     assert json.loads((daemon.state_dir / "runtime.json").read_text())["pools"] == {}
+
+
+def test_what_still_runs_on_a_pool_is_not_disturbed_when_the_pool_comes_back(lab):
+    daemon = start(lab, text(lab))
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(busy_connection(lab))
+        for pool in ["green", "blue"] * 4:
+            ok(daemon, "vip", "set", "web", f"pool={pool}")
 
 
 @pytest.mark.limit_s(120)

@@ -158,6 +158,21 @@ static void a_real_used_in_spite_of_its_health_is_still_noted_as_down(void **sta
 	assert_int_equal(s.members[1].ring_weight, 100);
 }
 
+static void a_real_that_returns_keeps_its_flows_until_it_is_proven(void **state)
+{
+	struct scene s;
+
+	scene(&s, "u ? d x");
+	for (size_t r = 0; r < 4; r++)
+		s.inputs[r].is_returning = true;
+	s.inputs[3].health = HEALTH_UNKNOWN;
+	work_out(&s);
+	assert_int_equal(s.members[0].state, MEMBER_UP | MEMBER_NOTE_HEALTH_UP);
+	assert_int_equal(s.members[1].state, MEMBER_DRAIN);
+	assert_int_equal(s.members[2].state, MEMBER_DOWN | MEMBER_NOTE_HEALTH_DOWN);
+	assert_int_equal(s.members[3].state, MEMBER_DOWN);
+}
+
 static const struct {
 	const char *reals;
 	struct share min;
@@ -496,6 +511,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_flows_go_where_the_table_says),
 		cmocka_unit_test(a_real_used_in_spite_of_its_health_is_still_noted_as_down),
+		cmocka_unit_test(a_real_that_returns_keeps_its_flows_until_it_is_proven),
 		cmocka_unit_test(a_vip_is_degraded_below_its_minimum_of_reals),
 		cmocka_unit_test(pools_share_by_their_weights_however_many_reals_they_have),
 		cmocka_unit_test(reals_share_what_their_pool_has_by_their_own_weights),

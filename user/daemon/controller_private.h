@@ -35,6 +35,7 @@ struct real_run {
 	uint64_t sampled_flows, sampled_repeated;
 	enum health_verdict health;
 	bool is_assumed; /* up, but never proven */
+	bool is_returning; /* see struct real_input */
 	struct health_advice advice;
 	uint64_t health_since_ms;
 	char reason[128]; /* of verdict and advice; empty: none was told yet */

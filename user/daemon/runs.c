@@ -55,6 +55,18 @@ static enum health_verdict adopted_health(const struct controller *c, const stru
 	return m->state & MEMBER_NOTE_HEALTH_DOWN ? HEALTH_DOWN : HEALTH_UNKNOWN;
 }
 
+/* It was removed, and its flows are finishing. */
+static bool has_flows_left(const struct controller *c, const struct vip_spec *vip,
+			   const struct ip_addr *real)
+{
+	struct vip_key key = vip_key_of(vip);
+	const struct applied_vip *have = vip_match_find(c->applied, &key);
+	const struct applied_member *m = have ? applied_find_member(have, real, 0) : NULL;
+
+	return m && m->state & MEMBER_NOTE_REMOVED &&
+	       (m->state & MEMBER_STATE_MASK) == MEMBER_DRAIN;
+}
+
 /* Of a target that another VIP has probed already, what is known of it counts from the start. */
 static struct health_standing first_standing(const struct controller *c, const struct vip_spec *vip,
 					     const struct ip_addr *real)
@@ -94,6 +106,7 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	order = runtime_get(c->runtime, vip->name, &real->address);
 	drain_take(run, &order);
 	take_standing(run, &standing);
+	run->is_returning = run->health == HEALTH_UNKNOWN && has_flows_left(c, vip, &real->address);
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
@@ -302,6 +315,7 @@ struct real_input run_input(const struct real_run *run)
 		.resets_when_down = run->resets_when_down,
 		.held_back_percent = run->ramp_applied,
 		.is_ejected = run->circuit.state == CIRCUIT_OPEN,
+		.is_returning = run->is_returning,
 	};
 }
 

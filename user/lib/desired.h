@@ -36,6 +36,7 @@ struct real_input {
 	enum health_verdict health;
 	uint32_t lowered_percent; /* so much of its weight it does not get now; at most 100 */
 	uint32_t held_back_percent; /* so much of the rest slow start still keeps from it */
+	bool is_returning; /* not proven since it was removed; flows are finishing there */
 	enum drain_rest rest; /* of a drain that has taken long enough; else DRAIN_KEEP */
 	bool resets_when_down; /* the VIP's on_down */
 	bool is_ejected; /* its clients get no answer */

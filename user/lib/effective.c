@@ -48,7 +48,9 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 {
 	struct desired_member m = {.real = real->address, .server_id = real->server_id};
 
-	if (is_out(input)) {
+	if (input.is_returning && input.health == HEALTH_UNKNOWN && input.admin != ADMIN_DISABLED) {
+		m.state = MEMBER_DRAIN;
+	} else if (is_out(input)) {
 		m.state = state_when_out(input);
 	} else if (input.admin == ADMIN_DRAIN || input.is_ejected || real->weight == 0) {
 		m.state = MEMBER_DRAIN;
