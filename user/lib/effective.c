@@ -32,7 +32,10 @@ static uint32_t lowered(uint32_t weight, uint32_t percent)
 /* Its flows leave it. */
 static bool is_out(struct real_input input)
 {
-	return input.admin == ADMIN_DISABLED || input.health != HEALTH_UP ||
+	bool may_serve = input.health == HEALTH_UP ||
+			 (input.health == HEALTH_UNKNOWN && input.is_returning);
+
+	return input.admin == ADMIN_DISABLED || !may_serve ||
 	       (input.admin == ADMIN_DRAIN && input.rest != DRAIN_KEEP);
 }
 
@@ -48,11 +51,10 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 {
 	struct desired_member m = {.real = real->address, .server_id = real->server_id};
 
-	if (input.is_returning && input.health == HEALTH_UNKNOWN && input.admin != ADMIN_DISABLED) {
-		m.state = MEMBER_DRAIN;
-	} else if (is_out(input)) {
+	if (is_out(input)) {
 		m.state = state_when_out(input);
-	} else if (input.admin == ADMIN_DRAIN || input.is_ejected || real->weight == 0) {
+	} else if (input.admin == ADMIN_DRAIN || input.is_ejected || input.health != HEALTH_UP ||
+		   real->weight == 0) {
 		m.state = MEMBER_DRAIN;
 	} else {
 		m.state = MEMBER_UP;
