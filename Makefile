@@ -79,7 +79,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run vmtest lint proofs bench bench-live bench-control bench-health bench-memory bench-profile bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint proofs chaos bench bench-live bench-control bench-health bench-memory bench-profile bench-plot docs install clean help unit-tests \
 	bpf-tests benches fuzz fuzz-corpus fuzz-proof fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -115,6 +115,10 @@ lint: ## formatting, static analysis, dependency direction
 
 proofs: all bpf-tests ## the flow table and the rings under load, long (root)
 	$(Q)tests/proofs.sh $(OUT)
+
+chaos: all ## reals that fail in every way under load: how soon that is known, what it costs (root)
+	$(Q)tools/deps.sh
+	$(Q)tests/chaos/run.sh $(OUT)
 
 fuzz: fuzzers ## mutated packets through packet path and model, FUZZ_SECONDS=60 FUZZ_SEED= (root)
 	$(Q)tests/fuzz/run.sh $(OUT) $(FUZZ_SECONDS) $(FUZZ_SEED)
