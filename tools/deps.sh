@@ -13,6 +13,7 @@ PACKAGES=(
 	python3-scapy python3-grpcio python3-protobuf python3-pytest python3-pytest-xdist python3-yaml python3-jsonschema
 	python3-cryptography
 	nginx-light haproxy apache2-utils ngtcp2-client ngtcp2-server openssl dnsmasq-base curl
+	postgresql-15
 	iproute2 ethtool tcpdump nftables iputils-ping traceroute procps
 	clang-format clang-tidy shellcheck
 )
