@@ -4,11 +4,6 @@
 
 #include "encap_outer.h"
 
-static __always_inline __u8 encap_ipip_protocol(const struct pkt *pkt)
-{
-	return pkt->tuple.family == FAMILY_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
-}
-
 static __always_inline int encap_ipip4(struct pkt *pkt, struct tx *tx)
 {
 	struct ethhdr *eth;
