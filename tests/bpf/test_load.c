@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "probe.skel.h"
 #include "receiver.skel.h"
 #include "verifier_record.h"
 #include "xdplb/receiver_abi.h"
@@ -139,11 +140,28 @@ static void the_receiver_loads_far_from_the_verifiers_limits(void **state)
 	free(log);
 }
 
+static void the_program_of_probes_loads_far_from_the_verifiers_limits(void **state)
+{
+	struct probe_bpf *skel = probe_bpf__open();
+	char *log;
+
+	assert_non_null(skel);
+	log = log_of(skel->progs.xdplb_probe);
+	skel->rodata->knob_source4_entropy = ~0u;
+	skel->rodata->knob_gue_checksum6 = true;
+	if (probe_bpf__load(skel))
+		fail_msg("the verifier's last words:\n%s", last_words(log));
+	check(skel->progs.xdplb_probe, log);
+	probe_bpf__destroy(skel);
+	free(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_balancer_loads_far_from_the_verifiers_limits),
 		cmocka_unit_test(the_receiver_loads_far_from_the_verifiers_limits),
+		cmocka_unit_test(the_program_of_probes_loads_far_from_the_verifiers_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

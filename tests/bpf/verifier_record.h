@@ -19,4 +19,5 @@ static const struct verifier_record verifier_records[] = {
 	{"xdplb", 128507, 2152},
 	{"read_clock", 5, 0},
 	{"receiver", 16980, 256},
+	{"xdplb_probe", 1363, 280},
 };

@@ -450,6 +450,8 @@ static void probes_differ_when_any_key_does(void **state)
 		"type: http, expect: [200, 204]",
 		"type: http, body: a",
 		"source: 10.0.0.1",
+		"via: tunnel",
+		"type: icmp, via: tunnel",
 		"type: udp, send: a",
 		"type: udp, send: b",
 		"type: udp, send: a, expect: a",

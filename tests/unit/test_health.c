@@ -473,6 +473,32 @@ static void the_callback_may_remove_its_own_and_other_probes(void **state)
 
 /* ---- our own shortage ---------------------------------------------------------------------- */
 
+/* As while the kernel refuses the program that it takes. */
+static void a_probe_through_a_data_path_that_is_not_there_says_nothing_of_the_real(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
+	struct health_listener *probe;
+	struct server server;
+	struct seen seen = {};
+	struct lab lab;
+
+	spec.via = VIA_TUNNEL;
+	assert_int_equal(addr_parse("192.0.2.10", &spec.vip), 0);
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, &callbacks);
+	probe = add(&lab, &server, &spec, HEALTH_UP, &seen);
+	lab_until(&lab, reading(probe).has_result);
+	lab_run_ms(&lab, 3 * spec.interval_ms);
+	assert_string_equal(reading(probe).last_text,
+			    "not probed: tunnel: Operation not supported");
+	assert_int_equal(reading(probe).via, VIA_TUNNEL);
+	assert_int_equal(reading(probe).probes, 0);
+	assert_int_equal(seen.changes, 0);
+	assert_int_equal(server.accepted, 0);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
 static void want_of_descriptors_makes_no_real_down(void **state)
 {
 	struct health_spec tcp = spec_of(HEALTH_TYPE_TCP), http = spec_of(HEALTH_TYPE_HTTP);
@@ -521,6 +547,8 @@ int main(void)
 		cmocka_unit_test(a_real_without_probes_is_up_from_the_loop),
 		cmocka_unit_test(a_probe_under_way_is_removed_and_another_takes_its_place),
 		cmocka_unit_test(the_callback_may_remove_its_own_and_other_probes),
+		cmocka_unit_test(
+			a_probe_through_a_data_path_that_is_not_there_says_nothing_of_the_real),
 		cmocka_unit_test(want_of_descriptors_makes_no_real_down),
 	};
 

@@ -14,6 +14,7 @@ static const struct column columns[] = {
 	{"address", "ADDRESS", cell_text},
 	{"port", "PORT", cell_number},
 	{"type", "TYPE", cell_text},
+	{"via", "VIA", cell_text},
 	{"state", "STATE", cell_state},
 	{"since_ms", "SINCE", cell_duration},
 	{"last_ago_ms", "AGO", cell_duration},

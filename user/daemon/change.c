@@ -307,6 +307,7 @@ static int change_try(struct controller *c, struct config *config, bool force,
 	report_count(&change, &report);
 	r = apply_plan(c->applied, &change.plan, err);
 	clock_switch(c, &change);
+	tunnels_set_knobs(c->tunnels, &c->knobs);
 	if (runs_commit(c, &change.desired, &change.runs, err))
 		r = -EIO;
 	program_shrink(c, config);
@@ -318,6 +319,7 @@ static int change_try(struct controller *c, struct config *config, bool force,
 	ejections_follow(c);
 	controller_build_rings(c);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
+	tunnels_tidy(c->tunnels);
 	*ret_report = report;
 	return r;
 }

@@ -51,6 +51,7 @@ typedef void (*check_done_fn)(void *user, const struct check_result *result);
 struct check_request {
 	struct ip_addr address;
 	uint16_t port;
+	uint32_t mark; /* of its packets: see tunnels.h; 0: none */
 	const struct health_spec *spec; /* outlives the check */
 	struct agent_state *agent; /* outlives it, too: what the agent said in earlier checks */
 	check_done_fn done;

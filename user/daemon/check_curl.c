@@ -60,6 +60,8 @@ static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct cur
 	}
 	err = check_bind_source(fd, check->request.spec);
 	if (err == 0)
+		err = check_mark(fd, &check->request, addr->socktype);
+	if (err == 0)
 		return fd;
 	check->local_errno = -err;
 	close(fd);

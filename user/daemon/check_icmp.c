@@ -339,6 +339,10 @@ static int send_echo(int fd, struct icmp_check *check)
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
 
+	/* The socket is everybody's here, too. */
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &check->request.mark, sizeof(uint32_t)) < 0 &&
+	    check->request.mark)
+		return -errno;
 	set_source(&msg, &check->request.spec->source);
 	if (sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;

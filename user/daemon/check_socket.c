@@ -5,11 +5,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/addr.h"
+
+/* Every IPv6 link takes 1,280 bytes: less the longest outer header (48), less IPv6 and TCP's. */
+#define TUNNEL_MSS (1280 - 48 - 60)
 
 bool check_is_local_errno(int errnum)
 {
@@ -60,6 +64,18 @@ int check_bind_source(int fd, const struct health_spec *spec)
 	return 0;
 }
 
+int check_mark(int fd, const struct check_request *request, int type)
+{
+	int mss = TUNNEL_MSS;
+
+	if (!request->mark)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &request->mark, sizeof(request->mark)) < 0 ||
+	    (type == SOCK_STREAM && setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss)) < 0))
+		return -errno;
+	return 0;
+}
+
 int check_socket_open(const struct check_request *request, int type, int *ret_fd,
 		      int *ret_connect_errno)
 {
@@ -71,6 +87,8 @@ int check_socket_open(const struct check_request *request, int type, int *ret_fd
 	if (fd < 0)
 		return -errno;
 	err = check_bind_source(fd, request->spec);
+	if (err == 0)
+		err = check_mark(fd, request, type);
 	if (err < 0) {
 		close(fd);
 		return err;

@@ -16,6 +16,12 @@ socklen_t check_sockaddr(struct sockaddr_storage *ret_ss, const struct ip_addr *
 int check_bind_source(int fd, const struct health_spec *spec);
 
 /*
+ * Gives fd, of that type, the request's mark, if there is one. Its segments then leave room for any
+ * outer header.
+ */
+int check_mark(int fd, const struct check_request *request, int type);
+
+/*
  * A socket of that type (SOCK_STREAM, SOCK_DGRAM), bound to spec->source, that connects to the
  * real. -errno: not begun, for want of something of our own.
  * *ret_connect_errno: connect() failed at once with this; otherwise 0.

@@ -338,6 +338,15 @@ static int start_sources(struct controller *c, struct err *err)
 	return r ? r : ways_out_start(c, err);
 }
 
+static int start_tunnels(struct controller *c, const struct config *config, struct err *err)
+{
+	int r = tunnels_new(&c->tunnels, config->bpffs, c->neigh, err);
+
+	if (!r)
+		health_use_tunnels(c->health, c->tunnels);
+	return r;
+}
+
 /* A data plane made by a start that failed would only be in the way. */
 static void take_back(struct controller *c, const char *bpffs)
 {
@@ -360,6 +369,7 @@ static int start(struct controller *c, const struct controller_options *options,
 	r = r ? r : open_state(c, options, err);
 	r = r ? r : open_dataplane(c, config, err);
 	r = r ? r : start_sources(c, err);
+	r = r ? r : start_tunnels(c, config, err);
 	bpffs = strdup(config->bpffs);
 	if (r)
 		config_free(config);
@@ -402,10 +412,12 @@ void controller_free(struct controller *controller)
 		return;
 	scanner_stop(controller);
 	/* Before the runs: their next hops stay in the kernel's care while packets go on. */
+	tunnels_stop(controller->tunnels);
 	neigh_free(controller->neigh);
 	controller->neigh = NULL;
 	runs_free(&controller->runs);
 	health_free(controller->health);
+	tunnels_free(controller->tunnels);
 	weigh_stop(controller);
 	drains_stop(controller);
 	ramp_stop(controller);

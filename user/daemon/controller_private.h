@@ -13,6 +13,7 @@
 #include "lib/dataplane.h"
 #include "neigh.h"
 #include "runtime.h"
+#include "tunnels.h"
 
 /* One real of one VIP while the daemon runs. */
 struct real_run {
@@ -97,6 +98,7 @@ struct controller {
 	struct applied *applied;
 	struct neigh *neigh;
 	struct health *health;
+	struct tunnels *tunnels;
 	struct scanner scanner;
 	sd_event_source *drains; /* at the next deadline */
 	sd_event_source *ramps; /* the next step of a slow start */

@@ -137,7 +137,8 @@ static void take_result(struct probe *probe, const struct check_result *result)
 	probe->health->totals.under_way--;
 	probe->health->totals.not_made += result->outcome == CHECK_NOT_MADE;
 	probe->check = NULL;
-	snprintf(probe->last_text, sizeof(probe->last_text), "%s", result->text);
+	snprintf(probe->last_text, sizeof(probe->last_text), "%s%s", result->text,
+		 result->outcome == CHECK_FAILED && probe->tunnel ? " through the tunnel" : "");
 	probe->last_at_ms = now / 1000;
 	probe->last_duration_ms = (uint32_t)((now - probe->started_at_us) / 1000);
 	probe->last_ok = result->outcome == CHECK_PASSED;
@@ -149,9 +150,60 @@ static void take_result(struct probe *probe, const struct check_result *result)
 	listeners_tell(probe, probe->last_text);
 }
 
+/*
+ * Whatever a check says of which no packet left for the real is not the real's answer: while a
+ * route changes, the socket's packets may go elsewhere, or this host may answer itself.
+ */
 static void on_done(void *user, const struct check_result *result)
 {
-	take_result(user, result);
+	struct probe *probe = user;
+
+	if (probe->tunnel && tunnel_sent(probe->tunnel) == probe->sent)
+		take_result(probe, &(struct check_result){
+					   .outcome = CHECK_NOT_MADE,
+					   .text = "not probed: nothing went through the tunnel"});
+	else
+		take_result(probe, result);
+}
+
+static int get_tunnel(struct probe *probe)
+{
+	struct health *health = probe->health;
+	const struct health_spec *spec = &probe->spec;
+
+	if (spec->via != VIA_TUNNEL || probe->tunnel)
+		return 0;
+	if (!health->tunnels)
+		return -EOPNOTSUPP;
+	return tunnels_get(health->tunnels, &spec->vip, &probe->address, spec->encap,
+			   health_now_us() / 1000, &probe->tunnel);
+}
+
+/* What becomes of the check if it cannot even begin; CHECK_PASSED: it can. */
+static enum check_outcome aim(struct probe *probe, struct check_request *request, char *text)
+{
+	int err = get_tunnel(probe);
+	const char *why;
+
+	if (err < 0) {
+		snprintf(text, CHECK_TEXT_MAX, "not probed: tunnel: %s", strerror(-err));
+		return CHECK_NOT_MADE;
+	}
+	if (!probe->tunnel)
+		return CHECK_PASSED;
+	request->address = probe->spec.vip;
+	request->mark = tunnel_mark(probe->tunnel);
+	probe->sent = tunnel_sent(probe->tunnel);
+	switch (tunnel_state(probe->tunnel, health_now_us() / 1000, &why)) {
+	case TUNNEL_NOT_READY:
+		snprintf(text, CHECK_TEXT_MAX, "not probed: %s", why);
+		return CHECK_NOT_MADE;
+	case TUNNEL_BROKEN:
+		snprintf(text, CHECK_TEXT_MAX, "%s", why);
+		return CHECK_FAILED;
+	default:
+		return CHECK_PASSED;
+	}
 }
 
 static void start_check(struct probe *probe)
@@ -165,8 +217,8 @@ static void start_check(struct probe *probe)
 		.done = on_done,
 		.user = probe,
 	};
-	struct check_result result = {.outcome = CHECK_NOT_MADE};
 	char text[CHECK_TEXT_MAX];
+	struct check_result result = {.text = text};
 	int err;
 
 	probe->started_at_us = health_now_us();
@@ -176,12 +228,15 @@ static void start_check(struct probe *probe)
 		     probe->started_at_us > probe->due_us ? probe->started_at_us - probe->due_us
 							  : 0,
 		     probe->started_at_us / 1000);
-	err = probe->ops->start(&health->checks, &request, &probe->check);
-	if (err < 0) {
+	result.outcome = aim(probe, &request, text);
+	if (result.outcome == CHECK_PASSED) {
+		err = probe->ops->start(&health->checks, &request, &probe->check);
+		if (err == 0)
+			return;
 		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
-		result.text = text;
-		take_result(probe, &result);
+		result.outcome = CHECK_NOT_MADE;
 	}
+	take_result(probe, &result);
 }
 
 void probe_begin(struct probe *probe)
@@ -227,6 +282,8 @@ static int probe_init(struct probe *probe, const struct health_spec *spec,
 	err = due_reserve(&health->due, health->totals.targets + 1);
 	if (err < 0)
 		return err;
+	get_tunnel(probe); /* early, so that next hops are known at the first check, which tries
+			      again */
 	arm(probe, first_time(health));
 	return 0;
 }
@@ -261,6 +318,7 @@ void probe_free(struct probe *probe)
 		probe->health->totals.under_way--;
 		probe->ops->cancel(probe->check);
 	}
+	tunnel_put(probe->tunnel);
 	due_remove(&probe->health->due, probe);
 	health_spec_clear(&probe->spec);
 	free(probe);
@@ -306,6 +364,11 @@ int health_new(struct health **ret_health, sd_event *event,
 	}
 	*ret_health = health;
 	return 0;
+}
+
+void health_use_tunnels(struct health *health, struct tunnels *tunnels)
+{
+	health->tunnels = tunnels;
 }
 
 void health_free(struct health *health)

@@ -15,6 +15,7 @@
 
 struct health;
 struct health_listener; /* one real of one VIP */
+struct tunnels; /* tunnels.h */
 
 struct health_news {
 	struct health_standing standing;
@@ -30,6 +31,8 @@ struct health_callbacks {
 
 int health_new(struct health **ret_health, sd_event *event,
 	       const struct health_callbacks *callbacks, struct err *err);
+/* For probes with VIA_TUNNEL, which are not made before. */
+void health_use_tunnels(struct health *health, struct tunnels *tunnels);
 /* Removes all probes. Not from inside a callback. */
 void health_free(struct health *health);
 

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "health.h"
 #include "lib/lateness.h"
+#include "tunnels.h"
 
 /* A real of a VIP, on the probe that it may share with others. */
 struct health_listener {
@@ -42,6 +43,7 @@ struct health {
 	sd_event *event;
 	struct check_context checks;
 	struct health_callbacks callbacks;
+	struct tunnels *tunnels; /* NULL: there are none */
 	uint64_t random;
 	uint64_t last_id;
 	uint64_t next_first_us; /* no new probe begins earlier */
@@ -66,6 +68,8 @@ struct probe {
 	uint16_t port;
 	struct health_spec spec;
 	const struct check_ops *ops; /* NULL: never probed, always up */
+	struct tunnel *tunnel; /* with VIA_TUNNEL; NULL: it could not be had yet */
+	uint64_t sent; /* through it, when the check began */
 	struct check *check; /* under way, or NULL */
 	size_t heap_index; /* in health->due, or NOT_DUE */
 	struct health_state state;

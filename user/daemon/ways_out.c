@@ -98,7 +98,7 @@ static void on_next_hop(void *user, const struct ip_addr *address, const struct 
 	struct controller *c = user;
 	char text[ADDR_TEXT_MAX];
 
-	if (c->is_detached)
+	if (c->is_detached || tunnels_next_hop_changed(c->tunnels, address, hop))
 		return;
 	addr_format(address, text);
 	if (hop->is_resolved)

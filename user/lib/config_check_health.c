@@ -184,12 +184,40 @@ static int check_mapping(const struct check *c)
 	return ret ? ret : check_command(c);
 }
 
-/* A probe comes from an address of the real's family. */
+/* A prefix has no one address to probe. */
+static int check_via(const struct check *c, const struct vip_spec *vip)
+{
+	struct mark mark = c->health->at[HEALTH_KEY_VIA];
+
+	if (vip->health.via != VIA_TUNNEL || !vip->host_bits)
+		return 0;
+	return fail(c, mark.line ? mark : vip->mark, ".via",
+		    "expected direct: VIP %s is a prefix, which has no one address to probe",
+		    vip->name);
+}
+
+/* A probe comes from an address of the family of what it goes to: the VIP, or the reals. */
+static int check_source_of_vip(const struct check *c, const struct vip_spec *vip)
+{
+	const struct ip_addr *source = &vip->health.source;
+	char text[ADDR_TEXT_MAX], address[ADDR_TEXT_MAX];
+	struct mark mark = c->health->at[HEALTH_KEY_SOURCE];
+
+	if (addr_is_v4(source) == addr_is_v4(&vip->address))
+		return 0;
+	return fail(c, mark.line ? mark : vip->mark, ".source",
+		    "expected an IPv%c address as that of the VIP, %s, with via tunnel, got %s",
+		    addr_is_v4(&vip->address) ? '4' : '6', addr_format(&vip->address, address),
+		    addr_format(source, text));
+}
+
 static int check_source(const struct check *c, const struct vip_spec *vip)
 {
 	const struct ip_addr *source = &vip->health.source;
 	char text[ADDR_TEXT_MAX], real[ADDR_TEXT_MAX];
 
+	if (!addr_is_zero(source) && vip->health.via == VIA_TUNNEL)
+		return check_source_of_vip(c, vip);
 	for (size_t i = 0; !addr_is_zero(source) && i < vip->n_reals; i++) {
 		const struct ip_addr *address = &vip->reals[i].address;
 		struct mark mark = c->health->at[HEALTH_KEY_SOURCE];
@@ -223,6 +251,8 @@ int config_check_health(const struct doc_file *doc, const struct config *config,
 			ret = check_needed(&c, defaults);
 		if (ret == 0)
 			ret = check_source(&c, &config->vips[i]);
+		if (ret == 0)
+			ret = check_via(&c, &config->vips[i]);
 	}
 	return ret;
 }

@@ -279,6 +279,19 @@ static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip
 	}
 }
 
+/* The VIP is a part of what is probed only where the probe goes to it. */
+static void resolve_via(const struct doc_file *doc, const struct doc_vip *vip,
+			struct health_spec *health)
+{
+	if (!(schema_health.fields[HEALTH_KEY_VIA].health_types & (1u << health->type)))
+		return;
+	health->via = health_u32(doc, vip, health->type, HEALTH_KEY_VIA);
+	if (health->via != VIA_TUNNEL)
+		return;
+	health->vip = vip->network.address;
+	health->encap = policy_u32(doc, vip, POLICY_ENCAP);
+}
+
 static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 			  struct health_spec *health)
 {
@@ -300,6 +313,7 @@ static int resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
 	health->hold_down_max_ms = health_u32(doc, vip, type, HEALTH_KEY_HOLD_DOWN_MAX);
 	if (schema_is_given(source, HEALTH_KEY_SOURCE))
 		health->source = source->source;
+	resolve_via(doc, vip, health);
 	if (resolve_expect(doc, vip, health) < 0)
 		return -ENOMEM;
 	return resolve_by_type(doc, vip, health);

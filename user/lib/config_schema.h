@@ -197,6 +197,7 @@ enum {
 	HEALTH_KEY_RRTYPE,
 	HEALTH_KEY_USER,
 	HEALTH_KEY_SOURCE,
+	HEALTH_KEY_VIA,
 	HEALTH_KEY_FAST_INTERVAL,
 	HEALTH_KEY_START,
 	HEALTH_KEY_HOLD_DOWN,
@@ -236,6 +237,7 @@ struct doc_health {
 	uint32_t rrtype;
 	char *user;
 	struct ip_addr source;
+	uint32_t via;
 	uint32_t fast_interval;
 	uint32_t start;
 	uint32_t hold_down;

@@ -34,6 +34,12 @@ static const struct schema_choice health_start_choices[] = {
 	{},
 };
 
+static const struct schema_choice health_via_choices[] = {
+	CHOICE("direct", VIA_DIRECT),
+	CHOICE("tunnel", VIA_TUNNEL),
+	{},
+};
+
 /* By IANA's numbers. */
 static const struct schema_choice rrtype_choices[] = {
 	CHOICE("A", 1),
@@ -328,7 +334,19 @@ static const struct schema_field health_fields[] = {
 		 .health_types = SOCKET_TYPES | BIT(ICMP),
 		 .initial_text = "what the route says",
 		 .text = "the balancer's own address that the probe comes from; of the reals' "
-			 "family"},
+			 "family, or of the VIP's with `via: tunnel`"},
+	[HEALTH_KEY_VIA] =
+		{.key = "via",
+		 .type = SCHEMA_CHOICE,
+		 .offset = offsetof(struct doc_health, via),
+		 .health_types = SOCKET_TYPES | BIT(ICMP),
+		 .choices = health_via_choices,
+		 .initial = VIA_DIRECT,
+		 .text = "`direct`: the probe goes to the real's own address; `tunnel`: it "
+			 "goes to the VIP's address, encapsulated to that real as clients' "
+			 "packets are, and so finds a real without decapsulation or "
+			 "without the VIP; what the balancer needs for it is in "
+			 "operations.md"},
 };
 
 /* One of `expect` with a type that has status codes. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dataplane_private.h"
+#include "dataplane_probe.h"
 
 #define LINK_PREFIX "link_"
 
@@ -189,6 +190,7 @@ int dataplane_remove(const char *bpffs, struct err *err)
 	char path[512];
 
 	dataplane_detach_others(bpffs, NULL, 0);
+	probe_hook_detach_others(bpffs, NULL, 0);
 	snprintf(path, sizeof(path), "%s/prog", bpffs);
 	if (unlink(path) && errno != ENOENT)
 		return err_errno(err, errno, "remove %s", path);

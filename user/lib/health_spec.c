@@ -62,6 +62,7 @@ static bool numbers_equal(const struct health_spec *a, const struct health_spec 
 	       a->hold_down_max_ms == b->hold_down_max_ms && a->starts_up == b->starts_up &&
 	       a->degraded_weight_percent == b->degraded_weight_percent && a->rrtype == b->rrtype &&
 	       a->uid == b->uid && a->gid == b->gid && addr_equal(&a->source, &b->source) &&
+	       a->via == b->via && addr_equal(&a->vip, &b->vip) && a->encap == b->encap &&
 	       a->is_tls == b->is_tls && a->is_verified == b->is_verified &&
 	       tls_files_equal(a->tls_files, b->tls_files);
 }

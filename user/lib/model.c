@@ -241,6 +241,11 @@ const char *drain_rest_name(enum drain_rest rest)
 	return "?";
 }
 
+const char *probe_via_name(enum probe_via via)
+{
+	return via == VIA_TUNNEL ? "tunnel" : "direct";
+}
+
 const char *health_type_name(enum health_type type)
 {
 	switch (type) {

@@ -38,6 +38,12 @@ enum health_type {
 	HEALTH_TYPE_GRPC = 9,
 };
 
+/* How a probe gets to its real. */
+enum probe_via {
+	VIA_DIRECT = 0, /* to the real's own address */
+	VIA_TUNNEL = 1, /* to the VIP, as clients' packets */
+};
+
 #define HEALTH_EXPECT_MAX 16
 #define VIP_POOLS_MAX	  16
 
@@ -62,6 +68,9 @@ struct health_spec {
 	uint32_t hold_down_max_ms;
 	bool starts_up; /* counts as up until its first result */
 	struct ip_addr source; /* the probe's own address; zero: what the route says */
+	enum probe_via via;
+	struct ip_addr vip; /* with VIA_TUNNEL: what is probed ... */
+	enum xdplb_encap encap; /* ... and how its packets get to the real; else zero */
 	/* http */
 	char *method;
 	char *host; /* Host header */
@@ -320,3 +329,4 @@ const char *all_down_name(enum all_down policy);
 const char *on_down_name(enum on_down policy);
 const char *drain_rest_name(enum drain_rest rest);
 const char *health_type_name(enum health_type type);
+const char *probe_via_name(enum probe_via via);

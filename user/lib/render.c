@@ -321,6 +321,7 @@ static json_t *health_to_json(const struct snapshot *s, const struct snapshot_re
 				   reason_to_json(real));
 
 	set_last_result(object, s, h);
+	json_object_set_new(object, "via", json_string(probe_via_name(h->via)));
 	json_object_set_new(object, "probes", u64_to_json(h->probes));
 	json_object_set_new(object, "probe_failures", u64_to_json(h->probe_failures));
 	set_explanation(object, s, real);

@@ -68,7 +68,8 @@ struct snapshot_health {
 	uint64_t target; /* the same for all who share the probe */
 	uint32_t shared_by; /* reals of VIPs */
 	enum health_type type;
-	struct ip_addr address; /* what is probed */
+	enum probe_via via;
+	struct ip_addr address; /* of the real that is probed */
 	uint16_t port;
 	struct health_state state;
 	uint32_t flaps; /* that are remembered now */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* health.via: what it goes with, and what makes two probes the same. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "lib/config.h"
+
+/* Beginnings of files; the VIP stands in line 4 and is to be closed. */
+#define SRC "interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
+#define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
+
+static struct config *parse(const char *text)
+{
+	struct config *config;
+	struct err err;
+
+	if (config_parse("f.yaml", text, strlen(text), &config, &err) < 0)
+		fail_msg("%s", err.text);
+	return config;
+}
+
+/* clang-format off */
+static const struct {
+	const char *yaml;
+	const char *error;
+} mistakes[] = {
+	{VIP ", health: {via: gre}}\n",
+	 "f.yaml:4:75: vips[0].health.via: expected direct or tunnel, got \"gre\""},
+	{VIP ", health: {type: script, command: /a, via: tunnel}}\n",
+	 "f.yaml:4:102: vips[0].health.via: expected no such key with type script; it belongs to tcp, http, https, udp, dns, icmp, agent, grpc"},
+	{VIP ", health: {via: tunnel, source: \"fd00::9\"}}\n",
+	 "f.yaml:4:91: vips[0].health.source: expected an IPv4 address as that of the VIP, 192.0.2.10, with via tunnel, got fd00::9"},
+	{SRC "defaults: {health: {via: tunnel}}\nvips:\n- {name: web, address: 192.0.2.0/24, port: 80, protocol: tcp}\n",
+	 "f.yaml:5:3: vips[0].health.via: expected direct: VIP web is a prefix, which has no one address to probe"},
+};
+/* clang-format on */
+
+static void mistakes_are_named_with_their_place(void **state)
+{
+	struct config *config;
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		const char *yaml = mistakes[i].yaml;
+
+		if (config_parse("f.yaml", yaml, strlen(yaml), &config, &err) != -EINVAL)
+			fail_msg("accepted: %s", yaml);
+		assert_string_equal(err.text, mistakes[i].error);
+	}
+}
+
+/* Who shares a probe: see health_spec_equal(). */
+static void the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel(void **state)
+{
+	struct config *c = parse(
+		"interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10, source6: fd00::1}\nvips:\n"
+		"- {name: a, address: 192.0.2.1, port: 80, protocol: tcp,\n"
+		"   health: {port: 80, via: tunnel}}\n"
+		"- {name: b, address: 192.0.2.1, port: 81, protocol: tcp,\n"
+		"   health: {port: 80, via: tunnel}}\n"
+		"- {name: c, address: 192.0.2.2, port: 80, protocol: tcp,\n"
+		"   health: {port: 80, via: tunnel}}\n"
+		"- {name: d, address: 192.0.2.1, port: 82, protocol: tcp, encap: gue,\n"
+		"   health: {port: 80, via: tunnel}}\n"
+		"- {name: e, address: 192.0.2.1, port: 83, protocol: tcp, health: {port: 80}}\n"
+		"- {name: f, address: 192.0.2.2, port: 84, protocol: tcp, encap: gue,\n"
+		"   health: {port: 80, via: direct}}\n");
+	static const int group[] = {0, 0, 1, 2, 3, 3};
+
+	for (size_t i = 0; i < c->n_vips; i++) {
+		for (size_t j = 0; j < c->n_vips; j++)
+			assert_int_equal(health_spec_equal(&c->vips[i].health, &c->vips[j].health),
+					 group[i] == group[j]);
+	}
+	config_free(c);
+}
+
+/* A script gets to the real as it likes. */
+static void a_type_that_has_no_way_of_its_own_does_not_inherit_one(void **state)
+{
+	struct config *c = parse("interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
+				 "defaults: {health: {via: tunnel}}\nvips:\n"
+				 "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+				 "- {name: b, address: 192.0.2.1, port: 81, protocol: tcp,\n"
+				 "   health: {type: script, command: /a}}\n"
+				 "- {name: c, address: 192.0.2.1, port: 82, protocol: tcp,\n"
+				 "   health: {type: none}}\n");
+
+	assert_int_equal(c->vips[0].health.via, VIA_TUNNEL);
+	assert_int_equal(c->vips[1].health.via, VIA_DIRECT);
+	assert_int_equal(c->vips[2].health.via, VIA_DIRECT);
+	config_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest all[] = {
+		cmocka_unit_test(mistakes_are_named_with_their_place),
+		cmocka_unit_test(the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel),
+		cmocka_unit_test(a_type_that_has_no_way_of_its_own_does_not_inherit_one),
+	};
+
+	return cmocka_run_group_tests(all, NULL, NULL);
+}
