@@ -196,6 +196,24 @@ static __always_inline bool quic_load(struct xdp_md *ctx, __u32 offset, __u32 ro
 	return !bpf_xdp_load_bytes(ctx, offset + 1, ret_words, length);
 }
 
+static __always_inline const struct quic_config *quic_config_of(__u32 vip_id, __u32 rotation)
+{
+	struct quic_config_key key = {.vip_id = vip_id, .rotation = rotation};
+
+	return bpf_map_lookup_elem(&quic_configs, &key);
+}
+
+/* The member id, or QUIC_NO_SERVER. */
+static __always_inline long quic_find_server(__u32 vip_id, struct quic_bits server_id)
+{
+	struct quic_server_key key = {.server_id = server_id, .vip_id = vip_id};
+	__u32 *id = bpf_map_lookup_elem(&quic_servers, &key);
+	struct member *member = id ? bpf_map_lookup_elem(&members, id) : NULL;
+	__u32 state = ring_state(member, vip_id);
+
+	return state == MEMBER_UP || state == MEMBER_DRAIN ? (long)*id : QUIC_NO_SERVER;
+}
+
 /*
  * The member id that a connection ID of this VIP names, or enum quic_names. Not static: the
  * verifier goes through it once, not once for every way that leads here.
@@ -203,25 +221,17 @@ static __always_inline bool quic_load(struct xdp_md *ctx, __u32 offset, __u32 ro
 __noinline long quic_read(struct xdp_md *ctx, __u32 offset, __u32 room, __u32 vip_id,
 			  __u32 rotation)
 {
-	struct quic_config_key config_key = {.vip_id = vip_id, .rotation = rotation};
-	struct quic_server_key key = {.vip_id = vip_id};
 	const struct quic_config *config;
 	__u64 word[3] = {};
-	struct member *member;
-	__u32 state, *id;
 
 	if (!knob_quic)
 		return QUIC_NAMES_NOBODY;
-	config = bpf_map_lookup_elem(&quic_configs, &config_key);
+	config = quic_config_of(vip_id, rotation);
 	if (!config || !quic_load(ctx, offset, room, config->length, word))
 		return QUIC_UNREADABLE;
 	for (__u32 i = 0; i < 3; i++)
 		word[i] = bpf_be64_to_cpu(word[i]);
-	key.server_id = quic_and(quic_decode(config, word), config->server_id);
-	id = bpf_map_lookup_elem(&quic_servers, &key);
-	member = id ? bpf_map_lookup_elem(&members, id) : NULL;
-	state = ring_state(member, vip_id);
-	return state == MEMBER_UP || state == MEMBER_DRAIN ? (long)*id : QUIC_NO_SERVER;
+	return quic_find_server(vip_id, quic_and(quic_decode(config, word), config->server_id));
 }
 
 static __noinline long quic_named_by(const struct pkt *pkt)

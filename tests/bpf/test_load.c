@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "call_stack.h"
 #include "probe.skel.h"
 #include "receiver.skel.h"
 #include "verifier_record.h"
@@ -81,6 +82,17 @@ static void check_growth(const char *program, uint32_t instructions, uint32_t st
 			 program, instructions, record->instructions, stack, record->stack);
 }
 
+static void check_call_stack(const struct bpf_program *prog, const char *depths)
+{
+	char chain[512] = "";
+	uint32_t bytes = call_stack_deepest(bpf_program__fd(prog), depths, chain, sizeof(chain));
+
+	print_message("# %s: the deepest calls take %u bytes of stack on Linux 6.1: %s\n",
+		      bpf_program__name(prog), bytes, chain);
+	if (bytes > CALL_STACK_MAX)
+		fail_msg("%s would not load on Linux 6.1", bpf_program__name(prog));
+}
+
 static void check(const struct bpf_program *prog, const char *log)
 {
 	struct bpf_prog_info info = {};
@@ -94,6 +106,7 @@ static void check(const struct bpf_program *prog, const char *log)
 	if (at) {
 		print_message("# %s: %.*s\n", bpf_program__name(prog), (int)strcspn(at, "\n"), at);
 		stack = stack_bytes(at);
+		check_call_stack(prog, at + strlen(STACK_LINE));
 	}
 	assert_in_range(info.verified_insns, 1, MAX_VERIFIED);
 	check_growth(bpf_program__name(prog), info.verified_insns, stack);
