@@ -52,7 +52,7 @@ BREAKAGES = [
     ("half of the IPv6 traffic class is lost", "parse.h",
      "ip->priority << 4 | ip->flow_lbl[0] >> 4", "ip->priority << 4"),
     ("QinQ: the inner tag is lost on the way out", "vlan.h", "if (!inner)", "if (outer)"),
-    ("GUE: the UDP length lacks the UDP header", "encap_gue.h",
+    ("GUE: the UDP length lacks the UDP header", "outer_gue.h",
      "bpf_htons(sizeof(*udp) + pkt->l3_len)", "bpf_htons(pkt->l3_len)"),
     ("a flow's member is not checked against its VIP", "flow.h",
      "if (!flow_member_serves(member, &pkt->tuple)) {",
