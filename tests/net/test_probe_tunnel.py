@@ -7,6 +7,8 @@ import re
 import pytest
 
 from lab import BUILD, VIP4, VIP6, wait_for
+from probes import start_bad
+from test_probes_dgram import start_dnsmasq
 from traffic import answers, config, start_server, vip
 
 MIXED4, MIXED6 = "192.0.2.46", "2001:db8::64"
@@ -125,7 +127,23 @@ PROBES = {
     "http": {"type": "http", "port": 80, "path": "/healthz"},
     "udp": {"type": "udp", "port": 5353, "send": "x", "expect": "real"},
     "icmp": {"type": "icmp"},
+    "agent": {"type": "agent", "port": 7777},
+    "https": {"type": "https", "port": 8443, "verify": False},
+    "dns": {"type": "dns", "port": 53, "name": "www.example.org"},
 }
+
+
+def start_servers(lab, host):
+    """What PROBES ask, beside nginx."""
+    says, certificate = lab.dir / "says", lab.dir / "certificate.pem"
+    if not says.exists():
+        says.write_text("up ready\n")
+        lab.run(host, ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                       "-subj", "/CN=vip", "-out", certificate, "-keyout", f"{certificate}.key"])
+    start_server(lab, host, "udp-echo", 5353)
+    start_bad(lab, host, "agent", 7777, says)
+    start_bad(lab, host, "slow", 8443, certificate, f"{certificate}.key")
+    start_dnsmasq(lab, host)
 
 
 def of_every_kind(lab, **keys):
@@ -149,7 +167,7 @@ def test_every_kind_of_probe_goes_through_every_encapsulation(make_lab, encap, g
     for host in lab.reals:
         lab.start_nginx(host)
         lab.start_receiver(host, VIPS, *options)
-        start_server(lab, host, "udp-echo", 5353)
+        start_servers(lab, host)
     vips = of_every_kind(lab, encap=encap)
     daemon = lab.start_daemon(config(*vips, gue=gue))
     for each in vips:
