@@ -218,24 +218,23 @@ def test_the_filter_comes_with_the_first_probe_and_goes_with_the_last(make_lab):
     assert "real down" not in daemon.log_text()
 
 
-def test_a_qdisc_and_filters_of_others_stay(make_lab):
-    lab = tunnel_lab(make_lab)
-    lab.run("balancer", "tc qdisc add dev eth0 clsact")
+@pytest.mark.parametrize("before, meanwhile", [
+    ("qdisc add dev eth0 clsact", None),
+    (None, f"filter add dev eth0 ingress pref 7 {OTHERS_FILTER}"),
+    (None, f"filter add dev eth0 egress pref 7 {OTHERS_FILTER}")])
+def test_a_qdisc_that_others_made_or_use_stays(make_lab, before, meanwhile):
+    lab = tunnel_lab(make_lab, reals=1)
+    if before:
+        lab.run("balancer", f"tc {before}")
     daemon = lab.start_daemon(config(vip(lab.reals4), health=TUNNEL))
     up(daemon)
+    if meanwhile:
+        lab.run("balancer", f"tc {meanwhile}")
     assert filters(lab) == (1, True)
-    lab.run("balancer", "tc filter add dev eth0 egress pref 7 " + OTHERS_FILTER)
     assert daemon.ctl("detach")[0] == 0
     assert filters(lab) == (0, True)
-    assert "bytecode" in lab.run("balancer", "tc filter show dev eth0 egress").stdout
-    # Ours, but by now others use it.
-    lab.run("balancer", "tc qdisc del dev eth0 clsact")
-    daemon.process.wait(10)
-    daemon = lab.start_daemon(config(vip(lab.reals4), health=TUNNEL))
-    up(daemon)
-    lab.run("balancer", "tc filter add dev eth0 ingress pref 7 " + OTHERS_FILTER)
-    assert daemon.ctl("detach")[0] == 0
-    assert filters(lab) == (0, True)
+    shown = lab.run("balancer", "tc filter show dev eth0 ingress; tc filter show dev eth0 egress")
+    assert ("bytecode" in shown.stdout) == bool(meanwhile)
 
 
 def test_detach_leaves_no_filter_qdisc_or_pin(make_lab):
