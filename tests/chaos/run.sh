@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Chaos at full length: what fails, how soon that is known, what it costs; a table, which is also
-# written between the marks in docs/reliability.md. Takes about five minutes.
+# written between the marks in docs/reliability.md. Takes about four minutes.
 #
 #   tests/chaos/run.sh [OUT] [CASE...]      e.g. tests/chaos/run.sh build kill flap
 set -uo pipefail
