@@ -69,8 +69,7 @@ static void print_own_options(FILE *out, const struct command *command)
 		const char *name;
 		const char *text;
 	} own[] = {
-		{"--force",
-		 "  --force          even if the daemon would refuse it for safety\n"},
+		{"--force", "  --force          even if the daemon would refuse it for safety\n"},
 		{"--per-cpu", "  --per-cpu        one column per CPU beside the total\n"},
 		{"--timeout",
 		 "  --timeout TIME   how long its flows may take to end, as 90s, 5m; 0s: "
