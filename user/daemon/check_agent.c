@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "check_socket.h"
 #include "lib/escape.h"
@@ -20,11 +19,8 @@
 #define LINE_MAX_BYTES 1024
 
 struct agent_check {
-	int fd;
-	int connect_errno; /* connect() failed at once with this; told from the loop */
+	struct check_stream stream;
 	bool is_connected;
-	sd_event_source *io;
-	sd_event_source *timer;
 	struct check_request request;
 	char line[LINE_MAX_BYTES + 1];
 	size_t len;
@@ -32,10 +28,7 @@ struct agent_check {
 
 static void agent_free(struct agent_check *check)
 {
-	sd_event_source_disable_unref(check->io);
-	sd_event_source_disable_unref(check->timer);
-	if (check->fd >= 0)
-		close(check->fd);
+	check_stream_close(&check->stream);
 	free(check);
 }
 
@@ -101,7 +94,8 @@ static void judge(struct agent_check *check)
 /* Reads on until there is a whole line. Only with its end is it what was meant. */
 static void read_line(struct agent_check *check)
 {
-	ssize_t n = recv(check->fd, check->line + check->len, LINE_MAX_BYTES - check->len, 0);
+	ssize_t n = recv(check->stream.fd, check->line + check->len, LINE_MAX_BYTES - check->len,
+			 0);
 	size_t end;
 
 	if (n < 0) {
@@ -143,7 +137,8 @@ static int say_hello(struct agent_check *check)
 		return 0;
 	bytes = malloc(strlen(send_text) + 1);
 	len = bytes ? escape_parse(send_text, bytes) : -ENOMEM;
-	sent = len < 0 ? len : send(check->fd, bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent = len < 0 ? len
+		       : send(check->stream.fd, bytes, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (len >= 0 && sent != len)
 		len = sent < 0 ? -errno : -ENOBUFS;
 	free(bytes);
@@ -152,16 +147,13 @@ static int say_hello(struct agent_check *check)
 
 static void take_connection(struct agent_check *check)
 {
-	socklen_t len = sizeof(int);
-	int errnum = 0;
+	int errnum = check_stream_error(&check->stream);
 
-	if (getsockopt(check->fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
-		errnum = errno;
 	check->is_connected = !errnum;
 	if (!errnum)
 		errnum = -say_hello(check);
 	if (!errnum)
-		errnum = -sd_event_source_set_io_events(check->io, EPOLLIN);
+		errnum = -sd_event_source_set_io_events(check->stream.io, EPOLLIN);
 	if (errnum > 0)
 		fail_errno(check, errnum);
 }
@@ -181,24 +173,12 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct agent_check *check = user;
 
-	if (check->connect_errno)
-		fail_errno(check, check->connect_errno);
+	if (check->stream.connect_errno)
+		fail_errno(check, check->stream.connect_errno);
 	else
 		fail(check, CHECK_FAILED,
 		     check->is_connected ? "agent_timeout" : "connect_timeout");
 	return 0;
-}
-
-/* A failure at once is told from the loop, too. */
-static int watch(struct agent_check *check, sd_event *event)
-{
-	uint64_t timeout_us = (uint64_t)check->request.spec->timeout_ms * 1000;
-
-	if (check->connect_errno)
-		return sd_event_add_time_relative(event, &check->timer, CLOCK_MONOTONIC, 0,
-						  CHECK_ACCURACY_US, on_time, check);
-	return check_watch(event, check->fd, EPOLLOUT, timeout_us, on_io, on_time, check,
-			   &check->io, &check->timer);
 }
 
 static int agent_start(const struct check_context *context, const struct check_request *request,
@@ -209,11 +189,9 @@ static int agent_start(const struct check_context *context, const struct check_r
 
 	if (!check)
 		return -ENOMEM;
-	check->fd = -1;
+	check->stream.fd = -1;
 	check->request = *request;
-	err = check_socket_open(request, SOCK_STREAM, &check->fd, &check->connect_errno);
-	if (err == 0)
-		err = watch(check, context->event);
+	err = check_stream_open(&check->stream, context->event, request, on_io, on_time, check);
 	if (err < 0) {
 		agent_free(check);
 		return err;

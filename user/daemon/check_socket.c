@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,4 +116,39 @@ int check_watch(sd_event *event, int fd, uint32_t events, uint64_t timeout_us,
 		return err;
 	/* After a pause of the whole daemon both are due: what the real answered counts. */
 	return sd_event_source_set_priority(*ret_io, SD_EVENT_PRIORITY_NORMAL - 1);
+}
+
+int check_stream_open(struct check_stream *stream, sd_event *event,
+		      const struct check_request *request, sd_event_io_handler_t on_io,
+		      sd_event_time_handler_t on_time, void *user)
+{
+	uint64_t timeout_us = (uint64_t)request->spec->timeout_ms * 1000;
+	int err = check_socket_open(request, SOCK_STREAM, &stream->fd, &stream->connect_errno);
+
+	if (err < 0)
+		return err;
+	if (stream->connect_errno)
+		return sd_event_add_time_relative(event, &stream->timer, CLOCK_MONOTONIC, 0,
+						  CHECK_ACCURACY_US, on_time, user);
+	return check_watch(event, stream->fd, EPOLLOUT, timeout_us, on_io, on_time, user,
+			   &stream->io, &stream->timer);
+}
+
+void check_stream_close(struct check_stream *stream)
+{
+	stream->io = sd_event_source_disable_unref(stream->io);
+	stream->timer = sd_event_source_disable_unref(stream->timer);
+	if (stream->fd >= 0)
+		close(stream->fd);
+	stream->fd = -1;
+}
+
+int check_stream_error(const struct check_stream *stream)
+{
+	int errnum = 0;
+	socklen_t len = sizeof(errnum);
+
+	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+		return errno;
+	return errnum;
 }

@@ -36,3 +36,22 @@ int check_socket_open(const struct check_request *request, int type, int *ret_fd
 int check_watch(sd_event *event, int fd, uint32_t events, uint64_t timeout_us,
 		sd_event_io_handler_t on_io, sd_event_time_handler_t on_time, void *user,
 		sd_event_source **ret_io, sd_event_source **ret_timer);
+
+/* A TCP connection to the real. All zero but for fd, -1: none. */
+struct check_stream {
+	int fd;
+	int connect_errno; /* connect() failed at once with this: on_time tells it from the loop */
+	sd_event_source *io;
+	sd_event_source *timer;
+};
+
+/*
+ * Begins to connect: on_io when that has ended (check_stream_error() says how), on_time after
+ * spec->timeout_ms, or at once with connect_errno. -errno: not begun; to be closed all the same.
+ */
+int check_stream_open(struct check_stream *stream, sd_event *event,
+		      const struct check_request *request, sd_event_io_handler_t on_io,
+		      sd_event_time_handler_t on_time, void *user);
+void check_stream_close(struct check_stream *stream);
+/* 0: connected. */
+int check_stream_error(const struct check_stream *stream);

@@ -9,27 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "check_socket.h"
 
 struct tcp_check {
-	int fd;
-	int connect_errno; /* connect() failed at once with this; told from the loop */
-	sd_event_source *io;
-	sd_event_source *timer;
+	struct check_stream stream;
 	struct check_request request;
 };
 
 static void tcp_free(struct tcp_check *check)
 {
-	sd_event_source_disable_unref(check->io);
-	sd_event_source_disable_unref(check->timer);
-	if (check->fd >= 0)
-		close(check->fd);
+	check_stream_close(&check->stream);
 	free(check);
 }
 
@@ -52,11 +42,8 @@ static void tcp_finish_errno(struct tcp_check *check, int errnum)
 static int on_connected(sd_event_source *source, int fd, uint32_t revents, void *user)
 {
 	struct tcp_check *check = user;
-	int errnum = 0;
-	socklen_t len = sizeof(errnum);
+	int errnum = check_stream_error(&check->stream);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
-		errnum = errno;
 	if (errnum)
 		tcp_finish_errno(check, errnum);
 	else
@@ -68,23 +55,11 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct tcp_check *check = user;
 
-	if (check->connect_errno)
-		tcp_finish_errno(check, check->connect_errno);
+	if (check->stream.connect_errno)
+		tcp_finish_errno(check, check->stream.connect_errno);
 	else
 		tcp_finish(check, CHECK_FAILED, "connect_timeout");
 	return 0;
-}
-
-/* A failure at once is told from the loop, too. */
-static int tcp_watch(struct tcp_check *check, sd_event *event)
-{
-	uint64_t timeout_us = (uint64_t)check->request.spec->timeout_ms * 1000;
-
-	if (check->connect_errno)
-		return sd_event_add_time_relative(event, &check->timer, CLOCK_MONOTONIC, 0,
-						  CHECK_ACCURACY_US, on_time, check);
-	return check_watch(event, check->fd, EPOLLOUT, timeout_us, on_connected, on_time, check,
-			   &check->io, &check->timer);
 }
 
 static int tcp_start(const struct check_context *context, const struct check_request *request,
@@ -95,11 +70,10 @@ static int tcp_start(const struct check_context *context, const struct check_req
 
 	if (!check)
 		return -ENOMEM;
-	check->fd = -1;
+	check->stream.fd = -1;
 	check->request = *request;
-	err = check_socket_open(request, SOCK_STREAM, &check->fd, &check->connect_errno);
-	if (err == 0)
-		err = tcp_watch(check, context->event);
+	err = check_stream_open(&check->stream, context->event, request, on_connected, on_time,
+				check);
 	if (err < 0) {
 		tcp_free(check);
 		return err;
