@@ -79,7 +79,8 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/tests/bench/%,$(BENCH_SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps demo test test-run vmtest lint proofs chaos bench bench-live bench-control bench-health bench-memory bench-profile bench-plot docs install clean help unit-tests \
+.PHONY: all deps demo test test-run vmtest lint proofs chaos bench bench-live bench-control bench-health bench-memory bench-profile bench-knobs \
+	bench-plot docs install clean help unit-tests \
 	bpf-tests benches fuzz fuzz-corpus fuzz-proof fuzzers
 
 all: $(BINARIES) $(TOOL_BPF_OBJ) ## build everything into build/
@@ -146,6 +147,9 @@ bench-memory: benches ## what reading a random line of tables of the maps' sizes
 
 bench-profile: benches ## where in the packet path's source the time goes (root)
 	$(Q)tests/bench/profile.sh $(OUT)
+
+bench-knobs: benches ## what each feature costs those that do not use it; ten minutes (root)
+	$(Q)tests/bench/knobs.py $(OUT) >$(OUT)/bench-knobs.jsonl
 
 bench-plot: ## docs/flows.svg and the tables of docs/benchmarks.md from the last measurements
 	$(Q)tests/bench/report.py svg $(OUT)/bench.jsonl >docs/flows.svg

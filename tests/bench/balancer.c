@@ -63,21 +63,92 @@ static void write_vip(FILE *f, const struct balancer_options *o, uint32_t vip)
 	}
 }
 
-/* VIPs beside those that are measured, so that all there is of the packet path is loaded. */
-static void write_features(FILE *f)
+/* Of the configuration: a VIP beside those that are measured, or keys of the top. */
+static const struct {
+	const char *name;
+	const char *vip, *top;
+} features[] = {
+	{.name = "entropy"},
+	{"gue",
+	 .vip = "  - {name: gue, address: 198.18.0.1, port: 80, protocol: tcp, encap: gue,\n"
+		"     reals: [{address: 198.18.1.1}, {address: \"2001:db8:18::1\"}]}\n"},
+	{"l2dsr",
+	 .vip = "  - {name: l2dsr, address: 198.18.0.2, port: 80, protocol: tcp, encap: l2dsr,\n"
+		"     reals: [{address: 198.18.1.2}]}\n"},
+	{"quic",
+	 .vip = "  - {name: quic, address: 198.18.0.3, port: 443, protocol: udp,\n"
+		"     quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}],\n"
+		"     reals: [{address: 198.18.1.3, server_id: \"0a1b\"}]}\n"},
+	{"range",
+	 .vip = "  - {name: range, address: 198.18.0.4, port: \"8000-8099\", protocol: tcp,\n"
+		"     reals: [{address: 198.18.1.4}]}\n"},
+	{"prefix",
+	 .vip = "  - {name: prefix, address: 198.18.2.0/24, port: 0, protocol: tcp,\n"
+		"     health: {type: none},\n"
+		"     reals: [{address: 198.18.1.5}]}\n"},
+	{"source",
+	 .vip = "  - {name: source, address: 198.18.0.5, port: 80, protocol: tcp,\n"
+		"     scheduler: source, source: {affinity: 10m},\n"
+		"     reals: [{address: 198.18.1.6}]}\n"},
+	{"rr",
+	 .vip = "  - {name: rr, address: 198.18.0.6, port: 80, protocol: tcp, scheduler: rr,\n"
+		"     reals: [{address: 198.18.1.7}]}\n"},
+	{"lc",
+	 .vip = "  - {name: lc, address: 198.18.0.7, port: 80, protocol: tcp, scheduler: lc,\n"
+		"     reals: [{address: 198.18.1.8}]}\n"},
+	{"p2c",
+	 .vip = "  - {name: p2c, address: 198.18.0.8, port: 80, protocol: tcp, scheduler: p2c,\n"
+		"     reals: [{address: 198.18.1.9}]}\n"},
+	{"all-syns", .top = "guard: {syn_rate: 0/s}\n"},
+};
+
+#define N_FEATURES   (sizeof(features) / sizeof(features[0]))
+#define HAS_ENTROPY  (1u << 0)
+#define HAS_ALL_SYNS (1u << (N_FEATURES - 1))
+
+static int parse_feature(const char *name, size_t len, uint32_t *features_on)
 {
-	fprintf(f, "  - {name: gue, address: 198.18.0.1, port: 80, protocol: tcp, encap: gue,\n"
-		   "     reals: [{address: 198.18.1.1}, {address: \"2001:db8:18::1\"}]}\n"
-		   "  - {name: l2dsr, address: 198.18.0.2, port: 80, protocol: tcp, encap: l2dsr,\n"
-		   "     reals: [{address: 198.18.1.2}]}\n"
-		   "  - {name: quic, address: 198.18.0.3, port: 443, protocol: udp,\n"
-		   "     quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}],\n"
-		   "     reals: [{address: 198.18.1.3, server_id: \"0a1b\"}]}\n"
-		   "  - {name: range, address: 198.18.0.4, port: \"8000-8099\", protocol: tcp,\n"
-		   "     reals: [{address: 198.18.1.4}]}\n"
-		   "  - {name: prefix, address: 198.18.2.0/24, port: 0, protocol: tcp,\n"
-		   "     health: {type: none},\n"
-		   "     reals: [{address: 198.18.1.5}]}\n");
+	for (size_t i = 0; i < N_FEATURES; i++) {
+		if (strlen(features[i].name) == len && !strncmp(features[i].name, name, len)) {
+			*features_on |= 1u << i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+int balancer_parse_features(const char *text, uint32_t *ret_features)
+{
+	int r = 0;
+
+	*ret_features = 0;
+	if (strcmp(text, "all") == 0) {
+		*ret_features = ((1u << N_FEATURES) - 1) & ~(HAS_ENTROPY | HAS_ALL_SYNS);
+		return 0;
+	}
+	while (!r && *text) {
+		size_t len = strcspn(text, ",");
+
+		r = parse_feature(text, len, ret_features);
+		text += len + (text[len] == ',');
+	}
+	return r;
+}
+
+void balancer_list_features(FILE *f)
+{
+	for (size_t i = 0; i < N_FEATURES; i++)
+		fprintf(f, "%s\n", features[i].name);
+}
+
+static void write_features(FILE *f, uint32_t on, bool is_top)
+{
+	for (size_t i = 0; i < N_FEATURES; i++) {
+		const char *text = is_top ? features[i].top : features[i].vip;
+
+		if (text && on & 1u << i)
+			fputs(text, f);
+	}
 }
 
 char *balancer_yaml(const struct balancer_options *options)
@@ -91,15 +162,16 @@ char *balancer_yaml(const struct balancer_options *options)
 	fprintf(f,
 		"interfaces:\n  - {name: lo, attach: exclusive, mode: native}\n"
 		"encap: {source4: %s, source6: \"fd00:1::/64\"}\n",
-		options->has_entropy ? "10.0.0.0/16" : "10.0.0.10");
+		options->has_entropy || options->features & HAS_ENTROPY ? "10.0.0.0/16"
+									: "10.0.0.10");
+	write_features(f, options->features, true);
 	fprintf(f, "capacity: {flows: %u, ring_slots: %s}\n", options->flows,
 		options->vips > 256 ? "128M" : "64M");
 	fprintf(f, "defaults:\n  encap: %s\n  timeouts: {tcp: 1h, udp: 60s}\nvips:\n",
 		encap_name(options->encap));
 	for (uint32_t i = 0; i < options->vips; i++)
 		write_vip(f, options, i);
-	if (options->has_features)
-		write_features(f);
+	write_features(f, options->features, false);
 	return fclose(f) ? NULL : text;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lib/applied.h"
 #include "lib/snapshot.h"
@@ -26,7 +27,7 @@ struct balancer_options {
 	const char *ports; /* that BALANCER_PORT is among; NULL: it alone */
 	uint32_t flows; /* capacity.flows */
 	bool has_entropy; /* in the outer IPv4 source */
-	bool has_features; /* all others in use, too, by VIPs that get no packets */
+	uint32_t features; /* others that are in use, too, by VIPs that get no packets */
 	uint32_t ifindex; /* where packets come in and leave */
 };
 
@@ -51,6 +52,10 @@ void balancer_clear_flows(struct balancer *balancer);
 
 /* Configuration text with these VIPs, each with the same BALANCER_REALS reals. Caller frees. */
 char *balancer_yaml(const struct balancer_options *options);
+
+/* Names with commas between them; "all": but entropy and all-syns. -EINVAL. */
+int balancer_parse_features(const char *text, uint32_t *ret_features);
+void balancer_list_features(FILE *f);
 
 /* Pieces of balancer_open() for those that measure them one by one. */
 int balancer_load(const struct balancer_options *options, struct balancer **ret_balancer,

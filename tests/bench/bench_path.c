@@ -91,7 +91,7 @@ struct bench {
 	uint32_t position; /* of the next batch's first packet */
 	size_t min_loads;
 	const char *ports; /* of the VIPs; NULL: one */
-	bool has_features;
+	uint32_t features;
 	struct profile *profile; /* NULL: measure */
 	struct samples samples;
 };
@@ -245,7 +245,7 @@ static int want_balancer(struct bench *b, uint32_t vips, struct err *err)
 		.ports = b->ports,
 		.flows = b->c->capacity,
 		.has_entropy = b->c->has_entropy,
-		.has_features = b->has_features,
+		.features = b->features,
 		.ifindex = IFINDEX_LO,
 	};
 
@@ -309,11 +309,13 @@ static bool parse_vips(const char *text, uint32_t *ret_vips)
 
 static int usage(FILE *f)
 {
-	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--features] "
+	fprintf(f, "usage: bench_path [--case NAME] [--vips N] [--ports RANGE] [--features[=A,B]] "
 		   "[--quick] [--profile]\n"
 		   "       bench_path --list\n"
 		   "N is a power of two; 80 must be in RANGE, as 1-1000; --features: all others in "
-		   "use, too; --profile: where in the source the time goes.\n");
+		   "use, too, or --features=A,B: these; --profile: where in the source the time "
+		   "goes.\nFeatures:\n");
+	balancer_list_features(f);
 	return f == stdout ? 0 : 2;
 }
 
@@ -324,7 +326,7 @@ int main(int argc, char **argv)
 		{"vips", required_argument, NULL, 'v'},
 		{"ports", required_argument, NULL, 'p'},
 		{"quick", no_argument, NULL, 'q'},
-		{"features", no_argument, NULL, 'f'},
+		{"features", optional_argument, NULL, 'f'},
 		{"list", no_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{"profile", no_argument, NULL, 'P'},
@@ -344,8 +346,9 @@ int main(int argc, char **argv)
 			b.ports = optarg;
 		} else if (option == 'q') {
 			b.min_loads = 1;
-		} else if (option == 'f') {
-			b.has_features = true;
+		} else if (option == 'f' &&
+			   !balancer_parse_features(optarg ? optarg : "all", &b.features)) {
+			continue;
 		} else if (option == 'P') {
 			b.min_loads = PROFILE_LOADS;
 			r = profile_new(&b.profile, &err);

@@ -24,11 +24,18 @@ def command(text):
 
 
 def ratio(argv, case):
+    """One fresh load."""
     done = subprocess.run([*argv, "--case", case, "--vips", "1", "--quick"], capture_output=True,
                           text=True, check=False)
     if done.returncode:
         sys.exit(f"compare.py: {' '.join(argv)}: {done.stderr.strip()}")
     return json.loads(done.stdout.splitlines()[0])["ratio"]
+
+
+def turns(old, new, case, loads):
+    """Ratios of `loads` fresh loads of each of two commands, taking turns."""
+    pairs = [(ratio(command(old), case), ratio(command(new), case)) for _ in range(loads)]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def spread(values):
@@ -46,13 +53,11 @@ def main():
     args = parser.parse_args()
     print(f"{'case':<12} {'old':>7} {'new':>7} {'change':>8}   apart")
     for case in args.cases.split(","):
-        old, new = [], []
-        for _ in range(args.loads):
-            old.append(ratio(command(args.old), case))
-            new.append(ratio(command(args.new), case))
+        old, new = turns(args.old, args.new, case, args.loads)
         change = statistics.median(new) / statistics.median(old) - 1
         print(f"{case:<12} {statistics.median(old):7.2f} {statistics.median(new):7.2f} "
               f"{100 * change:+7.1f}%   {spread(old):.2f}, {spread(new):.2f}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

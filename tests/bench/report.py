@@ -121,6 +121,15 @@ def profile_table(rows):
         ["| " + " | ".join(line) + " |" for line in lines]
 
 
+def knobs_table(rows):
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    change = {(row["feature"], row["case"]): row for row in rows}
+    return markdown(["in use by another VIP"] + [f"{case} %" for case in cases],
+                    [[feature] + [f'{100 * change[feature, case]["change"]:+.0f} '
+                                  f'(±{100 * change[feature, case]["apart"]:.0f})' for case in cases]
+                     for feature in dict.fromkeys(row["feature"] for row in rows)])
+
+
 # Between `<!-- NAME -->` and `<!-- end -->` of the document: made from which file by what.
 SECTIONS = {
     "path": ("bench.jsonl", path_table),
@@ -128,6 +137,7 @@ SECTIONS = {
     "control": ("bench-control.jsonl", control_table),
     "idle": ("bench-control.jsonl", idle_text),
     "health": ("bench-health.jsonl", health_table),
+    "knobs": ("bench-knobs.jsonl", knobs_table),
     "memory": ("bench-memory.jsonl", memory_table),
     "profile": ("bench-profile.jsonl", profile_table),
 }
