@@ -69,34 +69,34 @@ static const struct {
 	const char *vip, *top;
 } features[] = {
 	{.name = "entropy"},
-	{"gue",
+	{.name = "gue",
 	 .vip = "  - {name: gue, address: 198.18.0.1, port: 80, protocol: tcp, encap: gue,\n"
 		"     reals: [{address: 198.18.1.1}, {address: \"2001:db8:18::1\"}]}\n"},
-	{"l2dsr",
+	{.name = "l2dsr",
 	 .vip = "  - {name: l2dsr, address: 198.18.0.2, port: 80, protocol: tcp, encap: l2dsr,\n"
 		"     reals: [{address: 198.18.1.2}]}\n"},
-	{"quic",
+	{.name = "quic",
 	 .vip = "  - {name: quic, address: 198.18.0.3, port: 443, protocol: udp,\n"
 		"     quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}],\n"
 		"     reals: [{address: 198.18.1.3, server_id: \"0a1b\"}]}\n"},
-	{"range",
+	{.name = "range",
 	 .vip = "  - {name: range, address: 198.18.0.4, port: \"8000-8099\", protocol: tcp,\n"
 		"     reals: [{address: 198.18.1.4}]}\n"},
-	{"prefix",
+	{.name = "prefix",
 	 .vip = "  - {name: prefix, address: 198.18.2.0/24, port: 0, protocol: tcp,\n"
 		"     health: {type: none},\n"
 		"     reals: [{address: 198.18.1.5}]}\n"},
-	{"source",
+	{.name = "source",
 	 .vip = "  - {name: source, address: 198.18.0.5, port: 80, protocol: tcp,\n"
 		"     scheduler: source, source: {affinity: 10m},\n"
 		"     reals: [{address: 198.18.1.6}]}\n"},
-	{"rr",
+	{.name = "rr",
 	 .vip = "  - {name: rr, address: 198.18.0.6, port: 80, protocol: tcp, scheduler: rr,\n"
 		"     reals: [{address: 198.18.1.7}]}\n"},
-	{"lc",
+	{.name = "lc",
 	 .vip = "  - {name: lc, address: 198.18.0.7, port: 80, protocol: tcp, scheduler: lc,\n"
 		"     reals: [{address: 198.18.1.8}]}\n"},
-	{"p2c",
+	{.name = "p2c",
 	 .vip = "  - {name: p2c, address: 198.18.0.8, port: 80, protocol: tcp, scheduler: p2c,\n"
 		"     reals: [{address: 198.18.1.9}]}\n"},
 	{"all-syns", .top = "guard: {syn_rate: 0/s}\n"},
