@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 OUT=$1 DIRECTORY=$2 ONLY=${3:-}
 CPUS=${VMTEST_CPUS:-2}
 MEMORY=${VMTEST_MEMORY:-2G}
-LIMIT_S=${VMTEST_LIMIT_S:-1200}
+LIMIT_S=${VMTEST_LIMIT_S:-2400}
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 # What the initramfs needs to find its root.
 BOOT_MODULES=(virtio_pci virtiofs overlay)

@@ -9,7 +9,7 @@
 # 1 if one failed, 77 if none could be tried.
 #
 # Environment: VMTEST_CACHE (downloads; OUT/vmtest/cache), VMTEST_CPUS (2), VMTEST_MEMORY (2G),
-# VMTEST_LIMIT_S (1200, for one kernel), VMTEST_JOBS (2, kernels at a time), VMTEST_ONLY (no packet
+# VMTEST_LIMIT_S (2400, for one kernel), VMTEST_JOBS (2, kernels at a time), VMTEST_ONLY (no packet
 # tables, and of the end-to-end tests only what pytest's -k selects by this word).
 set -euo pipefail
 cd "$(dirname "$0")/.."
