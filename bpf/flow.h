@@ -13,9 +13,9 @@
 #include "stats.h"
 #include "vip.h"
 
-/* Whether the pick for a flow can be made again, by its hash. */
-#define FLOW_PICKS_ARE_STEADY                                                                      \
-	(!(knob_schedulers & ~(1u << SCHEDULER_MAGLEV | 1u << SCHEDULER_SOURCE)))
+/* Whether the pick for a flow can be made again, by its hash: for every VIP. */
+#define FLOW_STEADY_SCHEDULERS (1u << SCHEDULER_MAGLEV | 1u << SCHEDULER_SOURCE)
+#define FLOW_PICKS_ARE_STEADY  (!(knob_schedulers & ~FLOW_STEADY_SCHEDULERS))
 
 static __always_inline struct flow_bucket *flow_bucket_at(__u32 index)
 {
@@ -257,6 +257,16 @@ static __always_inline bool flow_follow(struct pkt *pkt, struct member *member, 
 	return true;
 }
 
+/* Whether that is so for the tuple's VIP, if it has one. Not static: a frame of its own. */
+__noinline bool flow_pick_is_steady(const struct flow_tuple *tuple)
+{
+	struct vip vip = {};
+
+	if (!tuple || !vip_lookup(tuple, &vip) || !vip.state)
+		return true;
+	return FLOW_STEADY_SCHEDULERS >> (SCHEDULE_KIND(READ_WORD(vip.state->schedule)) % 32) & 1;
+}
+
 /*
  * The stage: XDP_TX-to-be with pkt->member set (true), or the flow needs a pick (false), which
  * flow_record() then writes over the slot that is left in pkt->bucket, if any.
@@ -268,8 +278,8 @@ static __always_inline bool flow_lookup(struct pkt *pkt)
 
 	pkt->hash = flow_hash(&pkt->tuple, &knob_hash_key);
 	pkt->is_recordable = !flood_is_over(pkt);
-	/* Its pick, if it has one, is the ring's, unless there are other schedulers. */
-	if (!pkt->is_recordable && FLOW_PICKS_ARE_STEADY)
+	/* Its pick, if it has one, is the ring's, unless its VIP has another scheduler. */
+	if (!pkt->is_recordable && (FLOW_PICKS_ARE_STEADY || flow_pick_is_steady(&pkt->tuple)))
 		return false;
 	if (!flow_find(pkt))
 		return false;

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <sched.h>
+#include <string.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -19,9 +20,10 @@ static const struct bed_vip vips[] = {
 };
 
 /* Windows are counted by CPU. */
-static struct bed *new_bed(uint32_t shift, uint32_t limit)
+static struct bed *new_bed_with(uint32_t shift, uint32_t limit, uint16_t schedulers)
 {
-	struct bed_options options = {.syn_window_shift = shift, .syn_window_limit = limit};
+	struct bed_options options = {
+		.syn_window_shift = shift, .syn_window_limit = limit, .schedulers = schedulers};
 	struct bed *bed;
 	cpu_set_t cpu;
 
@@ -31,6 +33,11 @@ static struct bed *new_bed(uint32_t shift, uint32_t limit)
 	bed = bed_new(&options);
 	bed_apply(bed, vips, ARRAY_SIZE(vips));
 	return bed;
+}
+
+static struct bed *new_bed(uint32_t shift, uint32_t limit)
+{
+	return new_bed_with(shift, limit, 0);
 }
 
 static int setup(void **state)
@@ -166,6 +173,70 @@ static void without_a_rate_every_syn_is_recorded(void **state)
 	bed_remove(bed);
 }
 
+#define FLOWS 40
+
+/* Proves FLOWS connections to the address; ret_reals: who has them. */
+static void connect_all(struct bed *bed, const char *address, struct ip_addr *ret_reals)
+{
+	for (uint16_t i = 0; i < FLOWS; i++) {
+		struct packet p = packet_of(1000 + i, SEGMENT_SYN);
+
+		p.dst = address;
+		ret_reals[i] = bed_real_of(bed, &p);
+		p.flags = SEGMENT_ACK;
+		p.payload = 9;
+		bed_real_of(bed, &p);
+		bed_real_of(bed, &p);
+		assert_int_equal(bed_state(bed, &p), FLOW_TCP);
+	}
+}
+
+/* Whether SYNs of those connections, over the rate, go to the reals that have them. */
+static bool syns_follow(struct bed *bed, const char *address, const struct ip_addr *reals)
+{
+	bool do_follow = true;
+
+	for (uint16_t i = 0; i < FLOWS; i++) {
+		struct packet p = packet_of(1000 + i, SEGMENT_SYN);
+		struct ip_addr real;
+
+		p.dst = address;
+		real = bed_real_of(bed, &p);
+		do_follow &= !memcmp(&real, &reals[i], sizeof(real));
+	}
+	return do_follow;
+}
+
+/* Weights change in between, so that the ring says something else than the flow table. */
+static void only_where_picks_are_not_the_rings_is_a_syn_over_the_rate_looked_up(void **state)
+{
+	static const struct bed_vip before[] = {
+		{.address = "192.0.2.10", .port = 80, .reals = {{"10.0.1.1"}, {"10.0.1.2"}}},
+		{.address = "192.0.2.11",
+		 .port = 80,
+		 .scheduler = SCHEDULER_RR,
+		 .reals = {{"10.0.1.1"}, {"10.0.1.2"}}},
+	};
+	static const struct bed_vip after[] = {
+		{.address = "192.0.2.10", .port = 80, .reals = {{"10.0.1.1"}, {"10.0.1.2", 9999}}},
+		{.address = "192.0.2.11",
+		 .port = 80,
+		 .scheduler = SCHEDULER_RR,
+		 .reals = {{"10.0.1.1"}, {"10.0.1.2"}}},
+	};
+	struct bed *bed = new_bed_with(NEVER_OVER, 2 * FLOWS, 1u << SCHEDULER_RR);
+	struct ip_addr maglev[FLOWS], rr[FLOWS];
+
+	bed_apply(bed, before, ARRAY_SIZE(before));
+	connect_all(bed, "192.0.2.10", maglev);
+	connect_all(bed, "192.0.2.11", rr);
+	bed_apply(bed, after, ARRAY_SIZE(after));
+	assert_false(syns_follow(bed, "192.0.2.10", maglev));
+	assert_true(syns_follow(bed, "192.0.2.11", rr));
+	assert_int_equal(bed_stats(bed).flow_syn_flood, 2 * FLOWS);
+	bed_remove(bed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +250,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_syns_count, setup, bed_teardown),
 		cmocka_unit_test(the_next_window_records_again),
 		cmocka_unit_test(without_a_rate_every_syn_is_recorded),
+		cmocka_unit_test(
+			only_where_picks_are_not_the_rings_is_a_syn_over_the_rate_looked_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
