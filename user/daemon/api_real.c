@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The API's routes under /v1/reals. */
+#include <errno.h>
+#include <string.h>
+
+#include "api_private.h"
+#include "lib/addr.h"
+#include "lib/config_value.h"
+#include "lib/render.h"
+
+static const struct snapshot_real *find_real(const struct snapshot *s, const char *vip,
+					     const struct ip_addr *address)
+{
+	for (size_t i = 0; i < s->n_reals; i++) {
+		const struct snapshot_real *real = &s->reals[i];
+
+		if (strcmp(real->vip, vip) == 0 && addr_equal(&real->address, address))
+			return real;
+	}
+	return NULL;
+}
+
+static unsigned int render_reals_of(struct call *call, const struct snapshot *s)
+{
+	return call_render_of_vip(call, s, render_reals);
+}
+
+unsigned int api_get_reals(struct call *call)
+{
+	return call_reply_part(call, render_reals_of);
+}
+
+static unsigned int render_one_real(struct call *call, const struct snapshot *s)
+{
+	const struct snapshot_real *real;
+	struct ip_addr address;
+	struct err err;
+
+	if (addr_parse(call->args[1], &address) < 0) {
+		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
+		return call_fail(call, HTTP_BAD_REQUEST, err.text);
+	}
+	if (!call_find_vip(s, call->args[0]))
+		return call_fail_no_vip(call, call->args[0]);
+	real = find_real(s, call->args[0], &address);
+	if (!real) {
+		err_set(&err, ENOENT, "VIP %s has no real %s", call->args[0], call->args[1]);
+		return call_fail(call, HTTP_NOT_FOUND, err.text);
+	}
+	return call_done(call, render_real(s, real));
+}
+
+unsigned int api_get_real(struct call *call)
+{
+	return call_reply_part(call, render_one_real);
+}
+
+/* What a request changes at a real: `drain` for ADMIN_DRAIN only. */
+struct admin_change {
+	enum admin_state admin;
+	struct drain_request drain;
+};
+
+static int change_admin(struct call *call, const struct ip_addr *address,
+			const struct admin_change *change, struct err *err)
+{
+	struct controller *controller = call->api->controller;
+	const char *vip = call->args[0];
+
+	if (change->admin == ADMIN_DRAIN)
+		return controller_drain(controller, vip, address, &change->drain, err);
+	return controller_set_admin(controller, vip, address, change->admin, err);
+}
+
+static unsigned int set_admin(struct call *call, const struct admin_change *change)
+{
+	uint64_t *is_set = call->request->awaited;
+	struct ip_addr address;
+	struct err err = {};
+	int r;
+
+	if (addr_parse(call->args[1], &address) < 0) {
+		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
+		return call_fail(call, HTTP_BAD_REQUEST, err.text);
+	}
+	if (!*is_set) {
+		r = change_admin(call, &address, change, &err);
+		if (r < 0)
+			return call_fail_errno(call, r, &err);
+		*is_set = true;
+	}
+	if (!controller_has_rings(call->api->controller))
+		return HTTP_LATER;
+	return call_done(call,
+			 json_pack("{s:b, s:s, s:s, s:s}", "ok", 1, "vip", call->args[0], "address",
+				   call->args[1], "admin", admin_state_name(change->admin)));
+}
+
+/* A key of `drain` as the configuration takes it. Whether it is given; -EINVAL. */
+static int read_drain_key(struct call *call, size_t key, void *ret_value, struct err *err)
+{
+	const struct schema_field *field = &schema_drain.fields[key];
+	const char *text = http_request_query(call->request, field->key);
+	int r = text ? value_parse(field, text, ret_value, err) : 0;
+
+	if (r < 0) {
+		err_prefix(err, "%s", field->key);
+		return r;
+	}
+	return text != NULL;
+}
+
+unsigned int api_post_drain(struct call *call)
+{
+	struct admin_change change = {.admin = ADMIN_DRAIN,
+				      .drain.disables = call_query_is_set(call, "disable")};
+	uint32_t timeout = 0, then = 0;
+	struct err err = {};
+	int has_timeout = read_drain_key(call, DRAIN_KEY_TIMEOUT, &timeout, &err);
+	int has_then = has_timeout < 0 ? has_timeout
+				       : read_drain_key(call, DRAIN_KEY_THEN, &then, &err);
+
+	if (has_then < 0)
+		return call_fail_errno(call, has_then, &err);
+	change.drain.has_timeout = has_timeout;
+	change.drain.timeout_ms = timeout;
+	change.drain.has_then = has_then;
+	change.drain.then = then;
+	return set_admin(call, &change);
+}
+
+unsigned int api_post_disable(struct call *call)
+{
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_DISABLED});
+}
+
+unsigned int api_post_enable(struct call *call)
+{
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_ENABLED});
+}
