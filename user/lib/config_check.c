@@ -4,7 +4,6 @@
  * VIPs cost no more than reading them did.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,25 +17,10 @@ struct check {
 	const struct config *config;
 	const struct doc_file *doc;
 	const struct doc_vip *vips;
-	struct err *err;
+	struct config_errors errors;
 };
 
 typedef int (*compare_fn)(const void *a, const void *b);
-
-static int fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
-{
-	char reason[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
-	return err_set(c->err, EINVAL, "%.255s:%u:%u: %s: %s", c->config->file, mark.line,
-		       mark.column, path, reason);
-}
 
 static size_t vip_index(const struct check *c, const struct doc_vip *vip)
 {
@@ -141,9 +125,9 @@ static int check_interfaces(const struct check *c)
 			if (strcmp(list[i].name, list[j].name) != 0)
 				continue;
 			snprintf(path, sizeof(path), "interfaces[%zu].name", i);
-			return fail(c, list[i].at[INTERFACE_NAME], path,
-				    "duplicate interface \"%s\", already given in line %u",
-				    list[i].name, list[j].at[INTERFACE_NAME].line);
+			return config_fail(&c->errors, list[i].at[INTERFACE_NAME], path,
+					   "duplicate interface \"%s\", already given in line %u",
+					   list[i].name, list[j].at[INTERFACE_NAME].line);
 		}
 	}
 	return 0;
@@ -162,9 +146,10 @@ static int check_names(const struct check *c)
 		const struct doc_vip *a = sorted[i - 1], *b = sorted[i];
 
 		if (strcmp(a->name, b->name) == 0)
-			ret = fail(c, b->at[VIP_NAME], vip_path(c, b, ".name", path),
-				   "duplicate name \"%s\", already given in line %u", b->name,
-				   a->at[VIP_NAME].line);
+			ret = config_fail(&c->errors, b->at[VIP_NAME],
+					  vip_path(c, b, ".name", path),
+					  "duplicate name \"%s\", already given in line %u",
+					  b->name, a->at[VIP_NAME].line);
 	}
 	if (ret != -ENOMEM)
 		free(sorted);
@@ -205,22 +190,23 @@ static int check_policy(const struct check *c, const struct address_policy *poli
 
 	if (strcmp(first, second) == 0)
 		return 0;
-	return fail(c, schema_is_given(b, policy->key) ? b->at[policy->key] : b->self,
-		    vip_path(c, b, policy->path, path),
-		    "expected %s, as VIP \"%s\" in line %u says for the same address %s, got %s",
-		    first, a->name, a->self.line,
-		    network_format(&b->network.address, b->network.host_bits, addr), second);
+	return config_fail(
+		&c->errors, schema_is_given(b, policy->key) ? b->at[policy->key] : b->self,
+		vip_path(c, b, policy->path, path),
+		"expected %s, as VIP \"%s\" in line %u says for the same address %s, got %s", first,
+		a->name, a->self.line,
+		network_format(&b->network.address, b->network.host_bits, addr), second);
 }
 
 static int fail_duplicate(const struct check *c, const struct doc_vip *a, const struct doc_vip *b)
 {
 	char path[PLACE_TEXT_MAX], service[SERVICE_TEXT_MAX];
 
-	return fail(c, b->self, vip_path(c, b, "", path),
-		    "duplicate of VIP \"%s\" in line %u: both are %s %s", a->name, a->self.line,
-		    protocol_name((uint8_t)b->protocol),
-		    service_format(&b->network.address, b->network.host_bits, b->ports.first,
-				   b->ports.last, service));
+	return config_fail(&c->errors, b->self, vip_path(c, b, "", path),
+			   "duplicate of VIP \"%s\" in line %u: both are %s %s", a->name,
+			   a->self.line, protocol_name((uint8_t)b->protocol),
+			   service_format(&b->network.address, b->network.host_bits, b->ports.first,
+					  b->ports.last, service));
 }
 
 /* The later one in the file is to blame. */
@@ -231,12 +217,13 @@ static int fail_overlap(const struct check *c, const struct doc_vip *a, const st
 
 	if (a > b)
 		return fail_overlap(c, b, a);
-	return fail(c, b->at[VIP_PORT], vip_path(c, b, ".port", path),
-		    "ports %s of VIP \"%s\" overlap %s of VIP \"%s\" in line %u: both are %s %s",
-		    ports_format(b->ports.first, b->ports.last, ports), b->name,
-		    ports_format(a->ports.first, a->ports.last, others), a->name, a->self.line,
-		    protocol_name((uint8_t)b->protocol),
-		    network_format(&b->network.address, b->network.host_bits, addr));
+	return config_fail(
+		&c->errors, b->at[VIP_PORT], vip_path(c, b, ".port", path),
+		"ports %s of VIP \"%s\" overlap %s of VIP \"%s\" in line %u: both are %s %s",
+		ports_format(b->ports.first, b->ports.last, ports), b->name,
+		ports_format(a->ports.first, a->ports.last, others), a->name, a->self.line,
+		protocol_name((uint8_t)b->protocol),
+		network_format(&b->network.address, b->network.host_bits, addr));
 }
 
 /* Two VIPs that stand side by side in order of address, protocol, kind and first port. */
@@ -281,11 +268,11 @@ static int check_nesting(const struct check *c, const struct doc_vip *vip, struc
 	     !compare_networks(&nesting->around[nesting->n - 1]->network, &vip->network)))
 		return 0;
 	if (nesting->n == VIP_PREFIX_DEPTH)
-		return fail(c, vip->at[VIP_ADDRESS], vip_path(c, vip, ".address", path),
-			    "expected at most %u prefixes in one another, the largest is that of "
-			    "VIP \"%s\" in line %u",
-			    VIP_PREFIX_DEPTH, nesting->around[0]->name,
-			    nesting->around[0]->self.line);
+		return config_fail(
+			&c->errors, vip->at[VIP_ADDRESS], vip_path(c, vip, ".address", path),
+			"expected at most %u prefixes in one another, the largest is that of "
+			"VIP \"%s\" in line %u",
+			VIP_PREFIX_DEPTH, nesting->around[0]->name, nesting->around[0]->self.line);
 	nesting->around[nesting->n++] = vip;
 	return 0;
 }
@@ -318,13 +305,13 @@ static int check_real(const struct check *c, const struct doc_vip *vip,
 
 	doc_place_path(place, vip_index(c, vip), ".address", path);
 	if (addr_in_network(&real->address, &vip->network.address, vip->network.host_bits))
-		return fail(c, real->at[REAL_ADDRESS], path,
-			    "expected the real's own address, got the VIP's%s%s",
-			    place->use ? ": that of VIP " : "", place->use ? vip->name : "");
+		return config_fail(&c->errors, real->at[REAL_ADDRESS], path,
+				   "expected the real's own address, got the VIP's%s%s",
+				   place->use ? ": that of VIP " : "", place->use ? vip->name : "");
 	if (!source->is_set && c->config->vips[vip_index(c, vip)].encap != ENCAP_L2DSR)
-		return fail(c, real->at[REAL_ADDRESS], path,
-			    "expected encap.source%c to be set since this real is IPv%c",
-			    is_v4 ? '4' : '6', is_v4 ? '4' : '6');
+		return config_fail(&c->errors, real->at[REAL_ADDRESS], path,
+				   "expected encap.source%c to be set since this real is IPv%c",
+				   is_v4 ? '4' : '6', is_v4 ? '4' : '6');
 	return 0;
 }
 
@@ -336,16 +323,17 @@ static int fail_duplicate_real(const struct check *c, const struct doc_vip *vip,
 
 	addr_format(&b->real->address, addr);
 	if (a->use == b->use)
-		return fail(c, b->real->at[REAL_ADDRESS],
-			    doc_place_path(b, vip_index(c, vip), ".address", path),
-			    "duplicate real %s, already given in line %u", addr,
-			    a->real->at[REAL_ADDRESS].line);
+		return config_fail(&c->errors, b->real->at[REAL_ADDRESS],
+				   doc_place_path(b, vip_index(c, vip), ".address", path),
+				   "duplicate real %s, already given in line %u", addr,
+				   a->real->at[REAL_ADDRESS].line);
 	snprintf(key, sizeof(key), ".pools[%zu].name",
 		 (size_t)(b->use - (const struct doc_use *)vip->pools.items));
-	return fail(c, b->use->at[USE_NAME], vip_path(c, vip, key, path),
-		    "duplicate real %s: in pool \"%s\" in line %u, and in pool \"%s\" in line %u",
-		    addr, a->use->name, a->real->at[REAL_ADDRESS].line, b->use->name,
-		    b->real->at[REAL_ADDRESS].line);
+	return config_fail(
+		&c->errors, b->use->at[USE_NAME], vip_path(c, vip, key, path),
+		"duplicate real %s: in pool \"%s\" in line %u, and in pool \"%s\" in line %u", addr,
+		a->use->name, a->real->at[REAL_ADDRESS].line, b->use->name,
+		b->real->at[REAL_ADDRESS].line);
 }
 
 static int check_places(const struct check *c, const struct doc_vip *vip,
@@ -383,9 +371,9 @@ static int check_reals(const struct check *c, const struct doc_vip *vip)
 	ret = check_places(c, vip, places, n);
 	free(places);
 	if (!ret && n >= XDPLB_MAX_VIP_MEMBERS)
-		return fail(c, vip->at[VIP_POOLS], vip_path(c, vip, ".pools", path),
-			    "expected pools of at most %u reals together, got %zu",
-			    XDPLB_MAX_VIP_MEMBERS - 1, n);
+		return config_fail(&c->errors, vip->at[VIP_POOLS], vip_path(c, vip, ".pools", path),
+				   "expected pools of at most %u reals together, got %zu",
+				   XDPLB_MAX_VIP_MEMBERS - 1, n);
 	return ret;
 }
 
@@ -398,9 +386,10 @@ static int check_probe_port(const struct check *c, const struct doc_vip *vip)
 	if (vip->ports.first || health->port || health->type == HEALTH_TYPE_NONE ||
 	    health->type == HEALTH_TYPE_ICMP)
 		return 0;
-	return fail(c, vip->at[VIP_PORT], vip_path(c, vip, ".port", path),
-		    "expected health.port to be given, or health.type none, since any port leaves "
-		    "open which one is probed");
+	return config_fail(
+		&c->errors, vip->at[VIP_PORT], vip_path(c, vip, ".port", path),
+		"expected health.port to be given, or health.type none, since any port leaves "
+		"open which one is probed");
 }
 
 /* `tuple` counts parts, and there is no fourth without the fifth. */
@@ -408,7 +397,8 @@ static int check_tuple(const struct check *c, const struct doc_source *source, c
 {
 	if (schema_u32(&schema_source, source, SOURCE_TUPLE) != 4)
 		return 0;
-	return fail(c, source->at[SOURCE_TUPLE], path, "expected 1, 2, 3 or 5, got 4");
+	return config_fail(&c->errors, source->at[SOURCE_TUPLE], path,
+			   "expected 1, 2, 3 or 5, got 4");
 }
 
 /* A VIP that says what the source decides, and then does not go by it, means something else. */
@@ -419,9 +409,10 @@ static int check_source(const struct check *c, const struct doc_vip *vip)
 	char path[PLACE_TEXT_MAX];
 
 	if (source->self.line && spec->scheduler != SCHEDULER_SOURCE)
-		return fail(c, vip->at[POLICY_SOURCE], vip_path(c, vip, ".source", path),
-			    "expected no such key with scheduler %s; it belongs to source",
-			    scheduler_name(spec->scheduler));
+		return config_fail(&c->errors, vip->at[POLICY_SOURCE],
+				   vip_path(c, vip, ".source", path),
+				   "expected no such key with scheduler %s; it belongs to source",
+				   scheduler_name(spec->scheduler));
 	return check_tuple(c, source, vip_path(c, vip, ".source.tuple", path));
 }
 
@@ -436,9 +427,9 @@ static int fail_capacity(const struct check *c, size_t key, uint64_t needed, uin
 	char path[PLACE_TEXT_MAX];
 
 	snprintf(path, sizeof(path), "capacity.%s", name);
-	return fail(c, is_given ? c->doc->capacity.at[key] : c->doc->at[FILE_VIPS], path,
-		    "expected at least %llu for %s, got %u; raise capacity.%s",
-		    (unsigned long long)needed, what, given, name);
+	return config_fail(&c->errors, is_given ? c->doc->capacity.at[key] : c->doc->at[FILE_VIPS],
+			   path, "expected at least %llu for %s, got %u; raise capacity.%s",
+			   (unsigned long long)needed, what, given, name);
 }
 
 static int check_capacity(const struct check *c)
@@ -467,7 +458,10 @@ static int check_capacity(const struct check *c)
 
 int config_check(const struct doc_file *doc, const struct config *config, struct err *err)
 {
-	struct check c = {.config = config, .doc = doc, .vips = doc->vips.items, .err = err};
+	struct check c = {.config = config,
+			  .doc = doc,
+			  .vips = doc->vips.items,
+			  .errors = {config->file, err, NULL}};
 	int ret;
 
 	ret = check_interfaces(&c);

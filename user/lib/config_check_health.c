@@ -4,7 +4,6 @@
  * config_resolve.h.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,37 +13,21 @@
 #include "config_resolve.h"
 #include "config_value.h"
 
-#define PLACE_TEXT_MAX 96
-
 /* One mapping `health`, of `defaults` or of a VIP. */
 struct check {
-	const char *file;
 	const struct doc_health *health;
 	enum health_type type; /* what holds, also where the mapping does not say it */
 	char path[PLACE_TEXT_MAX];
-	struct err *err;
+	struct config_errors errors; /* their prefix is the path */
 };
-
-static int __attribute__((format(printf, 4, 5)))
-fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
-{
-	char reason[ERR_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
-	err_set(c->err, EINVAL, "%s", reason);
-	err_prefix(c->err, "%.255s:%u:%u: %s%s", c->file, mark.line, mark.column, c->path, path);
-	return -EINVAL;
-}
 
 static int fail_word(const struct check *c, const struct doc_word *word, const char *path,
 		     const char *expected)
 {
 	char got[QUOTE_TEXT_MAX];
 
-	return fail(c, word->at, path, "%s, got \"%s\"", expected, reader_quote(word->text, got));
+	return config_fail(&c->errors, word->at, path, "%s, got \"%s\"", expected,
+			   reader_quote(word->text, got));
 }
 
 /* ---- keys and types ------------------------------------------------------------------------ */
@@ -63,9 +46,9 @@ static int fail_other_type(const struct check *c, size_t key)
 				 choice->name);
 	}
 	snprintf(path, sizeof(path), ".%s", field->key);
-	return fail(c, c->health->at[key], path,
-		    "expected no such key with type %s; it belongs to %s",
-		    health_type_name(c->type), types);
+	return config_fail(&c->errors, c->health->at[key], path,
+			   "expected no such key with type %s; it belongs to %s",
+			   health_type_name(c->type), types);
 }
 
 static int check_keys(const struct check *c)
@@ -88,9 +71,9 @@ static int check_needed(const struct check *c, const struct doc_health *defaults
 
 		if (field->needed_types & (1u << c->type) && !schema_is_given(c->health, key) &&
 		    !schema_is_given(defaults, key))
-			return fail(c, where->self, "",
-				    "expected the key \"%s\" with type %s, which is missing",
-				    field->key, health_type_name(c->type));
+			return config_fail(&c->errors, where->self, "",
+					   "expected the key \"%s\" with type %s, which is missing",
+					   field->key, health_type_name(c->type));
 	}
 	return 0;
 }
@@ -126,8 +109,9 @@ static int check_expect(const struct check *c)
 	if (expect_kind_of(c->type) == EXPECT_STATUS)
 		return check_statuses(c, &c->health->expect, "expect");
 	if (words[0].is_item)
-		return fail(c, c->health->at[HEALTH_KEY_EXPECT], ".expect",
-			    "expected a text with type %s, got a list", health_type_name(c->type));
+		return config_fail(&c->errors, c->health->at[HEALTH_KEY_EXPECT], ".expect",
+				   "expected a text with type %s, got a list",
+				   health_type_name(c->type));
 	expected = expect_kind_of(c->type) == EXPECT_RCODE ? check_dns_rcode(words[0].text)
 							   : check_expect_text(words[0].text);
 	if (!expected)
@@ -147,8 +131,9 @@ static int check_words(const struct check *c, const struct text_list *words)
 		return fail_word(c, first, path,
 				 "expected a command that begins with an absolute path");
 	if (words->n > COMMAND_WORDS_MAX)
-		return fail(c, first->at, path, "expected at most %d words, got %zu",
-			    COMMAND_WORDS_MAX, words->n);
+		return config_fail(&c->errors, first->at, path,
+				   "expected at most %d words, got %zu", COMMAND_WORDS_MAX,
+				   words->n);
 	return 0;
 }
 
@@ -191,9 +176,9 @@ static int check_via(const struct check *c, const struct vip_spec *vip)
 
 	if (vip->health.via != VIA_TUNNEL || !vip->host_bits)
 		return 0;
-	return fail(c, mark.line ? mark : vip->mark, ".via",
-		    "expected direct: VIP %s is a prefix, which has no one address to probe",
-		    vip->name);
+	return config_fail(&c->errors, mark.line ? mark : vip->mark, ".via",
+			   "expected direct: VIP %s is a prefix, which has no one address to probe",
+			   vip->name);
 }
 
 /* A probe comes from an address of the family of what it goes to: the VIP, or the reals. */
@@ -205,10 +190,11 @@ static int check_source_of_vip(const struct check *c, const struct vip_spec *vip
 
 	if (addr_is_v4(source) == addr_is_v4(&vip->address))
 		return 0;
-	return fail(c, mark.line ? mark : vip->mark, ".source",
-		    "expected an IPv%c address as that of the VIP, %s, with via tunnel, got %s",
-		    addr_is_v4(&vip->address) ? '4' : '6', addr_format(&vip->address, address),
-		    addr_format(source, text));
+	return config_fail(
+		&c->errors, mark.line ? mark : vip->mark, ".source",
+		"expected an IPv%c address as that of the VIP, %s, with via tunnel, got %s",
+		addr_is_v4(&vip->address) ? '4' : '6', addr_format(&vip->address, address),
+		addr_format(source, text));
 }
 
 static int check_source(const struct check *c, const struct vip_spec *vip)
@@ -223,10 +209,11 @@ static int check_source(const struct check *c, const struct vip_spec *vip)
 		struct mark mark = c->health->at[HEALTH_KEY_SOURCE];
 
 		if (addr_is_v4(address) != addr_is_v4(source))
-			return fail(c, mark.line ? mark : vip->reals[i].mark, ".source",
-				    "expected an IPv%c address as that of real %s, got %s",
-				    addr_is_v4(address) ? '4' : '6', addr_format(address, real),
-				    addr_format(source, text));
+			return config_fail(&c->errors, mark.line ? mark : vip->reals[i].mark,
+					   ".source",
+					   "expected an IPv%c address as that of real %s, got %s",
+					   addr_is_v4(address) ? '4' : '6',
+					   addr_format(address, real), addr_format(source, text));
 	}
 	return 0;
 }
@@ -235,11 +222,10 @@ int config_check_health(const struct doc_file *doc, const struct config *config,
 {
 	const struct doc_health *defaults = &doc->defaults.policy.health;
 	const struct doc_vip *vips = doc->vips.items;
-	struct check c = {.file = config->file,
-			  .health = defaults,
+	struct check c = {.health = defaults,
 			  .type = schema_u32(&schema_health, defaults, HEALTH_KEY_TYPE),
 			  .path = "defaults.health",
-			  .err = err};
+			  .errors = {config->file, err, c.path}};
 	int ret = check_mapping(&c);
 
 	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {

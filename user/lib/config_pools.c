@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Names of pools to the pools, and where the reals of a VIP were said: see config_resolve.h. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,26 +10,10 @@
 
 /* The pools of a file by name. */
 struct linking {
-	const char *file;
+	struct config_errors errors;
 	struct doc_file *doc;
 	const struct doc_pool **sorted;
-	struct err *err;
 };
-
-static int fail(const char *file, struct mark mark, struct err *err, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-/* fmt: path and reason. */
-static int fail(const char *file, struct mark mark, struct err *err, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return err_set(err, EINVAL, "%.255s:%u:%u: %s", file, mark.line, mark.column, text);
-}
 
 static int compare_pools(const void *a, const void *b)
 {
@@ -50,6 +33,7 @@ static int sort_pools(struct linking *l)
 {
 	const struct doc_pool *pools = l->doc->pools.items;
 	size_t n = l->doc->pools.n;
+	char path[PLACE_TEXT_MAX];
 
 	l->sorted = calloc(n + 1, sizeof(*l->sorted));
 	if (!l->sorted)
@@ -60,11 +44,12 @@ static int sort_pools(struct linking *l)
 	for (size_t i = 1; i < n; i++) {
 		const struct doc_pool *a = l->sorted[i - 1], *b = l->sorted[i];
 
-		if (strcmp(a->name, b->name) == 0)
-			return fail(
-				l->file, b->at[POOL_NAME], l->err,
-				"pools[%zu].name: duplicate pool \"%s\", already given in line %u",
-				(size_t)(b - pools), b->name, a->at[POOL_NAME].line);
+		if (strcmp(a->name, b->name) != 0)
+			continue;
+		snprintf(path, sizeof(path), "pools[%zu].name", (size_t)(b - pools));
+		return config_fail(&l->errors, b->at[POOL_NAME], path,
+				   "duplicate pool \"%s\", already given in line %u", b->name,
+				   a->at[POOL_NAME].line);
 	}
 	return 0;
 }
@@ -88,21 +73,21 @@ static int link_use(const struct linking *l, const struct doc_vip *vip, size_t i
 	struct doc_use *uses = vip->pools.items, *use = &uses[i];
 	const struct doc_pool **found = bsearch(use->name, l->sorted, l->doc->pools.n,
 						sizeof(*l->sorted), compare_name);
-	char path[64];
+	char path[PLACE_TEXT_MAX];
 
 	if (vip->pool)
 		snprintf(path, sizeof(path), "vips[%zu].pool", (size_t)(vip - vips));
 	else
 		snprintf(path, sizeof(path), "vips[%zu].pools[%zu].name", (size_t)(vip - vips), i);
 	if (!found)
-		return fail(l->file, use->at[USE_NAME], l->err,
-			    "%s: expected the name of one of `pools`, got \"%s\"", path, use->name);
+		return config_fail(&l->errors, use->at[USE_NAME], path,
+				   "expected the name of one of `pools`, got \"%s\"", use->name);
 	use->pool = (size_t)(*found - (const struct doc_pool *)l->doc->pools.items);
 	for (size_t k = 0; k < i; k++) {
 		if (uses[k].pool == use->pool)
-			return fail(l->file, use->at[USE_NAME], l->err,
-				    "%s: duplicate pool \"%s\", already given in line %u", path,
-				    use->name, uses[k].at[USE_NAME].line);
+			return config_fail(&l->errors, use->at[USE_NAME], path,
+					   "duplicate pool \"%s\", already given in line %u",
+					   use->name, uses[k].at[USE_NAME].line);
 	}
 	return 0;
 }
@@ -112,17 +97,20 @@ static int link_vip(const struct linking *l, struct doc_vip *vip)
 	static const size_t keys[] = {VIP_REALS, VIP_POOL, VIP_POOLS};
 	const struct doc_vip *vips = l->doc->vips.items;
 	size_t given = VIP_KEYS;
+	char path[PLACE_TEXT_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (!schema_is_given(vip, keys[i]))
 			continue;
-		if (given != VIP_KEYS)
-			return fail(l->file, vip->at[keys[i]], l->err,
-				    "vips[%zu].%s: expected one of reals, pool and pools; `%s` is "
-				    "already given in line %u",
-				    (size_t)(vip - vips), schema_vip.fields[keys[i]].key,
-				    schema_vip.fields[given].key, vip->at[given].line);
+		if (given != VIP_KEYS) {
+			snprintf(path, sizeof(path), "vips[%zu].%s", (size_t)(vip - vips),
+				 schema_vip.fields[keys[i]].key);
+			return config_fail(&l->errors, vip->at[keys[i]], path,
+					   "expected one of reals, pool and pools; `%s` is already "
+					   "given in line %u",
+					   schema_vip.fields[given].key, vip->at[given].line);
+		}
 		given = keys[i];
 	}
 	if (vip->pool)
@@ -134,7 +122,7 @@ static int link_vip(const struct linking *l, struct doc_vip *vip)
 
 int config_link_pools(const char *file, struct doc_file *doc, struct err *err)
 {
-	struct linking l = {.file = file, .doc = doc, .err = err};
+	struct linking l = {.errors = {file, err, NULL}, .doc = doc};
 	struct doc_vip *vips = doc->vips.items;
 	int r = sort_pools(&l);
 
@@ -195,11 +183,11 @@ static int compare_reals(const void *a, const void *b)
 	return r ? r : (x > y) - (x < y);
 }
 
-static int check_pool(const struct doc_file *doc, size_t p, const char *file, struct err *err)
+static int check_pool(const struct doc_file *doc, size_t p, const struct config_errors *errors)
 {
 	const struct doc_pool *pool = (const struct doc_pool *)doc->pools.items + p;
 	const struct doc_real *reals = pool->reals.items, **sorted;
-	char addr[ADDR_TEXT_MAX];
+	char addr[ADDR_TEXT_MAX], path[PLACE_TEXT_MAX];
 	int r = 0;
 
 	sorted = calloc(pool->reals.n + 1, sizeof(*sorted));
@@ -211,12 +199,13 @@ static int check_pool(const struct doc_file *doc, size_t p, const char *file, st
 	for (size_t i = 1; i < pool->reals.n && !r; i++) {
 		const struct doc_real *a = sorted[i - 1], *b = sorted[i];
 
-		if (addr_equal(&a->address, &b->address))
-			r = fail(file, b->at[REAL_ADDRESS], err,
-				 "pools[%zu].reals[%zu].address: duplicate real %s, already given "
-				 "in line %u",
-				 p, (size_t)(b - reals), addr_format(&b->address, addr),
-				 a->at[REAL_ADDRESS].line);
+		if (!addr_equal(&a->address, &b->address))
+			continue;
+		snprintf(path, sizeof(path), "pools[%zu].reals[%zu].address", p,
+			 (size_t)(b - reals));
+		r = config_fail(errors, b->at[REAL_ADDRESS], path,
+				"duplicate real %s, already given in line %u",
+				addr_format(&b->address, addr), a->at[REAL_ADDRESS].line);
 	}
 	free((void *)sorted);
 	return r;
@@ -224,9 +213,10 @@ static int check_pool(const struct doc_file *doc, size_t p, const char *file, st
 
 int config_check_pools(const struct doc_file *doc, const struct config *config, struct err *err)
 {
+	const struct config_errors errors = {config->file, err, NULL};
 	int r = 0;
 
 	for (size_t p = 0; p < doc->pools.n && !r; p++)
-		r = check_pool(doc, p, config->file, err);
+		r = check_pool(doc, p, &errors);
 	return r;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,27 +18,12 @@
 
 /* One VIP's, as it is said. */
 struct check {
-	const char *file;
 	const struct doc_vip *vip;
 	size_t index; /* in `vips` */
 	const struct doc_place *places; /* of its reals */
 	size_t n_places;
-	struct err *err;
+	struct config_errors errors;
 };
-
-static int __attribute__((format(printf, 4, 5)))
-fail(const struct check *c, struct mark mark, const char *path, const char *fmt, ...)
-{
-	char reason[ERR_TEXT_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
-	err_set(c->err, EINVAL, "%s", reason);
-	err_prefix(c->err, "%.255s:%u:%u: %s", c->file, mark.line, mark.column, path);
-	return -EINVAL;
-}
 
 static int fail_config(const struct check *c, size_t i, size_t key, const char *reason)
 {
@@ -48,7 +32,7 @@ static int fail_config(const struct check *c, size_t i, size_t key, const char *
 
 	snprintf(path, sizeof(path), "vips[%zu].quic[%zu].%s", c->index, i,
 		 schema_quic.fields[key].key);
-	return fail(c, config->at[key], path, "%s", reason);
+	return config_fail(&c->errors, config->at[key], path, "%s", reason);
 }
 
 static int check_config(const struct check *c, size_t i)
@@ -87,19 +71,20 @@ static int check_server(const struct check *c, const struct doc_place *place)
 
 	/* A pool may serve VIPs without `quic` too. */
 	if (real->server_id && !c->vip->quic.n && !place->use)
-		return fail(c, real->at[REAL_SERVER_ID],
-			    doc_place_path(place, c->index, ".server_id", path),
-			    "expected the VIP to have `quic`, which says how it is written");
+		return config_fail(&c->errors, real->at[REAL_SERVER_ID],
+				   doc_place_path(place, c->index, ".server_id", path),
+				   "expected the VIP to have `quic`, which says how it is written");
 	if (!c->vip->quic.n)
 		return 0;
 	if (!real->server_id)
-		return fail(c, real->self, doc_place_path(place, c->index, "", path),
-			    "expected the key \"server_id\", since the VIP has `quic`");
+		return config_fail(&c->errors, real->self,
+				   doc_place_path(place, c->index, "", path),
+				   "expected the key \"server_id\", since the VIP has `quic`");
 	if (strlen(real->server_id) != 2 * (size_t)configs[0].server_id_length)
-		return fail(c, real->at[REAL_SERVER_ID],
-			    doc_place_path(place, c->index, ".server_id", path),
-			    "expected %u octets (%u hex digits), as server_id_length says",
-			    configs[0].server_id_length, 2 * configs[0].server_id_length);
+		return config_fail(&c->errors, real->at[REAL_SERVER_ID],
+				   doc_place_path(place, c->index, ".server_id", path),
+				   "expected %u octets (%u hex digits), as server_id_length says",
+				   configs[0].server_id_length, 2 * configs[0].server_id_length);
 	return 0;
 }
 
@@ -127,10 +112,10 @@ static int check_unique(const struct check *c)
 		const struct doc_real *was = sorted[i - 1]->real, *is = sorted[i]->real;
 
 		if (strcasecmp(was->server_id, is->server_id) == 0)
-			r = fail(c, is->at[REAL_SERVER_ID],
-				 doc_place_path(sorted[i], c->index, ".server_id", path),
-				 "duplicate server ID %s, already given in line %u", is->server_id,
-				 was->at[REAL_SERVER_ID].line);
+			r = config_fail(&c->errors, is->at[REAL_SERVER_ID],
+					doc_place_path(sorted[i], c->index, ".server_id", path),
+					"duplicate server ID %s, already given in line %u",
+					is->server_id, was->at[REAL_SERVER_ID].line);
 	}
 	free(sorted);
 	return r;
@@ -143,7 +128,8 @@ static int check_vip(const struct check *c)
 
 	snprintf(path, sizeof(path), "vips[%zu].quic", c->index);
 	if (c->vip->quic.n && c->vip->protocol != IPPROTO_UDP)
-		return fail(c, c->vip->at[VIP_QUIC_CONFIGS], path, "expected protocol: udp");
+		return config_fail(&c->errors, c->vip->at[VIP_QUIC_CONFIGS], path,
+				   "expected protocol: udp");
 	for (size_t i = 0; i < c->vip->quic.n && !r; i++)
 		r = check_config(c, i);
 	for (size_t i = 0; i < c->n_places && !r; i++)
@@ -157,7 +143,7 @@ int config_check_quic(const struct doc_file *doc, const struct config *config, s
 	int r = 0;
 
 	for (size_t i = 0; i < doc->vips.n && !r; i++) {
-		struct check c = {.file = config->file, .vip = &vips[i], .index = i, .err = err};
+		struct check c = {.vip = &vips[i], .index = i, .errors = {config->file, err, NULL}};
 		struct doc_place *places;
 
 		r = config_vip_places(doc, &vips[i], &places, &c.n_places);

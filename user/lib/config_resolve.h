@@ -8,6 +8,17 @@
 #include "config_schema.h"
 #include "err.h"
 
+/* Which file is wrong, and who is told. */
+struct config_errors {
+	const char *file;
+	struct err *err;
+	const char *prefix; /* of every path; NULL: none */
+};
+
+/* Says "file:line:column: path: reason"; -EINVAL. */
+int config_fail(const struct config_errors *errors, struct mark mark, const char *path,
+		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /*
  * Finds the pools that VIPs name, and gives a VIP with `pool` a list of that one. -EINVAL with the
  * place: a name twice or unknown, reals besides pools. -ENOMEM.

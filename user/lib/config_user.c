@@ -2,6 +2,7 @@
 /* The users that scripts run as, by this machine's user database: see config_resolve.h. */
 #include <errno.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config_event.h"
@@ -37,7 +38,7 @@ int config_find_users(const struct doc_file *doc, struct config *config, struct 
 {
 	const struct doc_vip *vips = doc->vips.items;
 	const struct health_spec *last = NULL;
-	char got[QUOTE_TEXT_MAX];
+	char got[QUOTE_TEXT_MAX], path[PLACE_TEXT_MAX];
 
 	for (size_t i = 0; i < config->n_vips; i++) {
 		struct health_spec *health = &config->vips[i].health;
@@ -52,12 +53,12 @@ int config_find_users(const struct doc_file *doc, struct config *config, struct 
 		} else {
 			expected = find_user(health->user, health);
 		}
-		if (expected)
-			return err_set(err, EINVAL,
-				       "%.255s:%u:%u: vips[%zu].health.user: expected %s, got "
-				       "\"%s\"",
-				       config->file, mark.line, mark.column, i, expected,
-				       reader_quote(health->user, got));
+		if (expected) {
+			snprintf(path, sizeof(path), "vips[%zu].health.user", i);
+			return config_fail(&(struct config_errors){config->file, err, NULL}, mark,
+					   path, "expected %s, got \"%s\"", expected,
+					   reader_quote(health->user, got));
+		}
 		last = health;
 	}
 	return 0;
