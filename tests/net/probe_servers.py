@@ -16,10 +16,11 @@ cut         closes after half of a reply
 
 import pathlib
 import socket
-import socketserver
 import ssl
 import sys
 import time
+
+from tcp_server import serve
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 
@@ -62,16 +63,6 @@ def agent(connection, path, delay=0):
     connection.sendall(pathlib.Path(path).read_bytes())
 
 
-class Server(socketserver.ThreadingTCPServer):
-    address_family = socket.AF_INET6
-    allow_reuse_address = True
-    request_queue_size = 128
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass  # a probe that gave up
-
-
 def main(kind, port, *arguments):
     talk = {"agent": lambda connection: agent(connection, *arguments),
             "agent-slow": lambda connection: agent(connection, *arguments, 0.3),
@@ -81,15 +72,8 @@ def main(kind, port, *arguments):
     if arguments and not kind.startswith("agent"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*arguments)
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            talk(context.wrap_socket(self.request, server_side=True) if context
-                 else self.request)
-
-    with Server(("::", int(port)), Handler) as server:
-        print("ready", flush=True)
-        server.serve_forever()
+    serve(int(port), lambda connection: talk(
+        context.wrap_socket(connection, server_side=True) if context else connection))
 
 
 if __name__ == "__main__":

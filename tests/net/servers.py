@@ -14,11 +14,12 @@ silent    takes connections and never says a word
 
 import hashlib
 import socket
-import socketserver
 import struct
 import sys
 import threading
 import time
+
+from tcp_server import serve
 
 IPV6_RECVPKTINFO = 49
 IPV6_PKTINFO = 50
@@ -89,30 +90,12 @@ def silent(connection):
         pass
 
 
-class Server(socketserver.ThreadingTCPServer):
-    address_family = socket.AF_INET6
-    allow_reuse_address = True
-    request_queue_size = 128
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass  # a probe that gave up
-
-
 def main(kind, port, name):
     if kind == "udp-echo":
         udp_echo(int(port), name)
     elif kind.startswith("udp-"):
         udp_server(kind, int(port))
-    talk = {"sink": sink, "garbage": garbage, "drip": drip, "silent": silent}[kind]
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            talk(self.request)
-
-    with Server(("::", int(port)), Handler) as server:
-        print("ready", flush=True)
-        server.serve_forever()
+    serve(int(port), {"sink": sink, "garbage": garbage, "drip": drip, "silent": silent}[kind])
 
 
 main(*sys.argv[1:])
