@@ -40,8 +40,15 @@ int config_vip_places(const struct doc_file *doc, const struct doc_vip *vip,
 #define PLACE_TEXT_MAX 96
 const char *doc_place_path(const struct doc_place *place, size_t vip, const char *key, char *buf);
 
+/* 0 or -ENOMEM. */
+int config_copy_text(const char *text, char **ret_text);
+
 /* The configuration with every default resolved; 0 or -ENOMEM. */
 int config_resolve(const char *file, const struct doc_file *doc, struct config **ret_config);
+
+/* Its part for the probe of a VIP with this encapsulation; health is zeroed. */
+int config_resolve_health(const struct doc_file *doc, const struct doc_vip *vip,
+			  enum xdplb_encap encap, struct health_spec *health);
 
 /*
  * What one value alone cannot show: duplicates, families, capacities. config: doc resolved.
