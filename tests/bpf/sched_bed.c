@@ -23,6 +23,21 @@ struct bed *sched_bed_new(void)
 	return bed_new(&(struct bed_options){.flows = 200000, .schedulers = (uint16_t)~0u});
 }
 
+const struct sched_named sched_all[SCHEDULERS] = {
+	{"maglev", SCHEDULER_MAGLEV}, {"source", SCHEDULER_SOURCE}, {"rr", SCHEDULER_RR},
+	{"random", SCHEDULER_RANDOM}, {"lc", SCHEDULER_LC},	    {"p2c", SCHEDULER_P2C},
+};
+
+void sched_for_each(sched_test test)
+{
+	for (size_t i = 0; i < SCHEDULERS; i++) {
+		struct bed *bed = sched_bed_new();
+
+		test(bed, sched_all[i].scheduler, sched_all[i].name);
+		bed_remove(bed);
+	}
+}
+
 int sched_bed_setup(void **state)
 {
 	*state = sched_bed_new();

@@ -13,6 +13,17 @@
 struct bed *sched_bed_new(void);
 int sched_bed_setup(void **state);
 
+/* All of them. */
+#define SCHEDULERS 6u
+extern const struct sched_named {
+	const char *name;
+	enum xdplb_scheduler scheduler;
+} sched_all[SCHEDULERS];
+
+/* Runs a test with each of them, in a bed of its own. */
+typedef void (*sched_test)(struct bed *bed, enum xdplb_scheduler scheduler, const char *name);
+void sched_for_each(sched_test test);
+
 /* SCHED_VIP port 80 with n reals of these weights (NULL: equal). */
 struct bed_vip sched_vip(enum xdplb_scheduler scheduler, size_t n, const uint32_t *weights);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What holds for every scheduler: weights, reals that are down or drain, repeated SYNs, flows that
- * the table does not know, changes of the scheduler. And whom rr and random give how much.
+ * What holds for every scheduler: reals that are down or drain, repeated SYNs, flows that the table
+ * does not know, changes of the scheduler. Whom they give how much: test_sched_shares.c.
  */
 #include "sched_bed.h"
 
@@ -18,149 +18,10 @@
 
 #define FLOWS 200u
 
-static const struct {
-	const char *name;
-	enum xdplb_scheduler scheduler;
-} schedulers[] = {
-	{"maglev", SCHEDULER_MAGLEV}, {"source", SCHEDULER_SOURCE}, {"rr", SCHEDULER_RR},
-	{"random", SCHEDULER_RANDOM}, {"lc", SCHEDULER_LC},	    {"p2c", SCHEDULER_P2C},
-};
-
-typedef void (*scheduler_test)(struct bed *bed, enum xdplb_scheduler scheduler, const char *name);
-
-/* Each with a bed of its own. */
-static void for_each_scheduler(scheduler_test test)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(schedulers); i++) {
-		struct bed *bed = sched_bed_new();
-
-		test(bed, schedulers[i].scheduler, schedulers[i].name);
-		bed_remove(bed);
-	}
-}
-
 static void expect_none(const uint32_t *counts, size_t real, const char *name, const char *when)
 {
 	if (counts[real])
 		fail_msg("%s, %s: %u flows for a real that takes none", name, when, counts[real]);
-}
-
-/* ---- Shares -------------------------------------------------------------------------------- */
-
-static const uint32_t weights[] = {1, 2, 5, 4};
-
-static void check_weights(struct bed *bed, enum xdplb_scheduler scheduler, const char *name)
-{
-	struct bed_vip vip = sched_vip(scheduler, 4, weights);
-	uint32_t counts[4] = {};
-	double deviations;
-
-	vip.ring = 16381;
-	bed_apply(bed, &vip, 1);
-	sched_start_flows(bed, 0, 6000, counts);
-	deviations = sched_chi_deviations(counts, weights, 4);
-	if (deviations > 4)
-		fail_msg("%s: %u %u %u %u, %.1f standard deviations", name, counts[0], counts[1],
-			 counts[2], counts[3], deviations);
-}
-
-static void new_flows_are_shared_by_weight(void **state)
-{
-	for_each_scheduler(check_weights);
-}
-
-/* The same weights in another order must not do. */
-static void the_statistic_sees_wrong_weights(void **state)
-{
-	static const uint32_t wrong[] = {2, 1, 5, 4};
-	uint32_t counts[4] = {500, 1000, 2500, 2000};
-
-	assert_true(sched_chi_deviations(counts, weights, 4) < 0);
-	assert_true(sched_chi_deviations(counts, wrong, 4) > 10);
-}
-
-static void random_over_every_cpu_together_is_as_chance_has_it(void **state)
-{
-	struct bed_vip vip = sched_vip(SCHEDULER_RANDOM, 8, NULL);
-	uint32_t counts[8] = {};
-
-	vip.ring = 16381;
-	bed_apply(*state, &vip, 1);
-	for (int cpu = 0; cpu < 2; cpu++) {
-		sched_pin(cpu);
-		sched_start_flows(*state, (uint32_t)cpu * 4000, 4000, counts);
-	}
-	sched_unpin();
-	assert_in_range((uint32_t)(sched_chi_deviations(counts, NULL, 8) + 10), 6, 14);
-}
-
-/* So it is no round robin in disguise: for eight reals, eight flows seldom go to eight. */
-static void random_is_not_in_turn(void **state)
-{
-	struct bed_vip vip = sched_vip(SCHEDULER_RANDOM, 8, NULL);
-	unsigned int all_differ = 0;
-
-	bed_apply(*state, &vip, 1);
-	for (uint32_t round = 0; round < 50; round++) {
-		uint32_t counts[8] = {}, once = 0;
-
-		sched_start_flows(*state, round * 8, 8, counts);
-		for (int i = 0; i < 8; i++)
-			once += counts[i] == 1;
-		all_differ += once == 8;
-	}
-	assert_in_range(all_differ, 0, 5);
-}
-
-static void rr_gives_exact_shares_in_every_round_of_a_cpu(void **state)
-{
-	struct bed_vip vip = sched_vip(SCHEDULER_RR, 4, weights);
-
-	bed_apply(*state, &vip, 1);
-	for (int cpu = 0; cpu < 2; cpu++) {
-		sched_pin(cpu);
-		for (uint32_t round = 0; round < 20; round++) {
-			uint32_t counts[4] = {};
-
-			sched_start_flows(*state, (uint32_t)cpu * 1000 + round * 12, 12, counts);
-			assert_memory_equal(counts, weights, sizeof(counts));
-		}
-	}
-	sched_unpin();
-}
-
-/* In no stretch of flows does anybody get over a turn more or less than its share. */
-static void rr_spreads_the_turns_of_a_real(void **state)
-{
-	struct bed_vip vip = sched_vip(SCHEDULER_RR, 4, weights);
-	uint32_t counts[4] = {};
-
-	bed_apply(*state, &vip, 1);
-	sched_pin(0);
-	for (uint32_t flow = 0; flow < 120; flow++) {
-		sched_start_flows(*state, flow, 1, counts);
-		for (int i = 0; i < 4; i++) {
-			double share = (flow + 1) * weights[i] / 12.0;
-
-			if (counts[i] > share + 1.5 || counts[i] < share - 1.5)
-				fail_msg("after %u flows real %d has %u", flow + 1, i, counts[i]);
-		}
-	}
-	sched_unpin();
-}
-
-static void cpus_do_not_begin_with_the_same_real(void **state)
-{
-	struct bed_vip vip = sched_vip(SCHEDULER_RR, 16, NULL);
-	size_t first[2];
-
-	bed_apply(*state, &vip, 1);
-	for (int cpu = 0; cpu < 2; cpu++) {
-		sched_pin(cpu);
-		first[cpu] = sched_send(*state, (uint32_t)cpu, S);
-	}
-	sched_unpin();
-	assert_int_not_equal(first[0], first[1]);
 }
 
 /* ---- Reals that take no new flows ---------------------------------------------------------- */
@@ -194,7 +55,7 @@ static void check_avoids(struct bed *bed, enum xdplb_scheduler scheduler, const 
 
 static void reals_that_are_down_or_drain_get_no_new_flow(void **state)
 {
-	for_each_scheduler(check_avoids);
+	sched_for_each(check_avoids);
 }
 
 static void check_all_down(struct bed *bed, enum xdplb_scheduler scheduler, const char *name)
@@ -217,7 +78,7 @@ static void check_all_down(struct bed *bed, enum xdplb_scheduler scheduler, cons
 
 static void with_all_reals_down_a_flow_is_dropped_and_counted(void **state)
 {
-	for_each_scheduler(check_all_down);
+	sched_for_each(check_all_down);
 }
 
 /* ---- The table remembers ------------------------------------------------------------------- */
@@ -242,7 +103,7 @@ static void check_repeated_syn(struct bed *bed, enum xdplb_scheduler scheduler, 
 
 static void a_repeated_syn_keeps_its_pick_on_any_cpu(void **state)
 {
-	for_each_scheduler(check_repeated_syn);
+	sched_for_each(check_repeated_syn);
 }
 
 static void check_syn_leaves(struct bed *bed, enum xdplb_scheduler scheduler, const char *name)
@@ -267,7 +128,7 @@ static void check_syn_leaves(struct bed *bed, enum xdplb_scheduler scheduler, co
 
 static void a_repeated_syn_leaves_only_a_real_that_went_down(void **state)
 {
-	for_each_scheduler(check_syn_leaves);
+	sched_for_each(check_syn_leaves);
 }
 
 /* ---- What the table does not know ---------------------------------------------------------- */
@@ -300,7 +161,7 @@ static void check_unknown_segment(struct bed *bed, enum xdplb_scheduler schedule
 
 static void a_segment_of_a_connection_that_nobody_recorded_goes_by_the_ring(void **state)
 {
-	for_each_scheduler(check_unknown_segment);
+	sched_for_each(check_unknown_segment);
 }
 
 /* Every slot of both buckets holds a flow that is established and alive. */
@@ -318,10 +179,10 @@ static void flows_that_cannot_be_recorded_do_not_bounce(void **state)
 {
 	static const uint8_t flags[] = {S, S, A, A};
 
-	for (size_t k = 0; k < ARRAY_SIZE(schedulers); k++) {
+	for (size_t k = 0; k < SCHEDULERS; k++) {
 		struct bed *bed = bed_new(&(struct bed_options){
 			.flows = 2 * SIZING_FLOWS_PER_BUCKET, .schedulers = (uint16_t)~0u});
-		struct bed_vip vip = sched_vip(schedulers[k].scheduler, 4, NULL);
+		struct bed_vip vip = sched_vip(sched_all[k].scheduler, 4, NULL);
 		size_t ring[FLOWS];
 
 		picks_of_the_ring(bed, ring);
@@ -330,11 +191,11 @@ static void flows_that_cannot_be_recorded_do_not_bounce(void **state)
 		for (uint32_t i = 0; i < 2 * FLOWS; i++) {
 			size_t real = ring[i / 2];
 
-			if (schedulers[k].scheduler == SCHEDULER_SOURCE)
+			if (sched_all[k].scheduler == SCHEDULER_SOURCE)
 				real = sched_send(bed, i / 2, R);
 			for (size_t f = 0; f < ARRAY_SIZE(flags); f++) {
 				if (sched_send(bed, i / 2, flags[f]) != real)
-					fail_msg("%s: flow %u bounces", schedulers[k].name, i / 2);
+					fail_msg("%s: flow %u bounces", sched_all[k].name, i / 2);
 			}
 		}
 		bed_remove(bed);
@@ -370,7 +231,7 @@ static void check_flood(struct bed *bed, enum xdplb_scheduler scheduler, const c
 
 static void in_a_flood_of_syns_no_connection_is_torn(void **state)
 {
-	for_each_scheduler(check_flood);
+	sched_for_each(check_flood);
 }
 
 /* ---- Changes ------------------------------------------------------------------------------- */
@@ -386,9 +247,8 @@ static void a_change_of_scheduler_moves_no_flow(void **state)
 		real[i] = sched_send(bed, i, S);
 		sched_send(bed, i, A);
 	}
-	for (size_t k = 0; k < 2 * ARRAY_SIZE(schedulers); k++) {
-		enum xdplb_scheduler scheduler =
-			schedulers[k * 5 % ARRAY_SIZE(schedulers)].scheduler;
+	for (size_t k = 0; k < 2 * SCHEDULERS; k++) {
+		enum xdplb_scheduler scheduler = sched_all[k * 5 % SCHEDULERS].scheduler;
 
 		vip = sched_vip(scheduler, 6, NULL);
 		bed_apply_members(bed, &vip, 1);
@@ -471,7 +331,7 @@ static void check_udp(struct bed *bed, enum xdplb_scheduler scheduler, const cha
 
 static void datagrams_of_a_flow_go_to_one_real(void **state)
 {
-	for_each_scheduler(check_udp);
+	sched_for_each(check_udp);
 }
 
 #define BED_TEST(f) cmocka_unit_test_setup_teardown(f, sched_bed_setup, bed_teardown)
@@ -479,13 +339,6 @@ static void datagrams_of_a_flow_go_to_one_real(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(new_flows_are_shared_by_weight),
-		cmocka_unit_test(the_statistic_sees_wrong_weights),
-		BED_TEST(random_over_every_cpu_together_is_as_chance_has_it),
-		BED_TEST(random_is_not_in_turn),
-		BED_TEST(rr_gives_exact_shares_in_every_round_of_a_cpu),
-		BED_TEST(rr_spreads_the_turns_of_a_real),
-		BED_TEST(cpus_do_not_begin_with_the_same_real),
 		cmocka_unit_test(reals_that_are_down_or_drain_get_no_new_flow),
 		cmocka_unit_test(with_all_reals_down_a_flow_is_dropped_and_counted),
 		cmocka_unit_test(a_repeated_syn_keeps_its_pick_on_any_cpu),
