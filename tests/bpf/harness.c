@@ -13,7 +13,6 @@
 #include "lib/apply.h"
 #include "lib/flow_clock.h"
 #include "lib/hex.h"
-#include "lib/member_load.h"
 
 #define DEFAULT_FLOWS	4096
 #define DEFAULT_MEMBERS 64
@@ -293,6 +292,33 @@ const uint8_t *bed_gateway_mac(void)
 	return gateway_mac;
 }
 
+uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const char *real)
+{
+	struct vip_key key = {
+		.address = address(vip->address),
+		.port = htons(vip->port),
+		.protocol = vip->protocol ? vip->protocol : IPPROTO_TCP,
+		.port_last = htons(vip->port_last),
+		.host_bits = vip->host_bits,
+	};
+	struct ip_addr real_address = address(real);
+	const struct applied_vip *have;
+	const struct applied_member *member = NULL;
+
+	key.family = addr_family(&key.address);
+	have = applied_find(bed->applied, &key);
+	if (have)
+		member = applied_find_member(have, &real_address, 0);
+	if (!member)
+		fail_msg("%s has no real %s", vip->address, real);
+	return member->id;
+}
+
+void bed_wait_grace(struct bed *bed)
+{
+	grace_wait(bed->grace, grace_request(bed->grace));
+}
+
 /* ---- Running packets --------------------------------------------------------------------- */
 
 struct stats bed_stats(const struct bed *bed)
@@ -424,95 +450,4 @@ struct ip_addr bed_real_of(struct bed *bed, const struct packet *packet)
 
 	bed_send(bed, packet, &run);
 	return run_real(&run);
-}
-
-/* ---- The flow table ---------------------------------------------------------------------- */
-
-uint64_t bed_hash(const struct bed *bed, const struct packet *packet)
-{
-	struct flow_tuple tuple = packet_tuple(packet);
-
-	return flow_hash(&tuple, &bed->knobs.hash_key);
-}
-
-uint64_t *bed_slot(const struct bed *bed, const struct packet *packet)
-{
-	uint64_t hash = bed_hash(bed, packet);
-	uint32_t bucket = flow_hash_bucket(hash, bed->dp->control->flow_buckets);
-
-	for (uint32_t i = 0; i < 2; i++) {
-		uint64_t *slots = (uint64_t *)bed->dp->flows[bucket ^ i].slot;
-
-		for (int k = 0; k < FLOW_SLOTS; k++) {
-			if (slots[k] >> FLOW_TAG_SHIFT == flow_hash_tag(hash))
-				return &slots[k];
-		}
-	}
-	return NULL;
-}
-
-enum flow_state bed_state(const struct bed *bed, const struct packet *packet)
-{
-	const uint64_t *slot = bed_slot(bed, packet);
-
-	return slot ? SLOT_WORD_STATE(*slot) : FLOW_NONE;
-}
-
-uint64_t bed_jiffies(const struct bed *bed)
-{
-	uint64_t jiffies = 0;
-
-	assert_int_equal(dataplane_read_jiffies(bed->dataplane, &jiffies), 0);
-	return jiffies;
-}
-
-uint32_t bed_member_id(const struct bed *bed, const struct bed_vip *vip, const char *real)
-{
-	struct vip_key key = {
-		.address = address(vip->address),
-		.port = htons(vip->port),
-		.protocol = vip->protocol ? vip->protocol : IPPROTO_TCP,
-		.port_last = htons(vip->port_last),
-		.host_bits = vip->host_bits,
-	};
-	struct ip_addr real_address = address(real);
-	const struct applied_vip *have;
-	const struct applied_member *member = NULL;
-
-	key.family = addr_family(&key.address);
-	have = applied_find(bed->applied, &key);
-	if (have)
-		member = applied_find_member(have, &real_address, 0);
-	if (!member)
-		fail_msg("%s has no real %s", vip->address, real);
-	return member->id;
-}
-
-void bed_scan(struct bed *bed)
-{
-	uint32_t n_members = bed->dp->control->members;
-	struct flow_scan scan;
-
-	assert_int_equal(flow_scan_init(&scan, n_members), 0);
-	member_load_begin(bed->dp);
-	flow_scan_range(&scan, bed->dp, 0, bed->dp->control->flow_buckets, bed_jiffies(bed));
-	member_load_end(bed->dp, &scan);
-	apply_retire(bed->applied, &scan);
-	flow_scan_free(&scan);
-}
-
-void bed_wait_grace(struct bed *bed)
-{
-	grace_wait(bed->grace, grace_request(bed->grace));
-}
-
-uint64_t bed_slot_word(const struct bed *bed, uint32_t tag, uint32_t member, enum flow_state state,
-		       uint32_t ago)
-{
-	uint64_t now = bed_jiffies(bed) >> bed->knobs.clock.tick_shift[state];
-	uint32_t age = (now - ago) & FLOW_AGE_MASK;
-
-	if (age == FLOW_AGE_OLD)
-		age--; /* reserved */
-	return SLOT_WORD(tag, member, state, age);
 }
