@@ -125,6 +125,15 @@ static inline struct lab *lab_new(void)
 	return lab_new_sized(256, 16, LAB_BLOCKS);
 }
 
+/* One VIP with the reals 1 to 3. */
+static inline struct lab *lab_one_vip(void)
+{
+	struct lab *lab = lab_new();
+
+	lab_add_reals(lab, lab_add_vip(lab, 1, 80), 1, 3);
+	return lab;
+}
+
 static inline void lab_forget_plan(struct lab *lab)
 {
 	plan_free(&lab->plan);
