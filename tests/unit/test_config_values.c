@@ -1,37 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What a configuration file means: values, defaults, and what is shown of them. */
+/* What a configuration file means: values, and defaults. Of probes: test_config_health.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include <netinet/in.h>
-#include <stdio.h>
 
+#include "config_text.h"
 #include "lib/addr.h"
-#include "lib/config.h"
 #include "lib/sizing.h"
 #include "xdplb/counters.h"
 
-#define IF  "interfaces: [{name: eth0}]\n"
-#define SRC IF "encap: {source4: 10.0.0.10, source6: \"fd00:1::/64\"}\n"
-#define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
-
-static struct config *parse(const char *text)
-{
-	struct config *config = NULL;
-	struct err err = {};
-
-	if (config_parse("f.yaml", text, strlen(text), &config, &err) < 0)
-		fail_msg("%s", err.text);
-	return config;
-}
-
 static void what_is_not_given_has_the_documented_default(void **state)
 {
-	struct config *c = parse(VIP ", reals: [{address: 10.1.0.1}]}\n");
+	struct config *c = parse_config(VIP ", reals: [{address: 10.1.0.1}]}\n");
 	const struct vip_spec *vip = &c->vips[0];
 
 	assert_string_equal(c->file, "f.yaml");
@@ -73,7 +57,7 @@ static void what_is_not_given_has_the_documented_default(void **state)
 
 static void a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks(void **state)
 {
-	struct config *c = parse(
+	struct config *c = parse_config(
 		IF "defaults: {scheduler: source, source: {prefix4: 24, affinity: 5m}}\n"
 		   "vips:\n"
 		   "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
@@ -91,62 +75,9 @@ static void a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks(void 
 	config_free(c);
 }
 
-static void an_http_probe_has_defaults_of_its_own(void **state)
-{
-	struct config *c = parse(IF
-				 "vips:\n"
-				 "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
-				 "- {name: b, address: \"2001:db8::1\", port: 80, protocol: tcp}\n"
-				 "defaults: {health: {type: http}}\n");
-	const struct health_spec *health = &c->vips[0].health;
-
-	assert_string_equal(health->method, "GET");
-	assert_string_equal(health->path, "/");
-	/* The real's address, so that VIPs share its probe. */
-	assert_null(health->host);
-	assert_true(health_spec_equal(health, &c->vips[1].health));
-	assert_int_equal(health->degraded_weight_percent, 50);
-	assert_int_equal(health->n_degraded_status, 0);
-	assert_int_equal(health->n_expect, 1);
-	assert_int_equal(health->expect[0], 200);
-	assert_int_equal(health->headers.n, 0);
-	assert_null(health->body);
-	config_free(c);
-}
-
-static void a_probe_is_paced_and_damped_as_the_file_says(void **state)
-{
-	struct config *c = parse(
-		IF "defaults: {health: {type: http, interval: 4s, hold_down: 2s, start: up,\n"
-		   "  degraded_status: [429, 203], degraded_body: tired, degraded_weight: 20%}}\n"
-		   "vips:\n"
-		   "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
-		   "- {name: b, address: 192.0.2.2, port: 80, protocol: tcp,\n"
-		   "   health: {fast_interval: 250ms, hold_down_max: 1m, start: down}}\n"
-		   "- {name: c, address: 192.0.2.3, port: 80, protocol: tcp,\n"
-		   "   health: {fast_interval: 10s, degraded_status: 500}}\n");
-	const struct health_spec *a = &c->vips[0].health, *b = &c->vips[1].health;
-
-	assert_int_equal(a->fast_interval_ms, 4000);
-	assert_int_equal(b->fast_interval_ms, 250);
-	assert_int_equal(c->vips[2].health.fast_interval_ms, 4000);
-	assert_true(a->starts_up);
-	assert_false(b->starts_up);
-	assert_int_equal(a->hold_down_ms, 2000);
-	assert_int_equal(a->hold_down_max_ms, 300000);
-	assert_int_equal(b->hold_down_max_ms, 60000);
-	assert_int_equal(a->n_degraded_status, 2);
-	assert_int_equal(a->degraded_status[1], 203);
-	assert_int_equal(c->vips[2].health.n_degraded_status, 1);
-	assert_int_equal(c->vips[2].health.degraded_status[0], 500);
-	assert_string_equal(a->degraded_body, "tired");
-	assert_int_equal(a->degraded_weight_percent, 20);
-	config_free(c);
-}
-
 static void values_are_read_with_their_units(void **state)
 {
-	struct config *c = parse(
+	struct config *c = parse_config(
 		"interfaces: [{name: eth0.100, attach: exclusive, mode: generic}]\n"
 		"bpffs: /sys/fs/bpf/other\n"
 		"encap: {source4: 10.0.0.0/16, source6: \"fd00:1::1\", gue_port: 4754,\n"
@@ -210,13 +141,14 @@ static void values_are_read_with_their_units(void **state)
 
 static void a_vip_overrides_defaults_key_by_key(void **state)
 {
-	struct config *c = parse(VIP ", health: {fall: 9}, timeouts: {udp: 5s}, ring: 1009, "
-				     "drain: {timeout: 3s}}\n"
-				     "defaults:\n"
-				     "  ring: 503\n  on_no_port: pass\n  echo: \"off\"\n"
-				     "  on_down: reset\n  drain: {timeout: 9s, then: reset}\n"
-				     "  timeouts: {tcp: 2h, udp: 7s}\n"
-				     "  health: {type: http, path: /up, fall: 5, rise: 4}\n");
+	struct config *c = parse_config(VIP
+					", health: {fall: 9}, timeouts: {udp: 5s}, ring: 1009, "
+					"drain: {timeout: 3s}}\n"
+					"defaults:\n"
+					"  ring: 503\n  on_no_port: pass\n  echo: \"off\"\n"
+					"  on_down: reset\n  drain: {timeout: 9s, then: reset}\n"
+					"  timeouts: {tcp: 2h, udp: 7s}\n"
+					"  health: {type: http, path: /up, fall: 5, rise: 4}\n");
 	const struct vip_spec *vip = &c->vips[0];
 
 	assert_int_equal(vip->ring, 1009);
@@ -235,7 +167,7 @@ static void a_vip_overrides_defaults_key_by_key(void **state)
 
 static void a_vip_has_the_reals_of_its_pools(void **state)
 {
-	struct config *c = parse(
+	struct config *c = parse_config(
 		IF "encap: {source4: 10.0.0.10}\n"
 		   "defaults: {panic: 50%, slow_start: 30s, min_healthy: 2}\n"
 		   "pools:\n"
@@ -281,10 +213,11 @@ static void a_vip_has_the_reals_of_its_pools(void **state)
 
 static void the_encapsulations_in_use_are_those_of_the_vips(void **state)
 {
-	struct config *c = parse(VIP "}\n"
-				     "- {name: b, address: 192.0.2.11, port: 80, protocol: tcp, "
-				     "encap: ipip}\n"
-				     "defaults: {encap: gue}\n");
+	struct config *c = parse_config(VIP
+					"}\n"
+					"- {name: b, address: 192.0.2.11, port: 80, protocol: tcp, "
+					"encap: ipip}\n"
+					"defaults: {encap: gue}\n");
 
 	assert_int_equal(c->vips[0].encap, ENCAP_GUE);
 	assert_int_equal(c->vips[1].encap, ENCAP_IPIP);
@@ -297,108 +230,20 @@ static void the_encapsulations_in_use_are_those_of_the_vips(void **state)
 
 static void l2dsr_needs_no_source_and_takes_reals_of_either_family(void **state)
 {
-	struct config *c = parse(IF "vips:\n"
-				    "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp,\n"
-				    "   encap: l2dsr, reals: [{address: 10.1.0.1}, "
-				    "{address: \"fd00::1\"}]}\n");
+	struct config *c = parse_config(IF
+					"vips:\n"
+					"- {name: a, address: 192.0.2.1, port: 80, protocol: tcp,\n"
+					"   encap: l2dsr, reals: [{address: 10.1.0.1}, "
+					"{address: \"fd00::1\"}]}\n");
 
 	assert_int_equal(c->vips[0].encap, ENCAP_L2DSR);
 	assert_int_equal(c->vips[0].n_reals, 2);
 	config_free(c);
 }
 
-static void a_vip_of_another_probe_type_does_not_inherit_its_keys(void **state)
-{
-	struct config *c = parse("defaults: {health: {type: http, path: /up, fall: 5}}\n" VIP
-				 ", health: {type: tcp}}\n");
-
-	assert_int_equal(c->vips[0].health.type, HEALTH_TYPE_TCP);
-	assert_int_equal(c->vips[0].health.fall, 5);
-	assert_null(c->vips[0].health.path);
-	config_free(c);
-}
-
-static void a_probe_sends_and_expects_what_the_file_says(void **state)
-{
-	struct config *c = parse(
-		VIP ", health: {type: http, port: 8080, method: HEAD, host: www.example.org,\n"
-		    "  path: /h?a=b, headers: {X-A: b c, X-B: \"1\"}, expect: [200, 204],\n"
-		    "  body: \"all\\nwell\", jitter: 0%}}\n");
-	const struct health_spec *health = &c->vips[0].health;
-
-	assert_int_equal(health->port, 8080);
-	assert_int_equal(health->jitter_percent, 0);
-	assert_string_equal(health->method, "HEAD");
-	assert_string_equal(health->host, "www.example.org");
-	assert_string_equal(health->path, "/h?a=b");
-	assert_int_equal(health->headers.n, 2);
-	assert_string_equal(health->headers.texts[0], "X-A: b c");
-	assert_string_equal(health->headers.texts[1], "X-B: 1");
-	assert_int_equal(health->n_expect, 2);
-	assert_int_equal(health->expect[1], 204);
-	assert_string_equal(health->body, "all\nwell");
-	config_free(c);
-}
-
-static void expect_is_inherited_only_where_it_means_the_same(void **state)
-{
-	struct config *c = parse(IF "defaults: {health: {expect: [200, 204], type: http}}\nvips:\n"
-				    "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
-				    "- {name: b, address: 192.0.2.1, port: 53, protocol: udp,\n"
-				    "   health: {send: a, type: udp}}\n"
-				    "- {name: c, address: 192.0.2.1, port: 54, protocol: udp,\n"
-				    "   health: {expect: \"204\", type: udp, send: a}}\n");
-
-	assert_int_equal(c->vips[0].health.n_expect, 2);
-	assert_null(c->vips[0].health.expect_text);
-	assert_int_equal(c->vips[1].health.n_expect, 0);
-	assert_null(c->vips[1].health.expect_text);
-	assert_int_equal(c->vips[2].health.n_expect, 0);
-	assert_string_equal(c->vips[2].health.expect_text, "204");
-	config_free(c);
-}
-
-static void a_command_is_split_as_a_shell_would(void **state)
-{
-	static const struct {
-		const char *command;
-		const char *words[4];
-	} commands[] = {
-		{"/a", {"/a"}},
-		{"\"  /a   b\\tc \"", {"/a", "b", "c"}},
-		{"/a 'b  c' \"d e\"f", {"/a", "b  c", "d ef"}},
-		{"/a '' b", {"/a", "", "b"}},
-		{"/a 'it\"s' \"it's\"", {"/a", "it\"s", "it's"}},
-		{"/a\\ b \"c\\\"d\" 'e\\f'", {"/a b", "c\"d", "e\\f"}},
-		{"/a $HOME *.c;", {"/a", "$HOME", "*.c;"}},
-		{"[/a, b  c, \"\", 'd \"e\"']", {"/a", "b  c", "", "d \"e\""}},
-		{"[\"/a b\"]", {"/a b"}},
-	};
-
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		char text[512];
-		const struct text_list *words;
-		struct config *c;
-		size_t n = 0;
-
-		snprintf(text, sizeof(text), VIP ",\n  health: {type: script, command: %s}}\n",
-			 commands[i].command);
-		c = parse(text);
-		words = &c->vips[0].health.command;
-		for (; n < 4 && commands[i].words[n]; n++) {
-			assert_true(n < words->n);
-			assert_string_equal(words->texts[n], commands[i].words[n]);
-		}
-		assert_int_equal(words->n, n);
-		assert_string_equal(c->vips[0].health.user, "nobody");
-		assert_int_equal(c->vips[0].health.uid, 65534);
-		config_free(c);
-	}
-}
-
 static void a_file_may_have_no_vips_and_a_vip_no_reals(void **state)
 {
-	struct config *none = parse(IF), *empty = parse(VIP ", reals: []}\n");
+	struct config *none = parse_config(IF), *empty = parse_config(VIP ", reals: []}\n");
 
 	assert_int_equal(none->n_vips, 0);
 	assert_int_equal(empty->vips[0].n_reals, 0);
@@ -408,8 +253,9 @@ static void a_file_may_have_no_vips_and_a_vip_no_reals(void **state)
 
 static void tcp_and_udp_may_share_address_and_port(void **state)
 {
-	struct config *c = parse(VIP "}\n"
-				     "- {name: b, address: 192.0.2.10, port: 80, protocol: udp}\n");
+	struct config *c = parse_config(
+		VIP "}\n"
+		    "- {name: b, address: 192.0.2.10, port: 80, protocol: udp}\n");
 
 	assert_int_equal(c->n_vips, 2);
 	config_free(c);
@@ -417,77 +263,14 @@ static void tcp_and_udp_may_share_address_and_port(void **state)
 
 static void capacity_may_be_used_to_the_last_row(void **state)
 {
-	config_free(parse(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\n"
-			      "capacity: {vips: 1, ring_slots: 576}\n"));
-}
-
-static void probes_differ_when_any_key_does(void **state)
-{
-	static const char *const keys[] = {
-		"type: tcp",
-		"type: none",
-		"port: 81",
-		"interval: 2s",
-		"timeout: 1s",
-		"fall: 4",
-		"rise: 4",
-		"jitter: 5%",
-		"fast_interval: 100ms",
-		"start: up",
-		"hold_down: 1s",
-		"hold_down_max: 1m",
-		"type: http, degraded_status: 429",
-		"type: http, degraded_status: 430",
-		"type: http, degraded_body: a",
-		"type: http, degraded_weight: 49%",
-		"type: http",
-		"type: http, method: HEAD",
-		"type: http, host: a",
-		"type: http, path: /a",
-		"type: http, headers: {a: b}",
-		"type: http, headers: {a: c}",
-		"type: http, expect: 204",
-		"type: http, expect: [200, 204]",
-		"type: http, body: a",
-		"source: 10.0.0.1",
-		"via: tunnel",
-		"type: icmp, via: tunnel",
-		"type: udp, send: a",
-		"type: udp, send: b",
-		"type: udp, send: a, expect: a",
-		"type: udp, send: a, expect: b",
-		"type: icmp",
-		"type: script, command: /a",
-		"type: script, command: /a b",
-		"type: script, command: [/a b]",
-		"type: script, command: /a, user: daemon",
-		"type: dns, name: a",
-		"type: dns, name: b",
-		"type: dns, name: a, rrtype: NS",
-		"type: dns, name: a, expect: NOERROR",
-	};
-	struct config *configs[sizeof(keys) / sizeof(keys[0])];
-	const size_t n = sizeof(keys) / sizeof(keys[0]);
-	char text[512];
-
-	for (size_t i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), VIP ", health: {%s}}\n", keys[i]);
-		configs[i] = parse(text);
-	}
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < n; j++)
-			assert_int_equal(health_spec_equal(&configs[i]->vips[0].health,
-							   &configs[j]->vips[0].health),
-					 i == j);
-	}
-	for (size_t i = 0; i < n; i++)
-		config_free(configs[i]);
+	config_free(parse_config(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\n"
+				     "capacity: {vips: 1, ring_slots: 576}\n"));
 }
 
 static void memory_follows_the_capacities(void **state)
 {
-	struct config *c =
-		parse(IF "capacity: {flows: 1M, members: 1000, vips: 10, ring_slots: 32000}\n");
+	struct config *c = parse_config(
+		IF "capacity: {flows: 1M, members: 1000, vips: 10, ring_slots: 32000}\n");
 	uint64_t bytes = config_memory_bytes(c, 4);
 	const size_t a_cpu = sizeof(struct stats) + sizeof(struct reply_limit) +
 			     sizeof(struct syn_window);
@@ -525,21 +308,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_given_has_the_documented_default),
 		cmocka_unit_test(a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks),
-		cmocka_unit_test(an_http_probe_has_defaults_of_its_own),
-		cmocka_unit_test(a_probe_is_paced_and_damped_as_the_file_says),
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
 		cmocka_unit_test(a_vip_has_the_reals_of_its_pools),
 		cmocka_unit_test(the_encapsulations_in_use_are_those_of_the_vips),
 		cmocka_unit_test(l2dsr_needs_no_source_and_takes_reals_of_either_family),
-		cmocka_unit_test(a_vip_of_another_probe_type_does_not_inherit_its_keys),
-		cmocka_unit_test(a_probe_sends_and_expects_what_the_file_says),
-		cmocka_unit_test(expect_is_inherited_only_where_it_means_the_same),
-		cmocka_unit_test(a_command_is_split_as_a_shell_would),
 		cmocka_unit_test(a_file_may_have_no_vips_and_a_vip_no_reals),
 		cmocka_unit_test(tcp_and_udp_may_share_address_and_port),
 		cmocka_unit_test(capacity_may_be_used_to_the_last_row),
-		cmocka_unit_test(probes_differ_when_any_key_does),
 		cmocka_unit_test(memory_follows_the_capacities),
 		cmocka_unit_test(
 			flow_buckets_are_even_and_half_full_with_a_margin_for_small_tables),

@@ -8,21 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "lib/config.h"
-
-/* Beginnings of files; the VIP stands in line 4 and is to be closed. */
-#define SRC "interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
-#define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
-
-static struct config *parse(const char *text)
-{
-	struct config *config;
-	struct err err;
-
-	if (config_parse("f.yaml", text, strlen(text), &config, &err) < 0)
-		fail_msg("%s", err.text);
-	return config;
-}
+#include "config_text.h"
 
 /* clang-format off */
 static const struct {
@@ -57,7 +43,7 @@ static void mistakes_are_named_with_their_place(void **state)
 /* Who shares a probe: see health_spec_equal(). */
 static void the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel(void **state)
 {
-	struct config *c = parse(
+	struct config *c = parse_config(
 		"interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10, source6: fd00::1}\nvips:\n"
 		"- {name: a, address: 192.0.2.1, port: 80, protocol: tcp,\n"
 		"   health: {port: 80, via: tunnel}}\n"
@@ -83,13 +69,13 @@ static void the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel(voi
 /* A script gets to the real as it likes. */
 static void a_type_that_has_no_way_of_its_own_does_not_inherit_one(void **state)
 {
-	struct config *c = parse("interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
-				 "defaults: {health: {via: tunnel}}\nvips:\n"
-				 "- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
-				 "- {name: b, address: 192.0.2.1, port: 81, protocol: tcp,\n"
-				 "   health: {type: script, command: /a}}\n"
-				 "- {name: c, address: 192.0.2.1, port: 82, protocol: tcp,\n"
-				 "   health: {type: none}}\n");
+	struct config *c = parse_config("interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
+					"defaults: {health: {via: tunnel}}\nvips:\n"
+					"- {name: a, address: 192.0.2.1, port: 80, protocol: tcp}\n"
+					"- {name: b, address: 192.0.2.1, port: 81, protocol: tcp,\n"
+					"   health: {type: script, command: /a}}\n"
+					"- {name: c, address: 192.0.2.1, port: 82, protocol: tcp,\n"
+					"   health: {type: none}}\n");
 
 	assert_int_equal(c->vips[0].health.via, VIA_TUNNEL);
 	assert_int_equal(c->vips[1].health.via, VIA_DIRECT);
