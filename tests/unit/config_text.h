@@ -2,6 +2,8 @@
 /* Configuration files as texts. */
 #pragma once
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/config.h"
@@ -20,4 +22,41 @@ static inline struct config *parse_config(const char *text)
 	if (config_parse("f.yaml", text, strlen(text), &config, &err) < 0)
 		fail_msg("%s", err.text);
 	return config;
+}
+
+/* A text with a mistake, and what is said of it. */
+struct mistake {
+	const char *yaml;
+	size_t len;
+	const char *error;
+};
+
+#define YAML(text) text, sizeof(text) - 1
+
+/* The text is parsed from memory of its own size, so that a sanitizer sees a read past the end. */
+static inline int parse_mistake(const struct mistake *c, struct config **ret_config,
+				struct err *err)
+{
+	char *text = malloc(c->len ? c->len : 1);
+	int ret;
+
+	assert_non_null(text);
+	memcpy(text, c->yaml, c->len);
+	ret = config_parse("f.yaml", text, c->len, ret_config, err);
+	free(text);
+	return ret;
+}
+
+static inline void check_mistakes(const struct mistake *mistakes, size_t n)
+{
+	struct config *config;
+	struct err err;
+
+	for (size_t i = 0; i < n; i++) {
+		config = NULL;
+		if (parse_mistake(&mistakes[i], &config, &err) != -EINVAL)
+			fail_msg("accepted: %s", mistakes[i].yaml);
+		assert_string_equal(err.text, mistakes[i].error);
+		assert_null(config);
+	}
 }

@@ -1,38 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What is wrong with a configuration file is said with its line, column and path. */
+/*
+ * What is wrong with a configuration file is said with its line, column and path. Of probes:
+ * test_config_health.c; what only the whole file shows: test_config_whole.c.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <cmocka.h>
-#include <errno.h>
 
-#include "lib/config.h"
-
-struct bad_case {
-	const char *yaml;
-	size_t len;
-	const char *error;
-};
-
-#define YAML(text) text, sizeof(text) - 1
-
-/* Beginnings of files; the VIP stands in line 4 and is to be closed. */
-#define IF  "interfaces: [{name: eth0}]\n"
-#define SRC IF "encap: {source4: 10.0.0.10}\n"
-#define VIP SRC "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
-/* Two pools, in lines 4 and 5; the VIP stands in line 7. */
-#define POOLS                                                                                      \
-	SRC "pools:\n- {name: blue, reals: [{address: 10.1.0.1}]}\n"                               \
-	    "- {name: green, reals: [{address: 10.1.1.1}, {address: 10.1.1.2}]}\n"                 \
-	    "vips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp"
-/* The configurations stand in line 5. */
-#define QUIC SRC "vips:\n- {name: web, address: 192.0.2.10, port: 443, protocol: udp,\n    quic: ["
+#include "config_text.h"
 
 /* clang-format off */
-static const struct bad_case bad_cases[] = {
+static const struct mistake mistakes[] = {
 	/* YAML itself */
 	{YAML(""),
 	 "f.yaml:1:1: expected a mapping, got an empty file"},
@@ -81,16 +61,6 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:4:89: vips[0].reals[0]: unknown key \"wieght\"; did you mean \"weight\"?"},
 	{YAML(VIP ", fast_interval: 1s}\n"),
 	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, source, ring, slow_start, panic, on_all_down, min_healthy, timeouts, on_no_port, echo, on_down, drain, ejection, health, name, address, port, protocol, reals, quic, pool, pools"},
-	{YAML(VIP ", health: {fast_intervall: 1s}}\n"),
-	 "f.yaml:4:70: vips[0].health: unknown key \"fast_intervall\"; did you mean \"fast_interval\"?"},
-	{YAML(VIP ", health: {start: unknown}}\n"),
-	 "f.yaml:4:77: vips[0].health.start: expected down or up, got \"unknown\""},
-	{YAML(VIP ", health: {hold_down: 2h}}\n"),
-	 "f.yaml:4:81: vips[0].health.hold_down: expected a duration from 0s to 1h, got \"2h\""},
-	{YAML(VIP ", health: {type: http, degraded_status: [429, 9]}}\n"),
-	 "f.yaml:4:105: vips[0].health.degraded_status[1]: expected a status code from 100 to 599, got \"9\""},
-	{YAML(VIP ", health: {type: tcp, degraded_weight: 10%}}\n"),
-	 "f.yaml:4:98: vips[0].health.degraded_weight: expected no such key with type tcp; it belongs to http, https"},
 	{YAML(IF "vips: [{address: 192.0.2.1, port: 80, protocol: tcp}]\n"),
 	 "f.yaml:2:8: vips[0]: expected the key \"name\", which is missing"},
 	{YAML(IF "vips: [{name: a, address: 192.0.2.1, port: 80}]\n"),
@@ -154,14 +124,6 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:2:28: defaults.timeouts.udp: expected a duration from 1s to 1h, got \"60\""},
 	{YAML(IF "defaults: {timeouts: {udp: 1 s}}\n"),
 	 "f.yaml:2:28: defaults.timeouts.udp: expected a duration from 1s to 1h, got \"1 s\""},
-	{YAML(IF "defaults: {health: {interval: 49ms}}\n"),
-	 "f.yaml:2:31: defaults.health.interval: expected a duration from 50ms to 1h, got \"49ms\""},
-	{YAML(IF "defaults: {health: {jitter: 51%}}\n"),
-	 "f.yaml:2:29: defaults.health.jitter: expected a percentage from 0% to 50%, got \"51%\""},
-	{YAML(IF "defaults: {health: {jitter: 10}}\n"),
-	 "f.yaml:2:29: defaults.health.jitter: expected a percentage from 0% to 50%, got \"10\""},
-	{YAML(IF "defaults: {health: {fall: 0}}\n"),
-	 "f.yaml:2:27: defaults.health.fall: expected a number from 1 to 100, got \"0\""},
 	{YAML(IF "guard: {max_removed: 0%}\n"),
 	 "f.yaml:2:22: guard.max_removed: expected a percentage from 1% to 100%, got \"0%\""},
 	{YAML(IF "guard: {syn_rate: 100k}\n"),
@@ -170,8 +132,6 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:2:19: guard.syn_rate: expected a rate from 0/s to 1000M/s, got \"1001M/s\""},
 	{YAML(IF "guard: {max_removed: 101%}\n"),
 	 "f.yaml:2:22: guard.max_removed: expected a percentage from 1% to 100%, got \"101%\""},
-	{YAML(VIP ", health: {port: 70000}}\n"),
-	 "f.yaml:4:76: vips[0].health.port: expected a port from 1 to 65535, got \"70000\""},
 	/* texts and addresses */
 	{YAML("interfaces: [{name: sixteen-letters-}]\n"),
 	 "f.yaml:1:21: interfaces[0].name: expected an interface name of 1 to 15 characters without '/', ':' and blanks, got \"sixteen-letters-\""},
@@ -227,84 +187,6 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:2:24: encap.gue_checksum6: expected zero or computed, got \"true\""},
 	{YAML(IF "encap: {source4: 10.0.0.0/}\n"),
 	 "f.yaml:2:18: encap.source4: expected an IPv4 address or prefix, got \"10.0.0.0/\""},
-	{YAML(VIP ", health: {type: http, path: healthz}}\n"),
-	 "f.yaml:4:88: vips[0].health.path: expected a path that starts with '/' and has no blanks, got \"healthz\""},
-	{YAML(VIP ", health: {type: http, path: \"/a\\r\\nX: y\"}}\n"),
-	 "f.yaml:4:88: vips[0].health.path: expected a path that starts with '/' and has no blanks, got \"/a??X: y\""},
-	{YAML(VIP ", health: {type: http, method: get}}\n"),
-	 "f.yaml:4:90: vips[0].health.method: expected an HTTP method such as GET, got \"get\""},
-	{YAML(VIP ", health: {type: http, host: \"a b\"}}\n"),
-	 "f.yaml:4:88: vips[0].health.host: expected a host name without blanks, got \"a b\""},
-	{YAML(VIP ", health: {type: http, headers: [a]}}\n"),
-	 "f.yaml:4:91: vips[0].health.headers: expected a mapping of header names to values, got a list"},
-	{YAML(VIP ", health: {type: http, headers: {\"a b\": c}}}\n"),
-	 "f.yaml:4:92: vips[0].health.headers: expected an HTTP header name, got \"a b\""},
-	{YAML(VIP ", health: {type: http, headers: {a: \"c\\n\"}}}\n"),
-	 "f.yaml:4:95: vips[0].health.headers: expected a header value of one line, got \"c?\""},
-	{YAML(VIP ", health: {type: http, headers: {a: b, A: c}}}\n"),
-	 "f.yaml:4:98: vips[0].health.headers: duplicate header \"A\""},
-	{YAML(VIP ", health: {type: http, expect: 99}}\n"),
-	 "f.yaml:4:90: vips[0].health.expect: expected a status code from 100 to 599, got \"99\""},
-	{YAML(VIP ", health: {type: http, expect: [200, ok]}}\n"),
-	 "f.yaml:4:96: vips[0].health.expect[1]: expected a status code from 100 to 599, got \"ok\""},
-	{YAML(VIP ", health: {type: http, expect: []}}\n"),
-	 "f.yaml:4:90: vips[0].health.expect: expected at least one item, got an empty list"},
-	{YAML(VIP ", health: {type: http, expect: [200, [204]]}}\n"),
-	 "f.yaml:4:96: vips[0].health.expect[1]: expected a text or a list of texts, got a list"},
-	{YAML(VIP ", health: {type: tcp, expect: pong}}\n"),
-	 "f.yaml:4:89: vips[0].health.expect: expected no such key with type tcp; it belongs to http, https, udp, dns"},
-	{YAML(VIP ", health: {expect: [pong], send: ping, type: udp}}\n"),
-	 "f.yaml:4:78: vips[0].health.expect: expected a text with type udp, got a list"},
-	{YAML(VIP ", health: {type: udp, send: ping, expect: \"\"}}\n"),
-	 "f.yaml:4:101: vips[0].health.expect: expected a text of 1 to 4096 characters, with the escapes \\n, \\r, \\t, \\\\ and \\xHH, got \"\""},
-	{YAML(VIP ", health: {type: udp, send: ping, expect: a\\z}}\n"),
-	 "f.yaml:4:101: vips[0].health.expect: expected a text of 1 to 4096 characters, with the escapes \\n, \\r, \\t, \\\\ and \\xHH, got \"a\\z\""},
-	{YAML(VIP ", health: {type: udp, send: \\x1}}\n"),
-	 "f.yaml:4:87: vips[0].health.send: expected a text of at most 4096 characters, with the escapes \\n, \\r, \\t, \\\\ and \\xHH, got \"\\x1\""},
-	{YAML(VIP ", health: {type: udp}}\n"),
-	 "f.yaml:4:69: vips[0].health: expected the key \"send\" with type udp, which is missing"},
-	{YAML(IF "defaults: {health: {type: udp}}\nvips:\n- {name: a, address: 192.0.2.1, port: 53, protocol: udp}\n"),
-	 "f.yaml:2:20: vips[0].health: expected the key \"send\" with type udp, which is missing"},
-	{YAML(VIP ", health: {type: dns}}\n"),
-	 "f.yaml:4:69: vips[0].health: expected the key \"name\" with type dns, which is missing"},
-	{YAML(VIP ", health: {type: dns, name: a..b}}\n"),
-	 "f.yaml:4:87: vips[0].health.name: expected a domain name of labels of 1 to 63 characters, got \"a..b\""},
-	{YAML(VIP ", health: {type: dns, name: .a}}\n"),
-	 "f.yaml:4:87: vips[0].health.name: expected a domain name of labels of 1 to 63 characters, got \".a\""},
-	{YAML(VIP ", health: {type: dns, name: a\\.b}}\n"),
-	 "f.yaml:4:87: vips[0].health.name: expected a domain name of labels of 1 to 63 characters, got \"a\\.b\""},
-	{YAML(VIP ", health: {type: dns, name: a, rrtype: AAA}}\n"),
-	 "f.yaml:4:98: vips[0].health.rrtype: expected A or AAAA or NS or CNAME or SOA or PTR or MX or TXT or SRV or NAPTR or DS or DNSKEY or SVCB or HTTPS or CAA or ANY, got \"AAA\""},
-	{YAML(VIP ", health: {type: dns, name: a, expect: nxdomain}}\n"),
-	 "f.yaml:4:98: vips[0].health.expect: expected the name of a DNS response code, as NXDOMAIN, got \"nxdomain\""},
-	{YAML(VIP ", health: {type: icmp, port: 80}}\n"),
-	 "f.yaml:4:88: vips[0].health.port: expected no such key with type icmp; it belongs to tcp, http, https, none, udp, dns, script, agent, grpc"},
-	{YAML(VIP ", health: {type: script, user: nobody}}\n"),
-	 "f.yaml:4:69: vips[0].health: expected the key \"command\" with type script, which is missing"},
-	{YAML(VIP ", health: {type: script, command: check me}}\n"),
-	 "f.yaml:4:93: vips[0].health.command: expected a command that begins with an absolute path, got \"check me\""},
-	{YAML(VIP ", health: {type: script, command: [check, me]}}\n"),
-	 "f.yaml:4:94: vips[0].health.command[0]: expected a command that begins with an absolute path, got \"check\""},
-	{YAML(VIP ", health: {type: script, command: \"  \"}}\n"),
-	 "f.yaml:4:93: vips[0].health.command: expected a command that begins with an absolute path, got \"  \""},
-	{YAML(VIP ", health: {type: script, command: /a 'b}}\n"),
-	 "f.yaml:4:93: vips[0].health.command: expected quotes that are closed, got \"/a 'b\""},
-	{YAML(VIP ", health: {type: script, command: /a, user: no-such-user-here}}\n"),
-	 "f.yaml:4:103: vips[0].health.user: expected an existing user, got \"no-such-user-here\""},
-	{YAML(VIP ", health: {type: script, command: /a, user: root}}\n"),
-	 "f.yaml:4:103: vips[0].health.user: expected a user other than root, got \"root\""},
-	{YAML(IF "defaults: {health: {type: script, command: /a, user: root}}\nvips:\n- {name: a, address: 192.0.2.1, port: 53, protocol: udp}\n"),
-	 "f.yaml:2:54: vips[0].health.user: expected a user other than root, got \"root\""},
-	{YAML(VIP ", health: {user: nobody}}\n"),
-	 "f.yaml:4:76: vips[0].health.user: expected no such key with type tcp; it belongs to script"},
-	{YAML(VIP ", health: {source: 10.0.0.0/24}}\n"),
-	 "f.yaml:4:78: vips[0].health.source: expected an IP address, got \"10.0.0.0/24\""},
-	{YAML(VIP ", health: {type: none, source: 10.0.0.1}}\n"),
-	 "f.yaml:4:90: vips[0].health.source: expected no such key with type none; it belongs to tcp, http, https, udp, dns, icmp, agent, grpc"},
-	{YAML(IF "encap: {source6: \"fd00::9\"}\ndefaults: {health: {source: 10.0.0.1}}\nvips:\n- {name: a, address: 192.0.2.1, port: 80, protocol: tcp, reals: [{address: \"fd00::1\"}]}\n"),
-	 "f.yaml:5:66: vips[0].health.source: expected an IPv6 address as that of real fd00::1, got 10.0.0.1"},
-	{YAML(VIP ", health: {source: \"fd00::9\"}, reals: [{address: 10.1.0.1}]}\n"),
-	 "f.yaml:4:78: vips[0].health.source: expected an IPv4 address as that of real 10.1.0.1, got fd00::9"},
 	{YAML(IF "vips: [{name: a, address: 192.0.2.1, port: 70000, protocol: tcp}]\n"),
 	 "f.yaml:2:44: vips[0].port: expected a port from 1 to 65535, 0 for any, or a range as 8000-8099, got \"70000\""},
 	{YAML(IF "vips: [{name: a, address: 192.0.2.1, port: 080, protocol: tcp}]\n"),
@@ -370,201 +252,19 @@ static const struct bad_case bad_cases[] = {
 	 "f.yaml:4:99: vips[0].source.affinity: expected a duration from 0s to 24h, got \"25h\""},
 	{YAML(VIP ", scheduler: rr, source: {tuple: 1}}\n"),
 	 "f.yaml:4:84: vips[0].source: expected no such key with scheduler rr; it belongs to source"},
-	{YAML(VIP ", health: {sni: a}}\n"),
-	 "f.yaml:4:75: vips[0].health.sni: expected no such key with type tcp; it belongs to https, grpc"},
-	/* TLS */
-	{YAML(VIP ", health: {type: https, sni: 10.1.0.1}}\n"),
-	 "f.yaml:4:88: vips[0].health.sni: expected a host name, got \"10.1.0.1\""},
-	{YAML(VIP ", health: {type: https, sni: \"a b\"}}\n"),
-	 "f.yaml:4:88: vips[0].health.sni: expected a host name, got \"a b\""},
-	{YAML(VIP ", health: {type: https, ca: ca.pem}}\n"),
-	 "f.yaml:4:87: vips[0].health.ca: expected an absolute path of at most 255 characters, got \"ca.pem\""},
-	{YAML(VIP ", health: {type: https, ca: /nonexistent/ca}}\n"),
-	 "f.yaml:4:87: vips[0].health.ca: open /nonexistent/ca: No such file or directory"},
-	{YAML(VIP ", health: {type: https}}\ndefaults: {health: {type: https, ca: /nonexistent/ca}}\n"),
-	 "f.yaml:5:38: defaults.health.ca: open /nonexistent/ca: No such file or directory"},
-	{YAML(VIP ", health: {type: https, ca: /dev/zero}}\n"),
-	 "f.yaml:4:87: vips[0].health.ca: /dev/zero: expected a regular file of at most 4 MiB"},
-	{YAML(VIP ", health: {type: https, ca: /etc/hostname}}\n"),
-	 "f.yaml:4:87: vips[0].health.ca: /etc/hostname: expected certificates in PEM: No certificate was found."},
-	{YAML(VIP ", health: {type: grpc, sni: a}}\n"),
-	 "f.yaml:4:87: vips[0].health.sni: expected no such key without `tls: true`"},
-	{YAML(VIP ", health: {type: grpc, tls: false, verify: false}}\n"),
-	 "f.yaml:4:102: vips[0].health.verify: expected no such key without `tls: true`"},
-	{YAML(VIP ", health: {type: grpc, tls: true, ca: /nonexistent/ca}}\n"),
-	 "f.yaml:4:97: vips[0].health.ca: open /nonexistent/ca: No such file or directory"},
-	{YAML(VIP ", health: {type: grpc, service: a b}}\n"),
-	 "f.yaml:4:91: vips[0].health.service: expected a service's name of at most 255 characters without blanks, got \"a b\""},
-	{YAML(VIP ", health: {type: https, verify: maybe}}\n"),
-	 "f.yaml:4:91: vips[0].health.verify: expected true or false, got \"maybe\""},
-	{YAML(VIP ", health: {type: https, verify: false, ca: /etc/hostname}}\n"),
-	 "f.yaml:4:102: vips[0].health.ca: expected no such key with verify false"},
-	{YAML(VIP ", health: {type: https, verify: false, cert: /c}}\n"),
-	 "f.yaml:4:104: vips[0].health.cert: expected the key \"key\" too, since there is a `cert`"},
-	{YAML(VIP ", health: {type: https, verify: false, key: /k}}\n"),
-	 "f.yaml:4:103: vips[0].health.key: expected the key \"cert\" too, since there is a `key`"},
-	{YAML(VIP ", health: {type: https, verify: false, cert: /nonexistent/c, key: /nonexistent/k}}\n"),
-	 "f.yaml:4:104: vips[0].health.cert: open /nonexistent/c: No such file or directory"},
-	/* pools */
-	{YAML(IF "pools: blue\n"),
-	 "f.yaml:2:8: pools: expected a list, got \"blue\""},
-	{YAML(IF "pools: [{reals: []}]\n"),
-	 "f.yaml:2:9: pools[0]: expected the key \"name\", which is missing"},
-	{YAML(IF "pools: [{name: file}]\n"),
-	 "f.yaml:2:16: pools[0].name: expected another name for a pool, got \"file\""},
-	{YAML(IF "pools: [{name: a}, {name: b}, {name: a}]\n"),
-	 "f.yaml:2:38: pools[2].name: duplicate pool \"a\", already given in line 2"},
-	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}, {address: 10.1.0.1}]}\n"),
-	 "f.yaml:4:52: pools[0].reals[1].address: duplicate real 10.1.0.1, already given in line 4"},
-	{YAML(POOLS ", pool: red}\n"),
-	 "f.yaml:7:67: vips[0].pool: expected the name of one of `pools`, got \"red\""},
-	{YAML(POOLS ", pools: [{name: blue}, {name: red}]}\n"),
-	 "f.yaml:7:90: vips[0].pools[1].name: expected the name of one of `pools`, got \"red\""},
-	{YAML(POOLS ", pools: [{name: blue}, {name: blue}]}\n"),
-	 "f.yaml:7:90: vips[0].pools[1].name: duplicate pool \"blue\", already given in line 7"},
-	{YAML(POOLS ", pools: []}\n"),
-	 "f.yaml:7:68: vips[0].pools: expected at least 1 item, got an empty list"},
-	{YAML(POOLS ", pools: [{name: blue, weight: 65536}]}\n"),
-	 "f.yaml:7:90: vips[0].pools[0].weight: expected a number from 0 to 65535, got \"65536\""},
-	{YAML(POOLS ", pool: blue, reals: []}\n"),
-	 "f.yaml:7:67: vips[0].pool: expected one of reals, pool and pools; `reals` is already given in line 7"},
-	{YAML(POOLS ", pools: [{name: blue}], pool: green}\n"),
-	 "f.yaml:7:68: vips[0].pools: expected one of reals, pool and pools; `pool` is already given in line 7"},
-	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}]}\n- {name: b, reals: [{address: 10.1.0.2},\n   {address: 10.1.0.1}]}\n"
-	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pools: [{name: a}, {name: b}]}]\n"),
-	 "f.yaml:7:92: vips[0].pools[1].name: duplicate real 10.1.0.1: in pool \"a\" in line 4, and in pool \"b\" in line 6"},
-	{YAML(SRC "pools:\n- {name: a, reals: [{address: 192.0.2.10}]}\n"
-	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: a}]\n"),
-	 "f.yaml:4:31: pools[0].reals[0].address: expected the real's own address, got the VIP's: that of VIP web"},
-	{YAML(SRC "pools:\n- {name: a, reals: [{address: \"fd00::1\"}]}\n"
-	      "vips: [{name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: a}]\n"),
-	 "f.yaml:4:31: pools[0].reals[0].address: expected encap.source6 to be set since this real is IPv6"},
-	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}]}\n"
-	      "vips: [{name: q, address: 192.0.2.10, port: 443, protocol: udp, pool: a, quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}]}]\n"),
-	 "f.yaml:4:21: pools[0].reals[0]: expected the key \"server_id\", since the VIP has `quic`"},
-	{YAML(VIP ", min_healthy: 101%}\n"),
-	 "f.yaml:4:74: vips[0].min_healthy: expected a number of reals or a percentage from 0% to 100%, got \"101%\""},
-	{YAML(VIP ", min_healthy: 2.5}\n"),
-	 "f.yaml:4:74: vips[0].min_healthy: expected a number of reals or a percentage from 0% to 100%, got \"2.5\""},
-	{YAML(VIP ", min_healthy: 02}\n"),
-	 "f.yaml:4:74: vips[0].min_healthy: expected a number without leading zeros, got \"02\""},
-	{YAML(VIP ", panic: 50}\n"),
-	 "f.yaml:4:68: vips[0].panic: expected a percentage from 0% to 100%, got \"50\""},
-	{YAML(VIP ", on_all_down: reset}\n"),
-	 "f.yaml:4:74: vips[0].on_all_down: expected drop or all or backup, got \"reset\""},
-	{YAML(VIP ", slow_start: 61m}\n"),
-	 "f.yaml:4:73: vips[0].slow_start: expected a duration from 0s to 1h, got \"61m\""},
-	/* values together */
-	{YAML("interfaces: [{name: eth0}, {name: eth1}, {name: eth0}]\n"),
-	 "f.yaml:1:49: interfaces[2].name: duplicate interface \"eth0\", already given in line 1"},
-	{YAML(VIP "}\n- {name: web, address: 192.0.2.11, port: 80, protocol: tcp}\n"),
-	 "f.yaml:5:10: vips[1].name: duplicate name \"web\", already given in line 4"},
-	{YAML(VIP "}\n- {name: web2, address: 192.0.2.10, port: 80, protocol: tcp}\n"),
-	 "f.yaml:5:3: vips[1]: duplicate of VIP \"web\" in line 4: both are tcp 192.0.2.10:80"},
-	{YAML(VIP "}\n- {name: web2, address: 192.0.2.10, port: 81, protocol: tcp, on_no_port: drop}\n"),
-	 "f.yaml:5:74: vips[1].on_no_port: expected reply, as VIP \"web\" in line 4 says for the same address 192.0.2.10, got drop"},
-	{YAML(VIP ", on_no_port: pass}\n- {name: web2, address: 192.0.2.10, port: 79, protocol: tcp}\n"),
-	 "f.yaml:5:3: vips[1].on_no_port: expected pass, as VIP \"web\" in line 4 says for the same address 192.0.2.10, got reply"},
-	{YAML(VIP "}\n- {name: a, address: 192.0.2.10, port: 8000-8099, protocol: tcp}\n- {name: b, address: 192.0.2.10, port: 8099-8200, protocol: tcp}\n"),
-	 "f.yaml:6:40: vips[2].port: ports 8099-8200 of VIP \"b\" overlap 8000-8099 of VIP \"a\" in line 5: both are tcp 192.0.2.10"},
-	{YAML(VIP "}\n- {name: b, address: 192.0.2.10, port: 8050-8200, protocol: tcp}\n- {name: a, address: 192.0.2.10, port: 8000-8050, protocol: tcp}\n"),
-	 "f.yaml:6:40: vips[2].port: ports 8000-8050 of VIP \"a\" overlap 8050-8200 of VIP \"b\" in line 5: both are tcp 192.0.2.10"},
-	{YAML(VIP "}\n- {name: a, address: 192.0.2.0/24, port: 8000-8099, protocol: tcp}\n- {name: b, address: 192.0.2.0/24, port: 8010-8020, protocol: tcp}\n"),
-	 "f.yaml:6:42: vips[2].port: ports 8010-8020 of VIP \"b\" overlap 8000-8099 of VIP \"a\" in line 5: both are tcp 192.0.2.0/24"},
-	{YAML(VIP "}\n- {name: a, address: 192.0.2.10, port: 8000-8099, protocol: tcp}\n- {name: b, address: 192.0.2.10, port: 8000-8099, protocol: tcp}\n"),
-	 "f.yaml:6:3: vips[2]: duplicate of VIP \"a\" in line 5: both are tcp 192.0.2.10:8000-8099"},
-	{YAML(VIP "}\n- {name: a, address: \"2001:db8::/64\", port: 0, protocol: tcp, health: {type: none}}\n- {name: b, address: \"2001:db8::/64\", port: 0, protocol: tcp, health: {type: none}}\n"),
-	 "f.yaml:6:3: vips[2]: duplicate of VIP \"a\" in line 5: both are tcp [2001:db8::/64]:any"},
-	{YAML(VIP "}\n- {name: p20, address: 10.0.0.0/20, port: 80, protocol: tcp}\n- {name: p16, address: 10.0.0.0/16, port: 80, protocol: tcp}\n- {name: p10, address: 10.0.0.0/10, port: 80, protocol: tcp}\n- {name: p12, address: 10.0.0.0/12, port: 80, protocol: tcp}\n- {name: p8, address: 10.0.0.0/8, port: 80, protocol: tcp}\n"),
-	 "f.yaml:5:24: vips[1].address: expected at most 4 prefixes in one another, the largest is that of VIP \"p8\" in line 9"},
-	{YAML(IF "vips: [{name: a, address: 192.0.2.0/24, port: 80, protocol: tcp, reals: [{address: 192.0.2.9}]}]\n"),
-	 "f.yaml:2:84: vips[0].reals[0].address: expected the real's own address, got the VIP's"},
-	{YAML(VIP ", echo: always}\n- {name: web2, address: 192.0.2.10, port: 79, protocol: tcp}\n"),
-	 "f.yaml:5:3: vips[1].echo: expected always, as VIP \"web\" in line 4 says for the same address 192.0.2.10, got up"},
-	{YAML(VIP ", reals: [{address: 192.0.2.10}]}\n"),
-	 "f.yaml:4:79: vips[0].reals[0].address: expected the real's own address, got the VIP's"},
-	{YAML(VIP ", reals: [{address: 10.1.0.2}, {address: 10.1.0.1}, {address: 10.1.0.2}]}\n"),
-	 "f.yaml:4:121: vips[0].reals[2].address: duplicate real 10.1.0.2, already given in line 4"},
-	{YAML(VIP ", reals: [{address: \"fd00::1\"}]}\n"),
-	 "f.yaml:4:79: vips[0].reals[0].address: expected encap.source6 to be set since this real is IPv6"},
-	{YAML(IF "vips: [{name: a, address: \"2001:db8::1\", port: 80, protocol: tcp, reals: [{address: 10.1.0.1}]}]\n"),
-	 "f.yaml:2:85: vips[0].reals[0].address: expected encap.source4 to be set since this real is IPv4"},
-	{YAML(VIP ", health: {path: /}}\n"),
-	 "f.yaml:4:76: vips[0].health.path: expected no such key with type tcp; it belongs to http, https"},
-	{YAML(IF "defaults: {health: {path: /}}\n"),
-	 "f.yaml:2:27: defaults.health.path: expected no such key with type tcp; it belongs to http, https"},
-	{YAML(VIP ", health: {type: none, method: GET}}\ndefaults: {health: {type: http}}\n"),
-	 "f.yaml:4:90: vips[0].health.method: expected no such key with type none; it belongs to http, https"},
-	/* QUIC */
-	{YAML(VIP ", quic: [{rotation: 0, server_id_length: 2, nonce_length: 6}]}\n"),
-	 "f.yaml:4:67: vips[0].quic: expected protocol: udp"},
-	{YAML(QUIC "{rotation: 7, server_id_length: 2, nonce_length: 6}]}\n"),
-	 "f.yaml:5:23: vips[0].quic[0].rotation: expected a number from 0 to 6, got \"7\""},
-	{YAML(QUIC "{rotation: 0, server_id_length: 12, nonce_length: 8}]}\n"),
-	 "f.yaml:5:62: vips[0].quic[0].nonce_length: expected at most 19 octets together with the server ID"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 3}]}\n"),
-	 "f.yaml:5:61: vips[0].quic[0].nonce_length: expected a number from 4 to 18, got \"3\""},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key: 00112233}]}\n"),
-	 "f.yaml:5:69: vips[0].quic[0].key: expected a key of 16 octets in hex (32 digits)"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key: 00112233445566778899aabbccddeeff, key_file: /k}]}\n"),
-	 "f.yaml:5:113: vips[0].quic[0].key_file: expected either key or key_file"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6, key_file: /nonexistent/k}]}\n"),
-	 "f.yaml:5:74: vips[0].quic[0].key_file: open /nonexistent/k: No such file or directory"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6},\n    {rotation: 0, server_id_length: 2, nonce_length: 6}]}\n"),
-	 "f.yaml:6:16: vips[0].quic[1].rotation: duplicate rotation, already given in line 5"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6},\n    {rotation: 1, server_id_length: 3, nonce_length: 6}]}\n"),
-	 "f.yaml:6:37: vips[0].quic[1].server_id_length: expected 2, as in line 5: a real has one server_id"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1}]}\n"),
-	 "f.yaml:6:13: vips[0].reals[0]: expected the key \"server_id\", since the VIP has `quic`"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a}]}\n"),
-	 "f.yaml:6:44: vips[0].reals[0].server_id: expected 2 octets (4 hex digits), as server_id_length says"},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a1g}]}\n"),
-	 "f.yaml:6:44: vips[0].reals[0].server_id: expected a server ID of 1 to 15 octets in hex, got \"0a1g\""},
-	{YAML(QUIC "{rotation: 0, server_id_length: 2, nonce_length: 6}],\n    reals: [{address: 10.1.0.1, server_id: 0a1b}, {address: 10.1.0.2, server_id: 0A1B}]}\n"),
-	 "f.yaml:6:82: vips[0].reals[1].server_id: duplicate server ID 0A1B, already given in line 6"},
-	{YAML(VIP ", reals: [{address: 10.1.0.1, server_id: 0a1b}]}\n"),
-	 "f.yaml:4:100: vips[0].reals[0].server_id: expected the VIP to have `quic`, which says how it is written"},
-	{YAML(VIP "}\n- {name: b, address: 192.0.2.11, port: 80, protocol: tcp}\ncapacity: {vips: 1}\n"),
-	 "f.yaml:6:18: capacity.vips: expected at least 2 for the VIPs of this file, got 1; raise capacity.vips"},
-	{YAML(VIP ", reals: [{address: 10.1.0.1}, {address: 10.1.0.2}, {address: 10.1.0.3}, {address: 10.1.0.4}, {address: 10.1.0.5}, {address: 10.1.0.6}, {address: 10.1.0.7}, {address: 10.1.0.8}, {address: 10.1.0.9}, {address: 10.1.0.10}, {address: 10.1.0.11}, {address: 10.1.0.12}, {address: 10.1.0.13}, {address: 10.1.0.14}, {address: 10.1.0.15}, {address: 10.1.0.16}, {address: 10.1.0.17}]}\ncapacity: {members: 16}\n"),
-	 "f.yaml:5:21: capacity.members: expected at least 17 for the reals of all VIPs, got 16; raise capacity.members"},
-	{YAML(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\ncapacity: {ring_slots: 544}\n"),
-	 "f.yaml:5:24: capacity.ring_slots: expected at least 576 for the rings of all VIPs (two each, with member lists), got 544; raise capacity.ring_slots"},
 };
 /* clang-format on */
 
-/* The text is parsed from memory of its own size, so that a sanitizer sees a read past the end. */
-static int parse(const struct bad_case *c, struct config **ret_config, struct err *err)
-{
-	char *text = malloc(c->len ? c->len : 1);
-	int ret;
-
-	assert_non_null(text);
-	memcpy(text, c->yaml, c->len);
-	ret = config_parse("f.yaml", text, c->len, ret_config, err);
-	free(text);
-	return ret;
-}
-
 static void every_mistake_is_named_with_its_place(void **state)
 {
-	struct config *config;
-	struct err err;
-
-	for (size_t i = 0; i < sizeof(bad_cases) / sizeof(bad_cases[0]); i++) {
-		config = NULL;
-		if (parse(&bad_cases[i], &config, &err) != -EINVAL)
-			fail_msg("accepted: %s", bad_cases[i].yaml);
-		assert_string_equal(err.text, bad_cases[i].error);
-		assert_null(config);
-	}
+	check_mistakes(mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
 static void nobody_has_to_ask_for_the_reason(void **state)
 {
 	struct config *config;
 
-	assert_int_equal(parse(&bad_cases[0], &config, NULL), -EINVAL);
+	assert_int_equal(parse_mistake(&mistakes[0], &config, NULL), -EINVAL);
 }
 
 static void a_missing_file_is_named(void **state)

@@ -4,40 +4,26 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <cmocka.h>
-#include <errno.h>
 
 #include "config_text.h"
 
 /* clang-format off */
-static const struct {
-	const char *yaml;
-	const char *error;
-} mistakes[] = {
-	{VIP ", health: {via: gre}}\n",
+static const struct mistake mistakes[] = {
+	{YAML(VIP ", health: {via: gre}}\n"),
 	 "f.yaml:4:75: vips[0].health.via: expected direct or tunnel, got \"gre\""},
-	{VIP ", health: {type: script, command: /a, via: tunnel}}\n",
+	{YAML(VIP ", health: {type: script, command: /a, via: tunnel}}\n"),
 	 "f.yaml:4:102: vips[0].health.via: expected no such key with type script; it belongs to tcp, http, https, udp, dns, icmp, agent, grpc"},
-	{VIP ", health: {via: tunnel, source: \"fd00::9\"}}\n",
+	{YAML(VIP ", health: {via: tunnel, source: \"fd00::9\"}}\n"),
 	 "f.yaml:4:91: vips[0].health.source: expected an IPv4 address as that of the VIP, 192.0.2.10, with via tunnel, got fd00::9"},
-	{SRC "defaults: {health: {via: tunnel}}\nvips:\n- {name: web, address: 192.0.2.0/24, port: 80, protocol: tcp}\n",
+	{YAML(SRC "defaults: {health: {via: tunnel}}\nvips:\n- {name: web, address: 192.0.2.0/24, port: 80, protocol: tcp}\n"),
 	 "f.yaml:5:3: vips[0].health.via: expected direct: VIP web is a prefix, which has no one address to probe"},
 };
 /* clang-format on */
 
 static void mistakes_are_named_with_their_place(void **state)
 {
-	struct config *config;
-	struct err err;
-
-	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
-		const char *yaml = mistakes[i].yaml;
-
-		if (config_parse("f.yaml", yaml, strlen(yaml), &config, &err) != -EINVAL)
-			fail_msg("accepted: %s", yaml);
-		assert_string_equal(err.text, mistakes[i].error);
-	}
+	check_mistakes(mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
 /* Who shares a probe: see health_spec_equal(). */
