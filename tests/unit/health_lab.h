@@ -165,7 +165,7 @@ static struct snapshot_health reading(const struct health_listener *probe)
 	return h;
 }
 
-static bool all_seen(const struct seen *seen, size_t n)
+static inline bool all_seen(const struct seen *seen, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (seen[i].changes == 0)
