@@ -1,207 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The HTTP server in a real event loop, with a client in a thread of its own. */
+/* The HTTP server: requests, what harms nobody, its socket. Many at once: test_http_crowd.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <curl/curl.h>
-#include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "daemon/http_server.h"
-
-#define DEADLINE_S 20
-#define IDLE	   50
-#define FULL	   128 /* as many connections as the server takes */
-
-struct fixture {
-	char dir[64];
-	char path[96];
-	sd_event *event;
-	struct http_server *server;
-	unsigned int handled;
-	size_t body_len;
-	unsigned int later; /* so often a request is put off */
-	bool never; /* put off without end */
-	atomic_bool put_off;
-};
-
-struct client {
-	struct fixture *fixture;
-	void (*run)(struct client *client);
-	atomic_bool is_done;
-	const char *url;
-	char *post; /* NULL: GET */
-	size_t post_len;
-	long status;
-	char allow[32];
-	char text[512];
-	size_t text_len;
-	int fds[FULL];
-};
-
-static int on_progress(sd_event_source *source, void *user)
-{
-	struct fixture *f = user;
-
-	http_server_ask_again(f->server);
-	return 0;
-}
-
-static unsigned int echo(void *user, const struct http_request *request, json_t **ret_body)
-{
-	struct fixture *f = user;
-	const char *q = http_request_query(request, "q");
-
-	f->put_off = f->never;
-	if (f->never)
-		return HTTP_LATER;
-	if (*request->awaited < f->later) {
-		++*request->awaited;
-		assert_true(sd_event_add_defer(f->event, NULL, on_progress, f) >= 0);
-		return HTTP_LATER;
-	}
-	f->handled++;
-	f->body_len = request->body_len;
-	assert_int_equal(strlen(request->body), request->body_len);
-	if (strcmp(request->path, "/none") == 0) {
-		*ret_body = json_pack("{s:s}", "error", "no such path");
-		return 404;
-	}
-	if (strcmp(request->path, "/post-only") == 0) {
-		*ret_body = json_pack("{s:s, s:s}", "error", "not here", "allow", "POST");
-		return 405;
-	}
-	*ret_body = json_pack("{s:s, s:s, s:I, s:s}", "method", request->method, "path",
-			      request->path, "len", (json_int_t)request->body_len, "q", q ? q : "");
-	return 200;
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct err err = {};
-
-	strcpy(f->dir, "/tmp/xdplb-http-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/run/api.sock", f->dir);
-	assert_int_equal(sd_event_new(&f->event), 0);
-	assert_int_equal(http_server_new(&f->server, f->event, f->path, echo, f, &err), 0);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	char run[96];
-
-	http_server_free(f->server);
-	sd_event_unref(f->event);
-	snprintf(run, sizeof(run), "%s/run", f->dir);
-	unlink(f->path);
-	rmdir(run);
-	rmdir(f->dir);
-	free(f);
-	return 0;
-}
-
-static void *client_main(void *arg)
-{
-	struct client *client = arg;
-
-	client->run(client);
-	client->is_done = true;
-	return NULL;
-}
-
-/* Runs the loop until the client is through. */
-static void serve(struct client *client)
-{
-	time_t deadline = time(NULL) + DEADLINE_S;
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, client_main, client), 0);
-	while (!client->is_done) {
-		assert_true(time(NULL) < deadline);
-		assert_true(sd_event_run(client->fixture->event, 10000) >= 0);
-	}
-	pthread_join(thread, NULL);
-}
-
-static size_t take(char *data, size_t size, size_t n, void *user)
-{
-	struct client *client = user;
-	size_t room = sizeof(client->text) - 1 - client->text_len;
-	size_t len = size * n < room ? size * n : room;
-
-	memcpy(client->text + client->text_len, data, len);
-	client->text_len += len;
-	client->text[client->text_len] = '\0';
-	return size * n;
-}
-
-static size_t take_header(char *data, size_t size, size_t n, void *user)
-{
-	struct client *client = user;
-
-	sscanf(data, "Allow: %31[A-Z]", client->allow);
-	return size * n;
-}
-
-static void request(struct client *client)
-{
-	CURL *curl = curl_easy_init();
-
-	client->text_len = 0;
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, client->fixture->path);
-	curl_easy_setopt(curl, CURLOPT_URL, client->url);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, client);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)DEADLINE_S);
-	if (client->post) {
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)client->post_len);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, client->post);
-	}
-	if (curl_easy_perform(curl) == CURLE_OK)
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &client->status);
-	curl_easy_cleanup(curl);
-}
-
-static int connect_raw(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static char *filled(size_t len)
-{
-	char *body = malloc(len);
-
-	return body ? memset(body, 'x', len) : NULL;
-}
+#include "http_bed.h"
 
 static void a_get_is_answered_with_compact_json(void **state)
 {
@@ -346,129 +153,6 @@ static void nonsense_instead_of_http_harms_nobody(void **state)
 	assert_int_equal(client.fixture->handled, 1);
 }
 
-static void request_among_idlers(struct client *client)
-{
-	int fds[IDLE];
-
-	for (size_t i = 0; i < IDLE; i++) {
-		fds[i] = connect_raw(client->fixture->path);
-		if (i % 2)
-			send(fds[i], "GET / HT", 8, MSG_NOSIGNAL);
-	}
-	request(client);
-	for (size_t i = 0; i < IDLE; i++)
-		close(fds[i]);
-}
-
-static void idle_connections_do_not_delay_a_request(void **state)
-{
-	struct client client = {.fixture = *state, .run = request_among_idlers, .url = "http://x/"};
-
-	serve(&client);
-	assert_int_equal(client.status, 200);
-}
-
-static const size_t hoarded = 13 << 20;
-
-/* Sends all but the end of six large bodies, then one more. */
-static void hoard_bodies(struct client *client)
-{
-	char head[128];
-	char *body = filled(hoarded);
-
-	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
-		 hoarded + 1);
-	for (size_t i = 0; i < 6; i++) {
-		client->fds[i] = connect_raw(client->fixture->path);
-		send(client->fds[i], head, strlen(head), MSG_NOSIGNAL);
-		send(client->fds[i], body, hoarded, MSG_NOSIGNAL);
-	}
-	client->post = body;
-	client->post_len = hoarded;
-	request(client);
-	client->post = NULL;
-	free(body);
-}
-
-static void bodies_under_way_hold_a_bounded_amount_of_memory(void **state)
-{
-	struct client client = {.fixture = *state, .run = hoard_bodies, .url = "http://x/"};
-
-	serve(&client);
-	assert_int_equal(client.status, 503);
-	client.is_done = false;
-	client.run = request;
-	serve(&client);
-	assert_int_equal(client.status, 200);
-	for (size_t i = 0; i < 6; i++)
-		close(client.fds[i]);
-	client.is_done = false;
-	client.post_len = hoarded;
-	client.post = filled(hoarded);
-	serve(&client);
-	free(client.post);
-	assert_int_equal(client.status, 200);
-}
-
-/* Served once and kept open, so that the server surely holds them all. */
-static void hold_every_connection(struct client *client)
-{
-	static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-	char reply[512];
-
-	for (size_t i = 0; i < FULL; i++) {
-		client->fds[i] = connect_raw(client->fixture->path);
-		send(client->fds[i], get, strlen(get), MSG_NOSIGNAL);
-		client->status += recv(client->fds[i], reply, sizeof(reply), 0) > 0;
-	}
-}
-
-static void a_full_server_serves_again_once_its_clients_left(void **state)
-{
-	struct client client = {.fixture = *state, .run = hold_every_connection};
-
-	serve(&client);
-	assert_int_equal(client.status, FULL);
-	/* All at once for the loop, which does not run here. */
-	for (size_t i = 0; i < FULL; i++)
-		close(client.fds[i]);
-	client.is_done = false;
-	client.run = request;
-	client.url = "http://x/";
-	serve(&client);
-	assert_int_equal(client.status, 200);
-}
-
-static void hold_every_connection_and_speak_on_one(struct client *client)
-{
-	static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-	char reply[512];
-
-	hold_every_connection(client); /* the last one took the place of the first */
-	send(client->fds[1], get, strlen(get), MSG_NOSIGNAL);
-	recv(client->fds[1], reply, sizeof(reply), 0);
-}
-
-static void a_full_server_drops_who_has_said_nothing_for_longest(void **state)
-{
-	struct client client = {.fixture = *state, .run = hold_every_connection_and_speak_on_one};
-	char byte;
-
-	serve(&client);
-	assert_int_equal(client.status, FULL);
-	client.is_done = false;
-	client.run = request;
-	client.url = "http://x/";
-	serve(&client);
-	assert_int_equal(client.status, 200);
-	assert_int_equal(recv(client.fds[0], &byte, 1, MSG_DONTWAIT), 0);
-	assert_int_equal(recv(client.fds[1], &byte, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, EAGAIN);
-	assert_int_equal(recv(client.fds[2], &byte, 1, MSG_DONTWAIT), 0);
-	for (size_t i = 0; i < FULL; i++)
-		close(client.fds[i]);
-}
-
 static void the_socket_is_for_owner_and_group(void **state)
 {
 	struct fixture *f = *state;
@@ -543,8 +227,6 @@ static void a_path_that_is_too_long_is_refused(void **state)
 	assert_int_equal(http_server_new(&server, f->event, path, echo, f, &err), -ENAMETOOLONG);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -557,10 +239,6 @@ int main(void)
 		TEST(a_body_over_16_mib_is_refused),
 		TEST(a_client_that_hangs_up_harms_nobody),
 		TEST(nonsense_instead_of_http_harms_nobody),
-		TEST(idle_connections_do_not_delay_a_request),
-		TEST(bodies_under_way_hold_a_bounded_amount_of_memory),
-		TEST(a_full_server_serves_again_once_its_clients_left),
-		TEST(a_full_server_drops_who_has_said_nothing_for_longest),
 		TEST(the_socket_is_for_owner_and_group),
 		TEST(a_second_daemon_is_refused),
 		TEST(a_dead_daemons_socket_is_replaced),
