@@ -11,15 +11,17 @@ OUT=${1:-build}
 shift
 names=("$@")
 doc=docs/reliability.md
-rows=$(mktemp)
-export XDPLB_RUN=xlproofs$$ # in the name of what is pinned, so that it is found after a failure
-trap 'rm -rf "$rows" "$rows.log" "$rows.doc" /sys/fs/bpf/"$XDPLB_RUN"-*' EXIT
+export XDPLB_RUN=xdplb-test-$$ # in the name of what is pinned, so that it is found after a failure
+rows=/tmp/$XDPLB_RUN-rows
+trap 'tests/sweep.sh "$XDPLB_RUN"' EXIT
 failed=0
 
 if [[ $(id -u) -ne 0 ]]; then
 	echo "tests/proofs.sh: loads BPF programs: run as root" >&2
 	exit 1
 fi
+
+tests/sweep.sh
 
 is_wanted() {
 	[[ ${#names[@]} -eq 0 || " ${names[*]} " == *" $1 "* ]]

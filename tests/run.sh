@@ -10,7 +10,8 @@
 # Prints a line a suite, failures in full, skips with their reason, and as its last line
 # `N passed, N failed, N skipped`. Ends 1 if a test failed or none ran. What a test makes outside of
 # its own process carries this run's id in its name ($XDPLB_RUN), so two runs at once do not meet
-# and whatever a crashed test leaves behind is removed at the end, also after Ctrl-C.
+# and whatever a crashed test leaves behind is removed at the end, also after Ctrl-C; if the run is
+# killed, by the next one.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -22,11 +23,11 @@ shift
 pytest_args=("$@")
 passed=0 failed=0 skipped=0
 deadline=$((SECONDS + LIMIT_S))
-tmp=$(mktemp -d)
 child=
 
-XDPLB_RUN=xl$(printf '%x' $$)$(printf '%04x' $RANDOM)
+XDPLB_RUN=xdplb-test-$$-$(printf '%04x' $RANDOM) # its form: tests/sweep.sh
 XDPLB_BUILD=$(realpath -m "$OUT")
+tmp=/tmp/$XDPLB_RUN-results
 
 if [[ $(id -u) -ne 0 ]]; then
 	echo "tests/run.sh: the tests load BPF programs and make network namespaces: run as root" >&2
@@ -35,33 +36,17 @@ fi
 
 # ---- Leave nothing behind ----------------------------------------------------------------------
 
-# The processes of this run: they have its id in their environment or are in one of its namespaces
-# (a server may overwrite its environment).
-run_pids() {
-	local ns
-	grep -lsz "^XDPLB_RUN=$XDPLB_RUN\$" /proc/[0-9]*/environ | cut -d/ -f3
-	for ns in /run/netns/"$XDPLB_RUN"-*; do
-		[[ -e $ns ]] && ip netns pids "${ns##*/}"
-	done
-}
-
-sweep() {
-	local ns
-	run_pids | sort -u | grep -vx $$ | xargs -r kill -KILL 2>/dev/null
-	for ns in /run/netns/"$XDPLB_RUN"-*; do
-		[[ -e $ns ]] && ip netns del "${ns##*/}"
-	done
-	rm -rf /sys/fs/bpf/"$XDPLB_RUN"-* /tmp/"$XDPLB_RUN"-* "$tmp"
-}
-
 stop() {
 	echo "tests/run.sh: stopped" >&2
 	[[ -n $child ]] && kill "$child" 2>/dev/null && wait "$child" 2>/dev/null
 	exit 130
 }
 
-trap sweep EXIT
+trap 'tests/sweep.sh "$XDPLB_RUN"' EXIT
 trap stop INT TERM HUP
+
+tests/sweep.sh # earlier runs
+mkdir "$tmp"
 
 # LIMIT COMMAND...: runs a test program, waiting in a way that a signal to us interrupts. Only such
 # programs and their children have the run's id in their environment.

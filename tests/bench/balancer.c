@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../fixed_key.h"
+#include "../run_path.h"
 #include "lib/addr.h"
 #include "lib/apply.h"
 #include "lib/hash_key.h"
@@ -190,13 +191,12 @@ int balancer_load(const struct balancer_options *options, struct balancer **ret_
 {
 	struct balancer *b = calloc(1, sizeof(*b));
 	struct flow_hash_key key;
-	static unsigned int n;
 	int r;
 
 	if (!b)
 		return err_set(err, ENOMEM, "out of memory");
 	b->options = *options;
-	snprintf(b->bpffs, sizeof(b->bpffs), "/sys/fs/bpf/xdplb-bench-%d-%u", getpid(), ++n);
+	run_path(b->bpffs, sizeof(b->bpffs), "/sys/fs/bpf");
 	r = read_config(b, err);
 	if (!r) {
 		key = fixed_key();

@@ -103,8 +103,8 @@ def measure(out, directory, bpffs, targets):
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    bpffs = f"/sys/fs/bpf/xdplb-health-{os.getpid()}"
-    directory = tempfile.mkdtemp(prefix="xdplb-health-")
+    bpffs = f"/sys/fs/bpf/xdplb-test-{os.getpid()}-health"
+    directory = tempfile.mkdtemp(prefix=f"xdplb-test-{os.getpid()}-", dir="/tmp")
     make_network()
     try:
         row = measure(sys.argv[1], directory, bpffs, int((sys.argv + ["10000"])[2]))

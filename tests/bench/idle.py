@@ -105,8 +105,8 @@ def measure(out, directory, bpffs):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    bpffs = f"/sys/fs/bpf/xdplb-idle-{os.getpid()}"
-    directory = tempfile.mkdtemp(prefix="xdplb-idle-")
+    bpffs = f"/sys/fs/bpf/xdplb-test-{os.getpid()}-idle"
+    directory = tempfile.mkdtemp(prefix=f"xdplb-test-{os.getpid()}-", dir="/tmp")
     make_network()
     try:
         measure(sys.argv[1], directory, bpffs)

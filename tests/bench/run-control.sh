@@ -10,6 +10,7 @@ if [[ $(id -u) -ne 0 ]]; then
 	echo "tests/bench/run-control.sh: loads BPF programs: run as root" >&2
 	exit 1
 fi
+tests/sweep.sh
 {
 	"$OUT/tests/bench/bench_maglev"
 	"$OUT/tests/bench/bench_control"

@@ -21,6 +21,7 @@ if [[ $(cat /proc/sys/kernel/bpf_stats_enabled) != 0 ]]; then
 	echo "tests/bench/run.sh: kernel.bpf_stats_enabled slows what is measured: set it to 0" >&2
 	exit 1
 fi
+tests/sweep.sh
 "$bench" "$@" >"$OUT/bench.jsonl.new"
 mv "$OUT/bench.jsonl.new" "$OUT/bench.jsonl"
 tests/bench/report.py table "$OUT/bench.jsonl"

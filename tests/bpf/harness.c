@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../run_path.h"
 #include "lib/addr.h"
 #include "lib/apply.h"
 #include "lib/flow_clock.h"
@@ -89,17 +90,6 @@ static void make_knobs(const struct bed_options *o, struct dataplane_knobs *ret_
 	*ret_knobs = k;
 }
 
-static void name_bpffs(struct bed *bed)
-{
-	static unsigned int n;
-	const char *run = getenv("XDPLB_RUN");
-	char fallback[32];
-
-	snprintf(fallback, sizeof(fallback), "xdplb-test-%d", getpid());
-	snprintf(bed->bpffs, sizeof(bed->bpffs), "/sys/fs/bpf/%s-%d-%u", run ? run : fallback,
-		 getpid(), ++n);
-}
-
 static void publish_interfaces(const struct dp *dp)
 {
 	for (uint32_t row = BED_ROW_SAME; row <= BED_ROW_OTHER; row++) {
@@ -122,7 +112,7 @@ struct bed *bed_new(const struct bed_options *options)
 	struct err err = {};
 
 	assert_non_null(bed);
-	name_bpffs(bed);
+	run_path(bed->bpffs, sizeof(bed->bpffs), "/sys/fs/bpf");
 	make_knobs(options, &bed->knobs);
 	if (grace_new(&bed->grace, &err) ||
 	    dataplane_open(&bed->dataplane, bed->bpffs, &capacity, &bed->knobs, bed->grace, &err)) {

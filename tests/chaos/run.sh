@@ -15,4 +15,5 @@ if [[ $(id -u) -ne 0 ]]; then
 	exit 1
 fi
 
-XDPLB_RUN=xlchaos$$ XDPLB_BUILD=$(realpath -m "$OUT") exec /usr/bin/python3 tests/chaos/run.py "$@"
+tests/sweep.sh
+XDPLB_RUN=xdplb-test-$$ XDPLB_BUILD=$(realpath -m "$OUT") exec /usr/bin/python3 tests/chaos/run.py "$@"

@@ -14,6 +14,7 @@
 #include "lib/desired.h"
 #include "lib/plan.h"
 #include "../fixed_key.h"
+#include "../run_path.h"
 #include "lib/addr.h"
 #include "lib/hash_key.h"
 
@@ -114,14 +115,12 @@ static int load(struct bed *bed, const char *yaml, size_t len, struct err *err)
 int bed_open(const char *yaml, size_t len, struct bed **ret_bed, struct err *err)
 {
 	struct bed *bed = calloc(1, sizeof(*bed));
-	const char *run = getenv("XDPLB_RUN");
 	int r;
 
 	if (!bed)
 		return err_set(err, ENOMEM, "out of memory");
 	bed->reply_limit_fd = -1;
-	snprintf(bed->bpffs, sizeof(bed->bpffs), "/sys/fs/bpf/%s-fuzz-%d", run ? run : "xdplb-fuzz",
-		 getpid());
+	run_path(bed->bpffs, sizeof(bed->bpffs), "/sys/fs/bpf");
 	r = load(bed, yaml, len, err);
 	if (!r)
 		r = apply_states(bed, err);

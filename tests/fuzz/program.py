@@ -41,8 +41,9 @@ class Program:
         self.server.stdin.close()
         self.server.stdout.close()
         self.server.wait()
-        name = os.environ.get("XDPLB_RUN", "xdplb-fuzz")  # a server that died leaves its maps
-        shutil.rmtree(f"/sys/fs/bpf/{name}-fuzz-{self.server.pid}", ignore_errors=True)
+        pid = self.server.pid
+        name = os.environ.get("XDPLB_RUN", f"xdplb-test-{pid}")  # run_path.h
+        shutil.rmtree(f"/sys/fs/bpf/{name}-{pid}-1", ignore_errors=True)  # left by one that died
 
     def __enter__(self):
         return self

@@ -15,6 +15,7 @@ if [[ $(id -u) -ne 0 ]]; then
 	echo "tests/fuzz/run.sh: the fuzzer loads BPF programs: run as root" >&2
 	exit 1
 fi
+tests/sweep.sh
 export XDPLB_BUILD=$OUT
 if [[ -n $SEED ]]; then
 	exec /usr/bin/python3 tests/fuzz/fuzz.py run --seconds "$SECONDS_WANTED" --seed "$SEED" --rounds 1

@@ -2,10 +2,11 @@
 """Fixtures of the end-to-end tests: labs that are always torn down, and a time limit per test."""
 
 import signal
+import subprocess
 
 import pytest
 
-from lab import SLOWNESS, Lab, new_name
+from lab import ROOT, SLOWNESS, Lab, new_name
 from receiver_lab import Real
 
 TEST_LIMIT_S = 60
@@ -16,6 +17,7 @@ def pytest_configure(config):
                             f"{TEST_LIMIT_S} s")
     # Asked to end, tear the labs down first. A worker's labs are removed by tests/run.sh.
     if not hasattr(config, "workerinput"):
+        subprocess.run([ROOT / "tests" / "sweep.sh"], check=True)
         signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 

@@ -53,7 +53,7 @@ http {{
 
 # How many times longer than elsewhere things may take here: under emulation.
 SLOWNESS = float(os.environ.get("XDPLB_SLOWNESS", 1))
-RUN = os.environ.get("XDPLB_RUN", f"xl{os.getpid():x}")
+RUN = os.environ.get("XDPLB_RUN", f"xdplb-test-{os.getpid()}")
 _number = itertools.count(1)
 
 

@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../run_path.h"
 #include "daemon/http_server.h"
 
 #define DEADLINE_S 20
@@ -88,8 +90,7 @@ static inline int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct err err = {};
 
-	strcpy(f->dir, "/tmp/xdplb-http-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(mkdir(run_path(f->dir, sizeof(f->dir), "/tmp"), 0700), 0);
 	snprintf(f->path, sizeof(f->path), "%s/run/api.sock", f->dir);
 	assert_int_equal(sd_event_new(&f->event), 0);
 	assert_int_equal(http_server_new(&f->server, f->event, f->path, echo, f, &err), 0);

@@ -12,11 +12,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../run_path.h"
 #include "daemon/audit.h"
 
 struct room {
-	char dir[32];
-	char file[64], old[64];
+	char dir[64];
+	char file[96], old[96];
 };
 
 static const struct actor health = {.name = "health"};
@@ -25,8 +26,7 @@ static int setup(void **state)
 {
 	struct room *room = calloc(1, sizeof(*room));
 
-	strcpy(room->dir, "/tmp/xdplb-audit-XXXXXX");
-	assert_non_null(mkdtemp(room->dir));
+	assert_int_equal(mkdir(run_path(room->dir, sizeof(room->dir), "/tmp"), 0700), 0);
 	snprintf(room->file, sizeof(room->file), "%s/audit.log", room->dir);
 	snprintf(room->old, sizeof(room->old), "%s/audit.log.1", room->dir);
 	*state = room;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "../run_path.h"
 #include "check_bed.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -15,7 +16,7 @@
 #define AT_ONCE	      32
 #define OURS	      50 /* a descriptor that is not to reach a script */
 
-static char dir[] = "/tmp/xdplb-script-XXXXXX";
+static char dir[64];
 
 static void script_open(struct bed *bed)
 {
@@ -172,7 +173,7 @@ static void a_setuid_program_gains_nothing(void **state)
 
 static bool is_alive(int pid)
 {
-	char path[64], stat[256] = "";
+	char path[96], stat[256] = "";
 	const char *end;
 	int fd;
 
@@ -190,7 +191,7 @@ static bool is_alive(int pid)
 /* The processes a script has written to its file, once it has; 0: not yet. */
 static size_t read_pids(int *pids, size_t room)
 {
-	char path[64];
+	char path[96];
 	size_t n = 0;
 	FILE *f;
 
@@ -219,7 +220,7 @@ static const char *const families[] = {
 
 static void begin_family(struct bed *bed, size_t i, char *line, size_t size, int pids[3])
 {
-	char path[64];
+	char path[96];
 
 	snprintf(path, sizeof(path), "%s/pids", dir);
 	unlink(path);
@@ -321,7 +322,7 @@ static void on_one_done(void *user, const struct check_result *result)
 static int count_children(void)
 {
 	int n = 0, pid;
-	char path[64];
+	char path[96];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
@@ -405,7 +406,7 @@ static int make_dir(void **state)
 
 	if (setgroups(1, &(gid_t){4}))
 		return -1;
-	if (!mkdtemp(dir) || chmod(dir, 0777) || fd < 0)
+	if (mkdir(run_path(dir, sizeof(dir), "/tmp"), 0700) || chmod(dir, 0777) || fd < 0)
 		return -1;
 	/* What a daemon has, and a script must not. */
 	if (write(fd, "100", 3) != 3 || dup2(fd, OURS) < 0)

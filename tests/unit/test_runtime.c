@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../run_path.h"
 #include "daemon/runtime.h"
 #include "lib/addr.h"
 
@@ -23,8 +25,7 @@ static int setup(void **state)
 {
 	struct dir *dir = calloc(1, sizeof(*dir));
 
-	strcpy(dir->path, "/tmp/xdplb-runtime-XXXXXX");
-	assert_non_null(mkdtemp(dir->path));
+	assert_int_equal(mkdir(run_path(dir->path, sizeof(dir->path), "/tmp"), 0700), 0);
 	snprintf(dir->file, sizeof(dir->file), "%s/runtime.json", dir->path);
 	*state = dir;
 	return 0;
