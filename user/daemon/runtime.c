@@ -7,12 +7,12 @@
 #include "runtime.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "json_file.h"
 #include "lib/addr.h"
 
 struct runtime {
@@ -122,23 +122,6 @@ static int put(json_t *root, const char *vip, const char *real, const struct adm
 	return 0;
 }
 
-static int write_file(const char *path, const json_t *root, struct err *err)
-{
-	char fresh[520];
-	int fd, r = 0;
-
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return err_errno(err, errno, "create %s", fresh);
-	if (json_dumpfd(root, fd, JSON_INDENT(2) | JSON_SORT_KEYS) || fsync(fd))
-		r = -(errno ? errno : EIO);
-	close(fd);
-	if (!r && rename(fresh, path))
-		r = -errno;
-	return r ? err_errno(err, -r, "write %s", path) : 0;
-}
-
 int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *real,
 		const struct admin_order *order, struct err *err)
 {
@@ -150,7 +133,7 @@ int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *
 		return err_set(err, ENOMEM, "out of memory");
 	r = put(root, vip, addr_format(real, text), order) ? err_set(err, ENOMEM, "out of memory")
 							   : 0;
-	r = r ? r : write_file(runtime->path, root, err);
+	r = r ? r : json_file_write(runtime->path, root, true, err);
 	if (r) {
 		json_decref(root);
 		return r;
@@ -187,7 +170,7 @@ int runtime_set_pools(struct runtime *runtime, const char *vip, const char *pool
 
 	if (!root || put_pools(root, vip, pools))
 		r = err_set(err, ENOMEM, "out of memory");
-	r = r ? r : write_file(runtime->path, root, err);
+	r = r ? r : json_file_write(runtime->path, root, true, err);
 	if (r) {
 		json_decref(root);
 		return r;

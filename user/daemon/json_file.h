@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* JSON documents of the state directory: written beside the old one and renamed into its place. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+/*
+ * On an error the old one is still there. is_durable: the new one is on the disk when this returns,
+ * which may take as long as the disk likes.
+ */
+int json_file_write(const char *path, const json_t *root, bool is_durable, struct err *err);
