@@ -249,6 +249,78 @@ static void when_others_go_down_an_ejected_real_serves_again(void **state)
 	assert_true(v.changed[0]);
 }
 
+#define CIRCUIT(state_, ejections_, since, until)                                                  \
+	{                                                                                          \
+		.state = (state_), .ejections = (ejections_), .since_ms = (since),                 \
+		.until_ms = (until)                                                                \
+	}
+
+/* After a restart, maybe with another configuration. */
+static void a_circuit_from_before_is_taken_over_as_far_as_it_makes_sense(void **state)
+{
+	static const struct {
+		const char *name;
+		struct circuit before;
+		struct circuit after; /* at 1000000 */
+	} cases[] = {
+		{"open, for a while yet", CIRCUIT(CIRCUIT_OPEN, 2, 990000, 1050000),
+		 CIRCUIT(CIRCUIT_OPEN, 2, 990000, 1050000)},
+		{"its time has ended meanwhile: the next look tries it",
+		 CIRCUIT(CIRCUIT_OPEN, 1, 900000, 930000),
+		 CIRCUIT(CIRCUIT_OPEN, 1, 900000, 930000)},
+		{"until a time beyond all bounds", CIRCUIT(CIRCUIT_OPEN, 1, 5000000, 1ULL << 60),
+		 CIRCUIT(CIRCUIT_OPEN, 1, 1000000, 1300000)},
+		{"on trial", CIRCUIT(CIRCUIT_HALF_OPEN, 1, 990000, 0),
+		 CIRCUIT(CIRCUIT_HALF_OPEN, 1, 990000, 0)},
+		{"closed, not forgiven yet", CIRCUIT(CIRCUIT_CLOSED, 3, 900000, 1000001),
+		 CIRCUIT(CIRCUIT_CLOSED, 3, 900000, 1000001)},
+		{"closed, forgiven step by step meanwhile",
+		 CIRCUIT(CIRCUIT_CLOSED, 3, 900000, 930000),
+		 CIRCUIT(CIRCUIT_CLOSED, 1, 900000, 1020000)},
+		{"closed, all forgiven", CIRCUIT(CIRCUIT_CLOSED, 3, 100, 100),
+		 CIRCUIT(CIRCUIT_CLOSED, 0, 100, 0)},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct circuit *want = &cases[i].after;
+		struct circuit have = cases[i].before;
+
+		ejection_recall(&usual, &have, 1000000);
+		if (have.state != want->state || have.ejections != want->ejections ||
+		    have.since_ms != want->since_ms ||
+		    (want->until_ms && have.until_ms != want->until_ms))
+			fail_msg("%s: %s, %u ejections, until %lu", cases[i].name,
+				 circuit_state_name(have.state), have.ejections, have.until_ms);
+	}
+}
+
+static void where_ejection_is_off_no_circuit_is_taken_over(void **state)
+{
+	struct circuit circuit = CIRCUIT(CIRCUIT_OPEN, 1, 990000, 1050000);
+
+	ejection_recall(&(struct ejection_spec){}, &circuit, 1000000);
+	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
+	assert_int_equal(circuit.ejections, 0);
+}
+
+static void a_circuit_from_before_is_tried_when_its_time_has_ended(void **state)
+{
+	struct vip v;
+
+	vip_of(&v, 3);
+	v.circuits[0] = (struct circuit)CIRCUIT(CIRCUIT_OPEN, 2, 900000, v.now_ms + 10000);
+	ejection_recall(&v.spec, &v.circuits[0], v.now_ms);
+	sample(&v, 0, 0, 0);
+	look(&v, 9999);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_OPEN);
+	look(&v, 1);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
+	sample(&v, 0, 10, 20);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].ejections, 3);
+	assert_int_equal(v.circuits[0].until_ms - v.now_ms, 120000);
+}
+
 static void every_state_has_a_name(void **state)
 {
 	assert_string_equal(circuit_state_name(CIRCUIT_CLOSED), "closed");
@@ -267,6 +339,9 @@ int main(void)
 		cmocka_unit_test(a_trial_is_not_passed_while_every_real_has_losses),
 		cmocka_unit_test(good_conduct_is_rewarded),
 		cmocka_unit_test(when_others_go_down_an_ejected_real_serves_again),
+		cmocka_unit_test(a_circuit_from_before_is_taken_over_as_far_as_it_makes_sense),
+		cmocka_unit_test(where_ejection_is_off_no_circuit_is_taken_over),
+		cmocka_unit_test(a_circuit_from_before_is_tried_when_its_time_has_ended),
 		cmocka_unit_test(every_state_has_a_name),
 	};
 

@@ -275,6 +275,87 @@ static void a_real_that_was_never_proven_up_does_not_flap(void **state)
 	assert_int_equal(s.flaps, 0);
 }
 
+/* Hold-down 10 s, 60 s at most; it is 1000 s, and flaps are from before. */
+static void flaps_from_before_a_restart_count_on(void **state)
+{
+	static const struct {
+		const char *name;
+		enum health_verdict verdict;
+		struct health_flaps flaps;
+		enum health_verdict then;
+		uint32_t count;
+		uint64_t held_until_ms;
+	} cases[] = {
+		{"nothing", U, {}, U, 0, 0},
+		{"still held down", D, {2, 990000, 1007000}, D, 2, 1007000},
+		{"held down, and the maps were lost",
+		 HEALTH_UNKNOWN,
+		 {2, 990000, 1007000},
+		 D,
+		 2,
+		 1007000},
+		{"held down, and counts as up until proven",
+		 U,
+		 {2, 990000, 1007000},
+		 D,
+		 2,
+		 1007000},
+		{"no longer held", D, {3, 900000, 999000}, D, 3, 0},
+		{"for longer than it ever could be", D, {2, 990000, 9000000}, D, 2, 1060000},
+		{"up, with flaps", U, {2, 995000, 0}, U, 2, 0},
+		{"up, forgiven meanwhile", U, {2, 985000, 0}, U, 1, 0},
+		{"up, all forgiven meanwhile", U, {2, 900000, 0}, U, 0, 0},
+		{"since a time that is yet to come", U, {2, 2000000, 0}, U, 2, 0},
+	};
+	const struct health_rules rules = {
+		.rise = 1, .fall = 1, .hold_down_ms = 10000, .hold_down_max_ms = 60000};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		struct health_state s;
+
+		health_state_init(&s, cases[c].verdict, 1000000);
+		health_state_recall(&s, &cases[c].flaps, &rules, 1000000);
+		if (s.verdict != cases[c].then || s.held_until_ms != cases[c].held_until_ms ||
+		    health_state_flaps(&s, &rules, 1000000) != cases[c].count)
+			fail_msg("%s: %s, %u flaps, held until %lu", cases[c].name,
+				 health_verdict_name(s.verdict),
+				 health_state_flaps(&s, &rules, 1000000), s.held_until_ms);
+	}
+}
+
+static void a_real_held_down_before_a_restart_comes_up_when_its_time_has_ended(void **state)
+{
+	const struct health_rules rules = {
+		.rise = 1, .fall = 1, .hold_down_ms = 10000, .hold_down_max_ms = 60000};
+	const struct health_flaps flaps = {2, 990000, 1007000};
+	struct health_flaps left;
+	struct health_state s;
+
+	health_state_assume_up(&s, 1000000);
+	health_state_recall(&s, &flaps, &rules, 1000000);
+	assert_false(health_state_result(&s, true, &rules, 1006999));
+	left = health_state_remember(&s, &rules, 1006999);
+	assert_int_equal(left.count, 2);
+	assert_int_equal(left.held_until_ms, 1007000);
+	assert_true(health_state_result(&s, true, &rules, 1007000));
+	assert_true(health_state_result(&s, false, &rules, 1008000));
+	assert_int_equal(s.held_until_ms, 1028000);
+	left = health_state_remember(&s, &rules, 1008000);
+	assert_int_equal(left.count, 3);
+}
+
+static void without_hold_down_flaps_from_before_are_forgotten(void **state)
+{
+	const struct health_rules rules = {.rise = 1, .fall = 1};
+	const struct health_flaps flaps = {2, 990000, 1007000};
+	struct health_state s;
+
+	health_state_init(&s, HEALTH_DOWN, 1000000);
+	health_state_recall(&s, &flaps, &rules, 1000000);
+	assert_true(health_state_result(&s, true, &rules, 1000001));
+	assert_int_equal(health_state_remember(&s, &rules, 1000001).count, 0);
+}
+
 static void jitter_moves_the_interval_to_either_side(void **state)
 {
 	static const struct {
@@ -323,6 +404,10 @@ int main(void)
 		cmocka_unit_test(going_down_again_and_again_holds_a_real_down_ever_longer),
 		cmocka_unit_test(a_held_real_is_probed_at_its_interval_until_it_may_come_up),
 		cmocka_unit_test(a_real_that_was_never_proven_up_does_not_flap),
+		cmocka_unit_test(flaps_from_before_a_restart_count_on),
+		cmocka_unit_test(
+			a_real_held_down_before_a_restart_comes_up_when_its_time_has_ended),
+		cmocka_unit_test(without_hold_down_flaps_from_before_are_forgotten),
 		cmocka_unit_test(jitter_moves_the_interval_to_either_side),
 		cmocka_unit_test(verdicts_have_names),
 	};

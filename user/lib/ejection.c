@@ -245,6 +245,25 @@ void ejection_look(const struct ejection_spec *spec, struct circuit *const *circ
 	free(look.others);
 }
 
+void ejection_recall(const struct ejection_spec *spec, struct circuit *circuit, uint64_t now_ms)
+{
+	uint64_t latest = now_ms + spec->max_time_ms;
+
+	if (!spec->is_on) {
+		*circuit = (struct circuit){};
+		return;
+	}
+	if (circuit->since_ms > now_ms)
+		circuit->since_ms = now_ms;
+	if (circuit->until_ms > latest)
+		circuit->until_ms = latest;
+	while (circuit->state == CIRCUIT_CLOSED && circuit->ejections &&
+	       circuit->until_ms <= now_ms) {
+		circuit->ejections--;
+		circuit->until_ms += time_of(spec, circuit->ejections);
+	}
+}
+
 const char *circuit_state_name(enum circuit_state state)
 {
 	switch (state) {

@@ -50,4 +50,10 @@ void ejection_look(const struct ejection_spec *spec, struct circuit *const *circ
 		   const struct circuit_sample *samples, size_t n, uint64_t now_ms,
 		   bool *ret_changed);
 
+/*
+ * A circuit from before a restart, and maybe from another configuration. None is open for longer
+ * than spec ever leaves one; what has passed since of a closed one was good conduct.
+ */
+void ejection_recall(const struct ejection_spec *spec, struct circuit *circuit, uint64_t now_ms);
+
 const char *circuit_state_name(enum circuit_state state);

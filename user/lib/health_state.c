@@ -42,6 +42,30 @@ uint32_t health_state_flaps(const struct health_state *state, const struct healt
 	return flaps;
 }
 
+void health_state_recall(struct health_state *state, const struct health_flaps *flaps,
+			 const struct health_rules *rules, uint64_t now_ms)
+{
+	uint64_t latest = now_ms + rules->hold_down_max_ms;
+
+	if (!rules->hold_down_ms || !flaps->count)
+		return;
+	state->flaps = flaps->count;
+	state->since_ms = flaps->since_ms < now_ms ? flaps->since_ms : now_ms;
+	if (flaps->held_until_ms <= now_ms)
+		return;
+	state->verdict = HEALTH_DOWN;
+	state->is_assumed = false;
+	state->held_until_ms = flaps->held_until_ms < latest ? flaps->held_until_ms : latest;
+}
+
+struct health_flaps health_state_remember(const struct health_state *state,
+					  const struct health_rules *rules, uint64_t now_ms)
+{
+	if (!health_state_flaps(state, rules, now_ms))
+		return (struct health_flaps){};
+	return (struct health_flaps){state->flaps, state->since_ms, state->held_until_ms};
+}
+
 /* No flap is counted that could not hold it down for longer: it would only be remembered longer. */
 static void flap(struct health_state *state, const struct health_rules *rules, uint64_t now_ms)
 {

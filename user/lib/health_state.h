@@ -39,13 +39,30 @@ struct health_state {
 	uint64_t held_until_ms; /* of one that is down: not up before; 0: it is not held */
 };
 
+/* What is left of flaps when the state is begun anew. */
+struct health_flaps {
+	uint32_t count; /* at since_ms */
+	uint64_t since_ms; /* of the verdict */
+	uint64_t held_until_ms; /* 0: it was not held down */
+};
+
 void health_state_init(struct health_state *state, enum health_verdict verdict, uint64_t now_ms);
 /* Of a real of which nothing is known: it counts as up until its first result. */
 void health_state_assume_up(struct health_state *state, uint64_t now_ms);
+/*
+ * After either: flaps from before. One that is still held down then is down, whatever was thought
+ * of it, and is held no longer than these rules ever hold a real.
+ */
+void health_state_recall(struct health_state *state, const struct health_flaps *flaps,
+			 const struct health_rules *rules, uint64_t now_ms);
 
 /* Takes one result in; true if the verdict changed. */
 bool health_state_result(struct health_state *state, bool is_success,
 			 const struct health_rules *rules, uint64_t now_ms);
+
+/* What health_state_recall() wants to know; count 0: nothing. */
+struct health_flaps health_state_remember(const struct health_state *state,
+					  const struct health_rules *rules, uint64_t now_ms);
 
 /* Flaps that are remembered now. */
 uint32_t health_state_flaps(const struct health_state *state, const struct health_rules *rules,
