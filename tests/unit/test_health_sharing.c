@@ -155,6 +155,51 @@ who_comes_later_learns_what_is_proven_and_a_probe_outlives_its_first_listener(vo
 	server_stop(&server);
 }
 
+/* What the daemon before knew: see health_recall(). */
+static void a_target_goes_on_with_what_was_known_of_it(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_HTTP);
+	struct health_memory before = {
+		.advice = {ADMIN_DRAIN, 25},
+		.agent = {.admin = ADMIN_DRAIN, .lowered_percent = 25},
+		.flaps = {.count = 2, .since_ms = now_ms(), .held_until_ms = now_ms() + 1500},
+	};
+	uint64_t until_ms = before.flaps.held_until_ms;
+	struct health_listener *listener;
+	static struct server server;
+	struct health_memory known;
+	struct seen seen = {};
+	struct lab lab;
+
+	spec.hold_down_ms = 5000;
+	spec.hold_down_max_ms = 5000;
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, &callbacks);
+	listener = add(&lab, &server, &spec, HEALTH_DOWN, &seen);
+	health_recall(listener, &before);
+	known = health_remember(listener);
+	assert_true(health_advice_equal(&known.advice, &before.advice));
+	assert_int_equal(known.agent.admin, ADMIN_DRAIN);
+	assert_int_equal(known.flaps.count, 2);
+	assert_int_equal(known.flaps.held_until_ms, until_ms);
+	/* Its first answer takes back what was advised; it is up when it may be. */
+	lab_until(&lab, reading(listener).state.successes > 2);
+	assert_true(now_ms() < until_ms);
+	assert_int_equal(reading(listener).state.verdict, HEALTH_DOWN);
+	known = health_remember(listener);
+	assert_int_equal(known.advice.admin, ADMIN_ENABLED);
+	lab_until(&lab, seen.verdict == HEALTH_UP);
+	assert_true(now_ms() >= until_ms);
+	/* Who has spoken is not put right by what was. */
+	health_recall(listener, &before);
+	known = health_remember(listener);
+	assert_int_equal(known.advice.admin, ADMIN_ENABLED);
+	assert_int_equal(known.flaps.count, 2);
+	assert_int_equal(known.flaps.held_until_ms, 0);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
 /* As a daemon that is told at once about all of its VIPs. */
 static void ten_thousand_targets_are_found_again_in_no_time(void **state)
 {
@@ -196,6 +241,7 @@ int main(void)
 		cmocka_unit_test(all_have_changed_before_anything_is_said),
 		cmocka_unit_test(
 			who_comes_later_learns_what_is_proven_and_a_probe_outlives_its_first_listener),
+		cmocka_unit_test(a_target_goes_on_with_what_was_known_of_it),
 		cmocka_unit_test(ten_thousand_targets_are_found_again_in_no_time),
 	};
 

@@ -317,6 +317,7 @@ static int change_try(struct controller *c, struct config *config, bool force,
 	ways_out_refresh(c);
 	drains_wait(c);
 	ejections_follow(c);
+	remember_changed(c);
 	controller_build_rings(c);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
 	tunnels_tidy(c->tunnels);

@@ -275,6 +275,7 @@ static int open_state(struct controller *c, const struct controller_options *opt
 	r = r ? r : hash_key_load(options->state_dir, &c->knobs.hash_key, err);
 	c->knobs.hz = dataplane_hz();
 	r = r ? r : runtime_open(&c->runtime, options->state_dir, err);
+	r = r ? r : remember_start(c, options->state_dir, err);
 	return r ? r : audit_open(&c->audit, options->state_dir, err);
 }
 
@@ -378,6 +379,8 @@ static int start(struct controller *c, const struct controller_options *options,
 	r = r ? r : scanner_start(c, err);
 	if (r)
 		take_back(c, bpffs);
+	else
+		remember_take_over(c);
 	free(bpffs);
 	return r;
 }
@@ -410,6 +413,7 @@ void controller_free(struct controller *controller)
 {
 	if (!controller)
 		return;
+	remember_stop(controller);
 	scanner_stop(controller);
 	/* Before the runs: their next hops stay in the kernel's care while packets go on. */
 	tunnels_stop(controller->tunnels);

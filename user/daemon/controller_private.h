@@ -2,8 +2,9 @@
 /*
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
  * running real: verdict, operator state), drains.c (how reals empty), weigh.c (what a VIP's reals
- * get when one of them changed), scanner.c (flow table), ways_out.c (next hops, interfaces),
- * controller_view.c (snapshots). Nobody else includes this.
+ * get when one of them changed), remember.c (what the next daemon should know), scanner.c (flow
+ * table), ways_out.c (next hops, interfaces), controller_view.c (snapshots). Nobody else includes
+ * this.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #include "health.h"
 #include "lib/apply.h"
 #include "lib/dataplane.h"
+#include "lib/remembered.h"
 #include "neigh.h"
 #include "runtime.h"
 #include "tunnels.h"
@@ -44,6 +46,7 @@ struct real_run {
 	uint64_t was_for_ms; /* how long the verdict before had held */
 	struct health_listener *listener;
 	bool is_watched; /* its next hop is followed */
+	bool is_remembered; /* there is something of it in the file for the next daemon */
 	uint32_t slow_start_ms; /* the VIP's */
 	bool has_pool_weight; /* its pool gets new flows */
 	bool gets_flows; /* could get new flows when last looked at, were it alone */
@@ -90,6 +93,7 @@ struct controller {
 	struct config *config;
 	struct runs runs;
 	struct runtime *runtime;
+	struct remember *remember;
 	struct audit *audit;
 	struct actor actor; /* who makes the changes */
 	struct grace *grace;
@@ -212,6 +216,21 @@ void pool_switch_cancel(struct controller *c, const char *reason);
 int pool_switch_restore(struct controller *c, struct config *config, bool force, struct err *err);
 /* Forgets the operator's pools where the file says the same by now. */
 void pool_switch_forget(struct controller *c);
+
+/* remember.c */
+/* Reads what an earlier daemon left; what is damaged is said in the log and forgotten. */
+int remember_start(struct controller *c, const char *state_dir, struct err *err);
+/* What it knew of a real; false: nothing, or it is taken over. */
+bool remember_find(const struct controller *c, const char *vip, const struct ip_addr *real,
+		   struct remembered *ret_known);
+/* What it left is in use: from now on what is known now is written for the next daemon. */
+void remember_take_over(struct controller *c);
+/* Something there is to remember has changed, or who there is. */
+void remember_changed(struct controller *c);
+/* The same of what may be nothing to remember: a real's health. */
+void remember_real(struct real_run *run);
+/* Writes a last time, if it was in use; before the runs go. */
+void remember_stop(struct controller *c);
 
 /* scanner.c */
 int scanner_start(struct controller *c, struct err *err);

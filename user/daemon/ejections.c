@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Feeds the circuit breakers (ejection.h) with what the packet path has counted, and tells when one
- * has changed. Circuits live as long as their real is in the configuration; a daemon that starts
- * again begins with closed ones.
+ * has changed. Circuits live as long as their real is in the configuration, over restarts.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -54,6 +53,7 @@ static void tell(struct real_run *run)
 	char address[ADDR_TEXT_MAX];
 
 	weigh_changed(run);
+	remember_changed(run->controller);
 	log_info("real circuit %s vip=%s real=%s repeated=%u.%u%% others=%u.%u%% ejections=%u",
 		 state, run->vip, addr_format(&run->spec.address, address), circuit->permille / 10,
 		 circuit->permille % 10, circuit->others_permille / 10,

@@ -96,13 +96,13 @@ static void arm_next(struct probe *probe)
 	arm(probe, at_us > now ? at_us : now);
 }
 
-struct health_rules probe_rules(const struct probe *probe)
+struct health_rules health_rules_of(const struct health_spec *spec)
 {
 	return (struct health_rules){
-		.rise = probe->spec.rise,
-		.fall = probe->spec.fall,
-		.hold_down_ms = probe->spec.hold_down_ms,
-		.hold_down_max_ms = probe->spec.hold_down_max_ms,
+		.rise = spec->rise,
+		.fall = spec->fall,
+		.hold_down_ms = spec->hold_down_ms,
+		.hold_down_max_ms = spec->hold_down_max_ms,
 	};
 }
 
@@ -118,7 +118,7 @@ static void log_result(const struct probe *probe, enum check_outcome outcome)
 
 static void count_result(struct probe *probe, const struct check_result *result, uint64_t now_ms)
 {
-	struct health_rules rules = probe_rules(probe);
+	struct health_rules rules = health_rules_of(&probe->spec);
 
 	if (result->is_decisive)
 		rules.rise = rules.fall = 1;

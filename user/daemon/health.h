@@ -11,6 +11,7 @@
 
 #include "lib/err.h"
 #include "lib/model.h"
+#include "lib/remembered.h"
 #include "lib/snapshot.h"
 
 struct health;
@@ -50,6 +51,15 @@ int health_add(struct health *health, const struct ip_addr *address, uint16_t po
 	       struct health_listener **ret_listener, struct err *err);
 /* The last listener ends the probe, also one under way; NULL-safe; allowed inside a callback. */
 void health_remove(struct health_listener *listener);
+
+/*
+ * What an earlier daemon knew of the target, on top of what health_add() was told; nothing once it
+ * was probed. All listeners of a target are expected to recall the same.
+ */
+void health_recall(struct health_listener *listener, const struct health_memory *memory);
+/* What another daemon may want to recall. */
+struct health_memory health_remember(const struct health_listener *listener);
+struct health_rules health_rules_of(const struct health_spec *spec);
 
 /* What is proven of a target that somebody listens to; false: nothing. */
 bool health_known(const struct health *health, const struct ip_addr *address, uint16_t port,

@@ -248,11 +248,35 @@ bool health_known(const struct health *health, const struct ip_addr *address, ui
 	return true;
 }
 
+void health_recall(struct health_listener *listener, const struct health_memory *memory)
+{
+	struct probe *probe = listener->probe;
+	struct health_rules rules = health_rules_of(&probe->spec);
+
+	if (!probe->ops || probe->has_result)
+		return;
+	probe->advice = memory->advice;
+	probe->agent = memory->agent;
+	health_state_recall(&probe->state, &memory->flaps, &rules, health_now_us() / 1000);
+}
+
+struct health_memory health_remember(const struct health_listener *listener)
+{
+	const struct probe *probe = listener->probe;
+	struct health_rules rules = health_rules_of(&probe->spec);
+
+	return (struct health_memory){
+		.advice = probe->advice,
+		.agent = probe->agent,
+		.flaps = health_state_remember(&probe->state, &rules, health_now_us() / 1000),
+	};
+}
+
 void health_read(const struct health_listener *listener, uint64_t now_ms,
 		 struct snapshot_health *ret_health)
 {
 	const struct probe *probe = listener->probe;
-	struct health_rules rules = probe_rules(probe);
+	struct health_rules rules = health_rules_of(&probe->spec);
 	struct snapshot_health h = {
 		.target = probe->id,
 		.shared_by = probe->n_listeners,

@@ -95,7 +95,6 @@ int probe_new(struct health *health, const struct ip_addr *address, uint16_t por
 	      struct probe **ret_probe);
 /* Cancels a check that is under way. It has no listeners and is in no table. */
 void probe_free(struct probe *probe);
-struct health_rules probe_rules(const struct probe *probe);
 
 /* Starts the check that is due. The probe may be gone when this returns. */
 void probe_begin(struct probe *probe);

@@ -67,9 +67,28 @@ static bool has_flows_left(const struct controller *c, const struct vip_spec *vi
 	       (m->state & MEMBER_STATE_MASK) == MEMBER_DRAIN;
 }
 
+/* With what the daemon before knew; all 0: nothing. */
+static struct health_standing recalled_standing(const struct controller *c,
+						const struct vip_spec *vip,
+						const struct ip_addr *real,
+						const struct health_memory *memory)
+{
+	struct health_rules rules = health_rules_of(&vip->health);
+	uint64_t now = controller_now_ms();
+	struct health_state state;
+
+	health_state_init(&state, adopted_health(c, vip, real), now);
+	if (state.verdict == HEALTH_UNKNOWN && vip->health.starts_up)
+		health_state_assume_up(&state, now);
+	health_state_recall(&state, &memory->flaps, &rules, now);
+	return (struct health_standing){
+		.verdict = state.verdict, .is_assumed = state.is_assumed, .advice = memory->advice};
+}
+
 /* Of a target that another VIP has probed already, what is known of it counts from the start. */
 static struct health_standing first_standing(const struct controller *c, const struct vip_spec *vip,
-					     const struct ip_addr *real)
+					     const struct ip_addr *real,
+					     const struct health_memory *memory)
 {
 	struct health_standing standing = {};
 
@@ -77,10 +96,7 @@ static struct health_standing first_standing(const struct controller *c, const s
 		return standing;
 	if (vip->health.type == HEALTH_TYPE_NONE)
 		return (struct health_standing){.verdict = HEALTH_UP};
-	standing.verdict = adopted_health(c, vip, real);
-	if (standing.verdict == HEALTH_UNKNOWN && vip->health.starts_up)
-		return (struct health_standing){.verdict = HEALTH_UP, .is_assumed = true};
-	return standing;
+	return recalled_standing(c, vip, real, memory);
 }
 
 static void take_standing(struct real_run *run, const struct health_standing *standing)
@@ -90,10 +106,22 @@ static void take_standing(struct real_run *run, const struct health_standing *st
 	run->advice = standing->advice;
 }
 
+static void recall(struct real_run *run, const struct vip_spec *vip, const struct remembered *known)
+{
+	run->circuit = known->circuit;
+	ejection_recall(&vip->ejection, &run->circuit, controller_now_ms());
+	run->trial_percent = vip->ejection.trial_percent;
+	if (vip->health.type != HEALTH_TYPE_NONE)
+		memcpy(run->reason, known->reason, sizeof(run->reason));
+	run->is_remembered = !remembered_is_empty(known);
+}
+
 static struct real_run *run_new(struct controller *c, const struct vip_spec *vip,
 				const struct real_spec *real)
 {
-	struct health_standing standing = first_standing(c, vip, &real->address);
+	struct remembered known = {};
+	bool is_known = remember_find(c, vip->name, &real->address, &known);
+	struct health_standing standing = first_standing(c, vip, &real->address, &known.health);
 	struct real_run *run = calloc(1, sizeof(*run));
 	struct admin_order order;
 
@@ -106,6 +134,8 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	order = runtime_get(c->runtime, vip->name, &real->address);
 	drain_take(run, &order);
 	take_standing(run, &standing);
+	if (is_known)
+		recall(run, vip, &known);
 	run->is_returning = run->health == HEALTH_UNKNOWN && has_flows_left(c, vip, &real->address);
 	run->health_since_ms = controller_now_ms();
 	if (run->vip)
@@ -229,11 +259,14 @@ static int listen_anew(struct real_run *run, const struct vip_spec *vip, struct 
 	struct health_standing known = {
 		.verdict = run->health, .is_assumed = run->is_assumed, .advice = run->advice};
 	struct health_listener *old = run->listener;
+	struct remembered before;
 	int r;
 
 	run->listener = NULL;
 	r = health_add(run->controller->health, &run->spec.address, vip->port, &vip->health, &known,
 		       run, &run->listener, err);
+	if (!r && remember_find(run->controller, run->vip, &run->spec.address, &before))
+		health_recall(run->listener, &before.health);
 	health_remove(old);
 	return r;
 }
@@ -397,6 +430,7 @@ static void on_health_changed(void *user, const struct health_news *news)
 	}
 	take_standing(run, &news->standing);
 	weigh_changed(run);
+	remember_real(run);
 }
 
 static void on_health_said(void *user, const struct health_news *news)
