@@ -204,7 +204,7 @@ def test_detach_removes_program_links_and_pins_and_ends_the_daemon(daemon):
     ok(daemon, "detach")
     assert daemon.process.wait(10) == 0
     assert not pins.exists()
-    wait_for(lambda: "xdp" not in lab.run(lab.balancer, ["ip", "link", "show", "eth0"]).stdout,
+    wait_for(lambda: "prog/xdp" not in lab.run(lab.balancer, ["ip", "link", "show", "eth0"]).stdout,
              5, "no program on the interface")
     # The host has its packets again: the VIP is an address of its own now.
     lab.run(lab.balancer, ["ip", "address", "add", f"{VIP4}/32", "dev", "lo"])

@@ -23,6 +23,8 @@ static struct {
 	bool has_scanned; /* what was requested */
 	unsigned int scan_requests;
 	unsigned int calls;
+	size_t n_reals; /* of the VIP */
+	size_t most_reals; /* that were asked for at once */
 	enum admin_state admin;
 	struct drain_request drain;
 	char vip[32];
@@ -134,22 +136,56 @@ bool controller_has_scanned(const struct controller *controller, uint64_t reques
 	return request == fake.scan_requests && fake.has_scanned;
 }
 
-int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
-			struct err *err)
+const struct snapshot_scope snapshot_all = {.n_vips = SIZE_MAX, .n_reals = SIZE_MAX};
+
+size_t controller_find_vip(const struct controller *controller, const char *name)
+{
+	return strcmp(name, spec.name) == 0 ? 0 : SIZE_MAX;
+}
+
+/* Reals are 2001:db8::7 and what comes after it. */
+static struct ip_addr real_address(size_t real)
+{
+	struct ip_addr address;
+
+	assert_int_equal(addr_parse("2001:db8::7", &address), 0);
+	address.w[3] = htonl(7 + (uint32_t)real);
+	return address;
+}
+
+size_t controller_find_real(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address)
+{
+	for (size_t r = 0; r < fake.n_reals; r++) {
+		struct ip_addr real = real_address(r);
+
+		if (addr_equal(&real, address))
+			return r;
+	}
+	return SIZE_MAX;
+}
+
+int controller_snapshot(struct controller *controller, const struct snapshot_scope *scope,
+			struct snapshot **ret_snapshot, struct err *err)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 
 	s->config = &config;
+	s->n_vips = scope->first_vip == 0 && scope->n_vips;
 	s->vips = calloc(1, sizeof(*s->vips));
-	s->n_vips = 1;
-	s->reals = calloc(1, sizeof(*s->reals));
-	s->n_reals = 1;
+	s->reals = calloc(fake.n_reals + 1, sizeof(*s->reals));
 	s->n_cpus = 1;
 	s->stats = calloc(1, sizeof(*s->stats));
 	s->forwarded = calloc(1, sizeof(*s->forwarded));
-	s->vips[0] = (struct snapshot_vip){.spec = &spec, .n_reals = 1};
-	s->reals[0].vip = spec.name;
-	assert_int_equal(addr_parse("2001:db8::7", &s->reals[0].address), 0);
+	for (size_t r = scope->first_real; s->n_vips && r < fake.n_reals; r++) {
+		if (s->n_reals == scope->n_reals)
+			break;
+		s->reals[s->n_reals].vip = spec.name;
+		s->reals[s->n_reals++].address = real_address(r);
+	}
+	s->vips[0] = (struct snapshot_vip){.spec = &spec, .n_reals = s->n_reals};
+	if (s->n_reals > fake.most_reals)
+		fake.most_reals = s->n_reals;
 	*ret_snapshot = s;
 	return 0;
 }

@@ -31,6 +31,7 @@ struct fixture {
 	size_t body_len;
 	unsigned int later; /* so often a request is put off */
 	bool never; /* put off without end */
+	unsigned int streams_freed;
 	atomic_bool put_off;
 };
 
@@ -45,6 +46,9 @@ struct client {
 	char allow[32];
 	char text[512];
 	size_t text_len;
+	size_t taken; /* of the body */
+	unsigned char last; /* of its bytes */
+	bool has_fallen; /* a byte was less than the one before */
 	int fds[FULL];
 };
 
@@ -56,7 +60,46 @@ static inline int on_progress(sd_event_source *source, void *user)
 	return 0;
 }
 
-static inline unsigned int echo(void *user, const struct http_request *request, json_t **ret_body)
+/* PIECES of them, PIECE_GROWS bytes longer each than the one before, and filled with its number. */
+#define PIECES	    200
+#define PIECE_GROWS 300
+
+struct pieces {
+	struct http_stream stream;
+	struct fixture *fixture;
+	unsigned int n;
+};
+
+static inline char *pieces_next(struct http_stream *stream, size_t *ret_len)
+{
+	struct pieces *p = (struct pieces *)stream;
+	char *piece;
+
+	if (p->n == PIECES)
+		return NULL;
+	p->n++;
+	*ret_len = (size_t)p->n * PIECE_GROWS;
+	piece = malloc(*ret_len);
+	return memset(piece, (char)p->n, *ret_len);
+}
+
+static inline void pieces_free(struct http_stream *stream)
+{
+	((struct pieces *)stream)->fixture->streams_freed++;
+	free(stream);
+}
+
+static inline struct http_stream *pieces_new(struct fixture *f)
+{
+	struct pieces *p = calloc(1, sizeof(*p));
+
+	p->stream = (struct http_stream){.next = pieces_next, .free = pieces_free};
+	p->fixture = f;
+	return &p->stream;
+}
+
+static inline unsigned int echo(void *user, const struct http_request *request,
+				struct http_reply *ret_reply)
 {
 	struct fixture *f = user;
 	const char *q = http_request_query(request, "q");
@@ -72,16 +115,21 @@ static inline unsigned int echo(void *user, const struct http_request *request, 
 	f->handled++;
 	f->body_len = request->body_len;
 	assert_int_equal(strlen(request->body), request->body_len);
+	if (strcmp(request->path, "/stream") == 0) {
+		ret_reply->stream = pieces_new(f);
+		return 200;
+	}
 	if (strcmp(request->path, "/none") == 0) {
-		*ret_body = json_pack("{s:s}", "error", "no such path");
+		ret_reply->body = json_pack("{s:s}", "error", "no such path");
 		return 404;
 	}
 	if (strcmp(request->path, "/post-only") == 0) {
-		*ret_body = json_pack("{s:s, s:s}", "error", "not here", "allow", "POST");
+		ret_reply->body = json_pack("{s:s, s:s}", "error", "not here", "allow", "POST");
 		return 405;
 	}
-	*ret_body = json_pack("{s:s, s:s, s:I, s:s}", "method", request->method, "path",
-			      request->path, "len", (json_int_t)request->body_len, "q", q ? q : "");
+	ret_reply->body = json_pack("{s:s, s:s, s:I, s:s}", "method", request->method, "path",
+				    request->path, "len", (json_int_t)request->body_len, "q",
+				    q ? q : "");
 	return 200;
 }
 
@@ -142,6 +190,11 @@ static inline size_t take(char *data, size_t size, size_t n, void *user)
 	size_t room = sizeof(client->text) - 1 - client->text_len;
 	size_t len = size * n < room ? size * n : room;
 
+	for (size_t i = 0; i < size * n; i++) {
+		client->has_fallen |= (unsigned char)data[i] < client->last;
+		client->last = (unsigned char)data[i];
+	}
+	client->taken += size * n;
 	memcpy(client->text + client->text_len, data, len);
 	client->text_len += len;
 	client->text[client->text_len] = '\0';

@@ -27,6 +27,7 @@ static int setup(void **state)
 
 	memset(&fake, 0, sizeof(fake));
 	fake.has_rings = fake.has_scanned = true;
+	fake.n_reals = 1;
 	query_key = NULL;
 	assert_int_equal(sd_event_new(&t->event), 0);
 	t->api.event = t->event;
@@ -44,6 +45,26 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The document that a stream is the text of. */
+static json_t *read_stream(struct http_stream *stream)
+{
+	char *text = NULL, *piece;
+	size_t len, all;
+	FILE *f = open_memstream(&text, &all);
+	json_t *document;
+
+	while ((piece = stream->next(stream, &len)) != NULL) {
+		assert_int_equal(fwrite(piece, 1, len, f), len);
+		free(piece);
+	}
+	stream->free(stream);
+	fclose(f);
+	assert_int_equal(text[all - 1], '\n');
+	document = json_loads(text, 0, NULL);
+	free(text);
+	return document;
+}
+
 static unsigned int ask_again(struct api_test *t, const char *method, const char *path,
 			      const char *body)
 {
@@ -55,9 +76,13 @@ static unsigned int ask_again(struct api_test *t, const char *method, const char
 		.awaited = &t->awaited,
 	};
 
+	struct http_reply reply = {};
+	unsigned int status;
+
 	json_decref(t->reply);
-	t->reply = NULL;
-	return api_handle(&t->api, &request, &t->reply);
+	status = api_handle(&t->api, &request, &reply);
+	t->reply = reply.stream ? read_stream(reply.stream) : reply.body;
+	return status;
 }
 
 static unsigned int ask(struct api_test *t, const char *method, const char *path, const char *body)
@@ -88,6 +113,45 @@ static void every_read_answers_with_a_document(void **state)
 		assert_non_null(t->reply);
 		assert_null(error_text(t));
 	}
+}
+
+static void a_list_has_every_real_once_and_never_many_at_once(void **state)
+{
+	static const char *const paths[] = {"/v1/reals", "/v1/health"};
+	static const size_t numbers[] = {0, 1, 31, 32, 33, 64, 1000};
+	struct api_test *t = *state;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++) {
+		fake.n_reals = numbers[n];
+		for (size_t i = 0; i < 2; i++) {
+			fake.most_reals = 0;
+			assert_int_equal(ask(t, "GET", paths[i], ""), 200);
+			assert_int_equal(json_array_size(t->reply), fake.n_reals);
+			assert_true(fake.most_reals <= 32);
+			for (size_t r = 0; r < fake.n_reals; r++) {
+				json_t *row = json_array_get(t->reply, r);
+				struct ip_addr address = real_address(r);
+
+				assert_string_equal(
+					json_string_value(json_object_get(row, "address")),
+					addr_format(&address, text));
+			}
+		}
+	}
+}
+
+static void a_list_can_be_of_one_vip_which_there_must_be(void **state)
+{
+	struct api_test *t = *state;
+
+	query_key = "vip";
+	query_value = "web";
+	assert_int_equal(ask(t, "GET", "/v1/reals", ""), 200);
+	assert_int_equal(json_array_size(t->reply), 1);
+	query_value = "nix";
+	assert_int_equal(ask(t, "GET", "/v1/reals", ""), 404);
+	assert_string_equal(error_text(t), "no VIP named nix");
 }
 
 static void a_change_names_the_process_that_asked_for_it(void **state)
@@ -406,6 +470,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_read_answers_with_a_document),
+		TEST(a_list_has_every_real_once_and_never_many_at_once),
+		TEST(a_list_can_be_of_one_vip_which_there_must_be),
 		TEST(a_change_names_the_process_that_asked_for_it),
 		TEST(events_can_be_those_after_a_number),
 		TEST(only_the_flow_count_scans_the_flow_table),

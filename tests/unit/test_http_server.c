@@ -89,6 +89,43 @@ static void a_405_names_the_method_in_its_header(void **state)
 	assert_string_equal(client.allow, "POST");
 }
 
+static void a_stream_is_sent_whole_and_in_order(void **state)
+{
+	struct client client = {.fixture = *state, .run = request, .url = "http://x/stream"};
+
+	serve(&client);
+	assert_int_equal(client.status, 200);
+	assert_int_equal(client.taken, PIECE_GROWS * PIECES * (PIECES + 1) / 2);
+	assert_false(client.has_fallen);
+	assert_int_equal(client.fixture->streams_freed, 1);
+}
+
+static void begin_a_stream_and_hang_up(struct client *client)
+{
+	static const char ask[] = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
+	int fd = connect_raw(client->fixture->path);
+	char some[100];
+
+	send(fd, ask, strlen(ask), MSG_NOSIGNAL);
+	assert_true(recv(fd, some, sizeof(some), 0) > 0);
+	close(fd);
+	client->url = "http://x/";
+	request(client);
+}
+
+static void a_client_that_hangs_up_in_a_stream_leaves_nothing_behind(void **state)
+{
+	struct client client = {.fixture = *state, .run = begin_a_stream_and_hang_up};
+	time_t deadline = time(NULL) + DEADLINE_S;
+
+	serve(&client);
+	assert_int_equal(client.status, 200);
+	while (!client.fixture->streams_freed) {
+		assert_true(time(NULL) < deadline);
+		assert_true(sd_event_run(client.fixture->event, 10000) >= 0);
+	}
+}
+
 static void a_body_over_16_mib_is_refused(void **state)
 {
 	struct client client = {.fixture = *state, .run = request, .url = "http://x/"};
@@ -236,6 +273,8 @@ int main(void)
 		TEST(the_end_of_the_server_ends_requests_that_wait),
 		TEST(the_handlers_status_reaches_the_client),
 		TEST(a_405_names_the_method_in_its_header),
+		TEST(a_stream_is_sent_whole_and_in_order),
+		TEST(a_client_that_hangs_up_in_a_stream_leaves_nothing_behind),
 		TEST(a_body_over_16_mib_is_refused),
 		TEST(a_client_that_hangs_up_harms_nobody),
 		TEST(nonsense_instead_of_http_harms_nobody),

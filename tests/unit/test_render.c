@@ -226,7 +226,7 @@ static void a_vip_says_how_it_does(void **state)
 
 static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 {
-	json_t *list = render_reals(&snapshot, NULL);
+	json_t *list = render_reals(&snapshot);
 	char *text = dump(json_incref(json_array_get(list, 0)));
 
 	assert_string_equal(text, "{\"vip\":\"web\",\"address\":\"10.1.0.1\",\"port\":80,"
@@ -253,15 +253,6 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 	json_decref(list);
 }
 
-static void reals_can_be_those_of_one_vip(void **state)
-{
-	char *text = dump(render_reals(&snapshot, "dns"));
-
-	assert_has(text, "\"address\":\"2001:db8::2\",\"port\":53,\"protocol\":\"udp\"");
-	assert_null(strstr(text, "10.1.0."));
-	free(text);
-}
-
 static void a_real_without_a_next_hop_says_null(void **state)
 {
 	char *text = dump(render_real(&snapshot, &reals[2]));
@@ -274,10 +265,10 @@ static void a_real_without_a_next_hop_says_null(void **state)
 
 static void health_counts_time_from_now(void **state)
 {
-	json_t *list = render_health(&snapshot, "dns");
-	char *text = dump(json_incref(json_array_get(list, 0)));
+	json_t *list = render_health(&snapshot);
+	char *text = dump(json_incref(json_array_get(list, 1)));
 
-	assert_int_equal(json_array_size(list), 1);
+	assert_int_equal(json_array_size(list), 2); /* not the real that is removed */
 	json_decref(list);
 	assert_has(text, "\"port\":8080,\"type\":\"tcp\",\"state\":\"up\",\"since_ms\":3000");
 	assert_has(text, "\"last_ago_ms\":500,\"next_in_ms\":400");
@@ -308,10 +299,9 @@ static void a_real_explains_itself(void **state)
 
 static void a_probe_without_a_result_says_null(void **state)
 {
-	char *text = dump(render_health(&snapshot, "web"));
+	char *text = dump(render_health(&snapshot));
 
 	assert_has(text, "\"last_result\":null,\"last_duration_ms\":null,\"last_ago_ms\":null");
-	assert_null(strstr(text, "10.1.0.2"));
 	free(text);
 }
 
@@ -320,7 +310,7 @@ static void a_reply_that_is_no_text_does_not_break_the_document(void **state)
 	char *text;
 
 	strcpy(reals[2].health.last_text, "status \xff\xfe.");
-	text = dump(render_health(&snapshot, NULL));
+	text = dump(render_health(&snapshot));
 	assert_has(text, "\"last_result\":\"status ??.\"");
 	free(text);
 }
@@ -366,7 +356,6 @@ int main(void)
 		TEST(a_real_has_the_fields_that_scripts_rely_on),
 		TEST(a_vip_and_its_reals_name_their_pools),
 		TEST(a_vip_says_how_it_does),
-		TEST(reals_can_be_those_of_one_vip),
 		TEST(a_real_without_a_next_hop_says_null),
 		TEST(a_real_explains_itself),
 		TEST(health_counts_time_from_now),

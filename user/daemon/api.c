@@ -23,12 +23,14 @@
 
 static unsigned int get_status(struct call *call)
 {
-	return call_reply_snapshot(call, render_status);
+	struct snapshot_scope scope = {.n_vips = SIZE_MAX, .n_reals = SIZE_MAX, .has_totals = true};
+
+	return call_reply_snapshot(call, &scope, render_status);
 }
 
 static unsigned int get_vips(struct call *call)
 {
-	return call_reply_snapshot(call, render_vips);
+	return call_list(call, render_vips, SIZE_MAX);
 }
 
 static unsigned int get_flow_count(struct call *call)
@@ -40,7 +42,8 @@ static unsigned int get_flow_count(struct call *call)
 		*request = controller_request_scan(controller);
 	if (!controller_has_scanned(controller, *request))
 		return HTTP_LATER;
-	return call_reply_snapshot(call, render_flow_count);
+	return call_reply_snapshot(call, &(struct snapshot_scope){.has_totals = true},
+				   render_flow_count);
 }
 
 static json_t *render_stats_total(const struct snapshot *s)
@@ -55,30 +58,29 @@ static json_t *render_stats_per_cpu(const struct snapshot *s)
 
 static unsigned int get_stats(struct call *call)
 {
-	return call_reply_snapshot(call, call_query_is_set(call, "per_cpu") ? render_stats_per_cpu
-									    : render_stats_total);
+	return call_reply_snapshot(call, &snapshot_all,
+				   call_query_is_set(call, "per_cpu") ? render_stats_per_cpu
+								      : render_stats_total);
 }
 
-static unsigned int render_one_vip(struct call *call, const struct snapshot *s)
+static json_t *render_the_vip(const struct snapshot *s)
 {
-	const struct snapshot_vip *vip = call_find_vip(s, call->args[0]);
-
-	return vip ? call_done(call, render_vip(s, vip)) : call_fail_no_vip(call, call->args[0]);
-}
-
-static unsigned int render_health_of(struct call *call, const struct snapshot *s)
-{
-	return call_render_of_vip(call, s, render_health);
+	return render_vip(s, &s->vips[0]);
 }
 
 static unsigned int get_vip(struct call *call)
 {
-	return call_reply_part(call, render_one_vip);
+	struct snapshot_scope scope = {.n_vips = 1, .n_reals = SIZE_MAX, .has_counters = true};
+
+	scope.first_vip = controller_find_vip(call->api->controller, call->args[0]);
+	if (scope.first_vip == SIZE_MAX)
+		return call_fail_no_vip(call, call->args[0]);
+	return call_reply_snapshot(call, &scope, render_the_vip);
 }
 
 static unsigned int get_health(struct call *call)
 {
-	return call_reply_part(call, render_health_of);
+	return call_list(call, render_health, LIST_AT_ONCE);
 }
 
 static json_t *render_config(const struct snapshot *s)
@@ -88,7 +90,7 @@ static json_t *render_config(const struct snapshot *s)
 
 static unsigned int get_config(struct call *call)
 {
-	return call_reply_snapshot(call, render_config);
+	return call_reply_snapshot(call, &(struct snapshot_scope){}, render_config);
 }
 
 #define EVENTS_DEFAULT 100
@@ -171,9 +173,9 @@ static unsigned int post_config_check(struct call *call)
 
 	if (r < 0)
 		return call_fail_errno(call, r, &err);
-	call->body = json_pack("{s:b, s:I, s:I}", "ok", 1, "vips", (json_int_t)config->n_vips,
-			       "memory_bytes",
-			       (json_int_t)config_memory_bytes(config, cpus > 0 ? cpus : 1));
+	call->reply.body = json_pack("{s:b, s:I, s:I}", "ok", 1, "vips", (json_int_t)config->n_vips,
+				     "memory_bytes",
+				     (json_int_t)config_memory_bytes(config, cpus > 0 ? cpus : 1));
 	config_free(config);
 	return HTTP_OK;
 }
@@ -266,8 +268,8 @@ static unsigned int get_openapi(struct call *call)
 
 static unsigned int fail_method(struct call *call, const char *allow)
 {
-	call->body = json_pack("{s:s+++, s:s}", "error", call->request->method,
-			       " is not allowed here: use ", allow, "", "allow", allow);
+	call->reply.body = json_pack("{s:s+++, s:s}", "error", call->request->method,
+				     " is not allowed here: use ", allow, "", "allow", allow);
 	return HTTP_METHOD_NOT_ALLOWED;
 }
 
@@ -314,7 +316,8 @@ static void act_as_peer(struct call *call)
 	controller_act_as(call->api->controller, &who);
 }
 
-unsigned int api_handle(void *user, const struct http_request *request, json_t **ret_body)
+unsigned int api_handle(void *user, const struct http_request *request,
+			struct http_reply *ret_reply)
 {
 	struct call call = {.api = user, .request = request};
 	unsigned int status;
@@ -322,6 +325,6 @@ unsigned int api_handle(void *user, const struct http_request *request, json_t *
 	if (strcmp(request->method, "POST") == 0)
 		act_as_peer(&call);
 	status = dispatch(&call);
-	*ret_body = call.body;
+	*ret_reply = call.reply;
 	return status;
 }

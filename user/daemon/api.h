@@ -11,4 +11,5 @@ struct api {
 };
 
 /* An http_handler_fn; user is a struct api. */
-unsigned int api_handle(void *user, const struct http_request *request, json_t **ret_body);
+unsigned int api_handle(void *user, const struct http_request *request,
+			struct http_reply *ret_reply);

@@ -7,7 +7,7 @@
 
 unsigned int call_fail(struct call *call, unsigned int status, const char *text)
 {
-	call->body = json_pack("{s:s}", "error", text);
+	call->reply.body = json_pack("{s:s}", "error", text);
 	return status;
 }
 
@@ -34,7 +34,7 @@ unsigned int call_fail_errno(struct call *call, int r, const struct err *err)
 
 unsigned int call_done(struct call *call, json_t *body)
 {
-	call->body = body;
+	call->reply.body = body;
 	return HTTP_OK;
 }
 
@@ -45,32 +45,18 @@ bool call_query_is_set(const struct call *call, const char *key)
 	return value && strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
 }
 
-unsigned int call_reply_snapshot(struct call *call, json_t *(*render)(const struct snapshot *))
+unsigned int call_reply_snapshot(struct call *call, const struct snapshot_scope *scope,
+				 json_t *(*render)(const struct snapshot *))
 {
 	struct err err = {};
 	struct snapshot *s;
-	int r = controller_snapshot(call->api->controller, &s, &err);
+	int r = controller_snapshot(call->api->controller, scope, &s, &err);
 
 	if (r < 0)
 		return call_fail_errno(call, r, &err);
-	call->body = render(s);
+	call->reply.body = render(s);
 	snapshot_free(s);
 	return HTTP_OK;
-}
-
-unsigned int call_reply_part(struct call *call,
-			     unsigned int (*render)(struct call *, const struct snapshot *))
-{
-	struct err err = {};
-	unsigned int status;
-	struct snapshot *s;
-	int r = controller_snapshot(call->api->controller, &s, &err);
-
-	if (r < 0)
-		return call_fail_errno(call, r, &err);
-	status = render(call, s);
-	snapshot_free(s);
-	return status;
 }
 
 unsigned int call_fail_no_vip(struct call *call, const char *name)
@@ -79,23 +65,4 @@ unsigned int call_fail_no_vip(struct call *call, const char *name)
 
 	err_set(&err, ENOENT, "no VIP named %s", name);
 	return call_fail(call, HTTP_NOT_FOUND, err.text);
-}
-
-const struct snapshot_vip *call_find_vip(const struct snapshot *s, const char *name)
-{
-	for (size_t i = 0; i < s->n_vips; i++) {
-		if (strcmp(s->vips[i].spec->name, name) == 0)
-			return &s->vips[i];
-	}
-	return NULL;
-}
-
-unsigned int call_render_of_vip(struct call *call, const struct snapshot *s,
-				json_t *(*render)(const struct snapshot *, const char *vip))
-{
-	const char *vip = http_request_query(call->request, "vip");
-
-	if (vip && !call_find_vip(s, vip))
-		return call_fail_no_vip(call, vip);
-	return call_done(call, render(s, vip));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The API's parts: api.c (routes, dispatch, most handlers), api_real.c (handlers for reals),
- * api_call.c (what handlers share). Nobody else includes this.
+ * api_list.c (lists), api_call.c (what handlers share). Nobody else includes this.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct call {
 	struct api *api;
 	const struct http_request *request;
 	char args[ROUTE_ARGS_MAX][ROUTE_ARG_MAX]; /* what stood for {...} in the path */
-	json_t *body; /* the reply: call_done() and call_fail() set it */
+	struct http_reply reply; /* call_done(), call_fail() and call_list() set it */
 };
 
 /* api_call.c; these end a handler: what they return is its result. */
@@ -31,16 +31,18 @@ unsigned int call_fail(struct call *call, unsigned int status, const char *text)
 /* r is a controller's negative errno. */
 unsigned int call_fail_errno(struct call *call, int r, const struct err *err);
 unsigned int call_fail_no_vip(struct call *call, const char *name);
-unsigned int call_reply_snapshot(struct call *call, json_t *(*render)(const struct snapshot *));
-/* A reply about a part of the snapshot that the request names. */
-unsigned int call_reply_part(struct call *call,
-			     unsigned int (*render)(struct call *, const struct snapshot *));
-/* An array of all VIPs' things, or of those of the VIP that the query names. */
-unsigned int call_render_of_vip(struct call *call, const struct snapshot *s,
-				json_t *(*render)(const struct snapshot *, const char *vip));
+unsigned int call_reply_snapshot(struct call *call, const struct snapshot_scope *scope,
+				 json_t *(*render)(const struct snapshot *));
 
 bool call_query_is_set(const struct call *call, const char *key);
-const struct snapshot_vip *call_find_vip(const struct snapshot *s, const char *name);
+
+/*
+ * api_list.c: an array of what `render` makes of all VIPs, or of the VIP that the query names;
+ * `at_once` reals are rendered without a break.
+ */
+unsigned int call_list(struct call *call, json_t *(*render)(const struct snapshot *),
+		       size_t at_once);
+#define LIST_AT_ONCE 32 /* one or two milliseconds */
 
 /* api_real.c */
 unsigned int api_get_reals(struct call *call);

@@ -1,38 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The API's routes under /v1/reals. */
 #include <errno.h>
-#include <string.h>
 
 #include "api_private.h"
 #include "lib/addr.h"
 #include "lib/config_value.h"
 #include "lib/render.h"
 
-static const struct snapshot_real *find_real(const struct snapshot *s, const char *vip,
-					     const struct ip_addr *address)
-{
-	for (size_t i = 0; i < s->n_reals; i++) {
-		const struct snapshot_real *real = &s->reals[i];
-
-		if (strcmp(real->vip, vip) == 0 && addr_equal(&real->address, address))
-			return real;
-	}
-	return NULL;
-}
-
-static unsigned int render_reals_of(struct call *call, const struct snapshot *s)
-{
-	return call_render_of_vip(call, s, render_reals);
-}
-
 unsigned int api_get_reals(struct call *call)
 {
-	return call_reply_part(call, render_reals_of);
+	return call_list(call, render_reals, LIST_AT_ONCE);
 }
 
-static unsigned int render_one_real(struct call *call, const struct snapshot *s)
+static json_t *render_the_real(const struct snapshot *s)
 {
-	const struct snapshot_real *real;
+	return render_real(s, &s->reals[0]);
+}
+
+unsigned int api_get_real(struct call *call)
+{
+	struct controller *controller = call->api->controller;
+	struct snapshot_scope scope = {.n_vips = 1, .n_reals = 1, .has_counters = true};
 	struct ip_addr address;
 	struct err err;
 
@@ -40,19 +28,15 @@ static unsigned int render_one_real(struct call *call, const struct snapshot *s)
 		err_set(&err, EINVAL, "not an IP address: %s", call->args[1]);
 		return call_fail(call, HTTP_BAD_REQUEST, err.text);
 	}
-	if (!call_find_vip(s, call->args[0]))
+	scope.first_vip = controller_find_vip(controller, call->args[0]);
+	if (scope.first_vip == SIZE_MAX)
 		return call_fail_no_vip(call, call->args[0]);
-	real = find_real(s, call->args[0], &address);
-	if (!real) {
+	scope.first_real = controller_find_real(controller, scope.first_vip, &address);
+	if (scope.first_real == SIZE_MAX) {
 		err_set(&err, ENOENT, "VIP %s has no real %s", call->args[0], call->args[1]);
 		return call_fail(call, HTTP_NOT_FOUND, err.text);
 	}
-	return call_done(call, render_real(s, real));
-}
-
-unsigned int api_get_real(struct call *call)
-{
-	return call_reply_part(call, render_one_real);
+	return call_reply_snapshot(call, &scope, render_the_real);
 }
 
 /* What a request changes at a real: `drain` for ADMIN_DRAIN only. */

@@ -85,6 +85,26 @@ bool controller_has_scanned(const struct controller *controller, uint64_t reques
 /* Removes program, links and pins; afterwards the daemon ends. */
 int controller_detach(struct controller *controller, struct err *err);
 
-/* A copy of the state now, flows as the last scan counted them. Free: snapshot_free(). */
-int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
-			struct err *err);
+/* Position of the VIP in the running configuration; SIZE_MAX: there is none of that name. */
+size_t controller_find_vip(const struct controller *controller, const char *name);
+
+/* And of a real of the VIP at that position. */
+size_t controller_find_real(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address);
+
+/* A part of the state. What is beyond its end is left out. */
+struct snapshot_scope {
+	size_t first_vip, n_vips;
+	size_t first_real, n_reals; /* of each of these VIPs; its totals are of these reals only */
+	bool has_counters; /* packets, flows and next hops of reals: they cost most */
+	bool has_totals; /* what is of no VIP: interfaces, verdicts, the flow table, probes */
+};
+
+extern const struct snapshot_scope snapshot_all;
+
+/*
+ * A copy of this part of the state now, flows as the last scan counted them. It takes some
+ * microseconds for each real. Free: snapshot_free().
+ */
+int controller_snapshot(struct controller *controller, const struct snapshot_scope *scope,
+			struct snapshot **ret_snapshot, struct err *err);

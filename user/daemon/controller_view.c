@@ -7,9 +7,17 @@
 #include "controller_private.h"
 #include "lib/addr.h"
 
+const struct snapshot_scope snapshot_all = {
+	.n_vips = SIZE_MAX,
+	.n_reals = SIZE_MAX,
+	.has_counters = true,
+	.has_totals = true,
+};
+
 /* Where one snapshot is being filled in. */
 struct view {
 	const struct controller *c;
+	const struct snapshot_scope *scope;
 	struct snapshot *s;
 	struct member_stats *per_cpu; /* scratch: one per possible CPU */
 };
@@ -77,8 +85,9 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->pool = vip->spec->n_pools ? vip->spec->pools[spec->pool].name : NULL;
 	real->is_backup = spec->is_backup;
 	real->admin = run->admin;
-	if (m) {
+	if (m)
 		real->member_id = m->id;
+	if (m && view->scope->has_counters) {
 		real->active_flows = view->c->scanner.done.members[m->id].active;
 		add_member_counters(view, m->id, &sum);
 	}
@@ -89,7 +98,8 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->circuit = run->circuit;
 	real->state = effective_real_state(run_input(run), drain_has_flows(run));
 	view_drain(run, real);
-	view_next_hop(view, real);
+	if (view->scope->has_counters)
+		view_next_hop(view, real);
 	if (run->listener)
 		health_read(run->listener, view->s->now_ms, &real->health);
 	real->reason = run->reason[0] ? run->reason : NULL;
@@ -109,11 +119,14 @@ static void view_shares(const struct view *view, const struct snapshot_vip *vip,
 {
 	uint64_t sum = 0;
 
-	for (size_t r = 0; r < vip->n_reals; r++)
+	for (size_t r = 0; r < runs->n_reals; r++)
 		sum += runs->reals[r]->want.ring_weight;
-	for (size_t r = 0; r < vip->n_reals && sum; r++)
-		view->s->reals[vip->first_real + r].share =
-			(double)runs->reals[r]->want.ring_weight / (double)sum;
+	for (size_t i = 0; i < vip->n_reals && sum; i++) {
+		const struct real_run *run = runs->reals[view->scope->first_real + i];
+
+		view->s->reals[vip->first_real + i].share = (double)run->want.ring_weight /
+							    (double)sum;
+	}
 }
 
 /* Removed reals whose flows finish: in the VIP's totals, not in its list. */
@@ -131,6 +144,21 @@ static void view_removed(struct view *view, struct snapshot_vip *vip,
 	}
 }
 
+static size_t reals_in_scope(const struct snapshot_scope *scope, const struct vip_spec *vip)
+{
+	size_t rest = vip->n_reals > scope->first_real ? vip->n_reals - scope->first_real : 0;
+
+	return rest < scope->n_reals ? rest : scope->n_reals;
+}
+
+/* One past the last VIP. */
+static size_t vips_in_scope(const struct snapshot_scope *scope, const struct config *config)
+{
+	size_t rest = config->n_vips > scope->first_vip ? config->n_vips - scope->first_vip : 0;
+
+	return scope->first_vip + (rest < scope->n_vips ? rest : scope->n_vips);
+}
+
 static void view_vip(struct view *view, size_t v)
 {
 	const struct controller *c = view->c;
@@ -141,9 +169,12 @@ static void view_vip(struct view *view, size_t v)
 
 	vip->spec = spec;
 	vip->first_real = view->s->n_reals;
-	for (size_t r = 0; r < spec->n_reals; r++)
+	vip->n_reals = reals_in_scope(view->scope, spec);
+	for (size_t i = 0; i < vip->n_reals; i++) {
+		size_t r = view->scope->first_real + i;
+
 		view_real(view, vip, &spec->reals[r], c->runs.vips[v].reals[r], applied, r);
-	vip->n_reals = spec->n_reals;
+	}
 	vip->standing = c->runs.vips[v].standing;
 	vip->is_alarmed = c->runs.vips[v].is_alarmed;
 	vip->alarms = c->runs.vips[v].alarms;
@@ -152,6 +183,8 @@ static void view_vip(struct view *view, size_t v)
 		return;
 	vip->vip_id = applied->id;
 	vip->fingerprint = applied->fingerprint;
+	if (!view->scope->has_counters)
+		return;
 	view_removed(view, vip, applied);
 	const struct vip_state *bank = &dataplane_dp(c->dataplane)->vip_state[applied->id];
 
@@ -205,18 +238,30 @@ static void view_flows(struct view *view)
 			      FLOW_SLOTS;
 }
 
-static struct snapshot *snapshot_new(const struct config *config, unsigned int n_cpus)
+static void view_totals(struct view *view)
 {
+	view->s->map_bytes = dataplane_map_bytes(view->c->dataplane);
+	view->s->probes = health_totals(view->c->health);
+	view_interfaces(view);
+	view_stats(view);
+	view_flows(view);
+}
+
+static struct snapshot *snapshot_new(const struct config *config,
+				     const struct snapshot_scope *scope, unsigned int n_cpus)
+{
+	size_t n_vips = 0, n_reals = 0, end = vips_in_scope(scope, config);
 	struct snapshot *s = calloc(1, sizeof(*s));
-	size_t n_reals = 0;
 
 	if (!s)
 		return NULL;
-	for (size_t v = 0; v < config->n_vips; v++)
-		n_reals += config->vips[v].n_reals;
+	for (size_t v = scope->first_vip; v < end; v++) {
+		n_vips++;
+		n_reals += reals_in_scope(scope, &config->vips[v]);
+	}
 	s->n_cpus = n_cpus;
 	s->interfaces = calloc(config->n_interfaces + 1, sizeof(*s->interfaces));
-	s->vips = calloc(config->n_vips + 1, sizeof(*s->vips));
+	s->vips = calloc(n_vips + 1, sizeof(*s->vips));
 	s->reals = calloc(n_reals + 1, sizeof(*s->reals));
 	s->stats = calloc(n_cpus, sizeof(*s->stats));
 	s->forwarded = calloc(n_cpus, sizeof(*s->forwarded));
@@ -226,14 +271,32 @@ static struct snapshot *snapshot_new(const struct config *config, unsigned int n
 	return NULL;
 }
 
-int controller_snapshot(struct controller *controller, struct snapshot **ret_snapshot,
-			struct err *err)
+size_t controller_find_vip(const struct controller *controller, const char *name)
 {
-	struct view view = {.c = controller};
+	for (size_t v = 0; v < controller->config->n_vips; v++) {
+		if (strcmp(controller->config->vips[v].name, name) == 0)
+			return v;
+	}
+	return SIZE_MAX;
+}
+
+size_t controller_find_real(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address)
+{
+	const struct vip_spec *spec = &controller->config->vips[vip];
+	const struct real_spec *real = vip_find_real(spec, address);
+
+	return real ? (size_t)(real - spec->reals) : SIZE_MAX;
+}
+
+int controller_snapshot(struct controller *controller, const struct snapshot_scope *scope,
+			struct snapshot **ret_snapshot, struct err *err)
+{
+	struct view view = {.c = controller, .scope = scope};
 
 	if (controller->is_detached)
 		return err_set(err, ENODEV, "detached; xdplbd is ending");
-	view.s = snapshot_new(controller->config, dataplane_n_cpus());
+	view.s = snapshot_new(controller->config, scope, dataplane_n_cpus());
 	view.per_cpu = calloc(dataplane_n_cpus(), sizeof(*view.per_cpu));
 	if (!view.s || !view.per_cpu) {
 		snapshot_free(view.s);
@@ -245,13 +308,10 @@ int controller_snapshot(struct controller *controller, struct snapshot **ret_sna
 	view.s->started_at_ms = controller->started_at_ms;
 	view.s->generation = controller->generation;
 	view.s->is_adopted = dataplane_is_adopted(controller->dataplane);
-	view.s->map_bytes = dataplane_map_bytes(controller->dataplane);
-	view.s->probes = health_totals(controller->health);
-	view_interfaces(&view);
-	for (size_t v = 0; v < controller->config->n_vips; v++)
+	for (size_t v = scope->first_vip; v < vips_in_scope(scope, controller->config); v++)
 		view_vip(&view, v);
-	view_stats(&view);
-	view_flows(&view);
+	if (scope->has_totals)
+		view_totals(&view);
 	free(view.per_cpu);
 	*ret_snapshot = view.s;
 	return 0;

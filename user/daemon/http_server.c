@@ -23,6 +23,7 @@
 #define BODIES_MAX	(64u << 20) /* of all requests that are under way */
 #define CONNECTIONS_MAX 128u
 #define IDLE_TIMEOUT_S	30u
+#define STREAM_BLOCK	(16u << 10)
 
 struct http_server {
 	struct MHD_Daemon *mhd; /* owns the listening socket */
@@ -90,6 +91,64 @@ static enum MHD_Result reply_text(struct MHD_Connection *connection, unsigned in
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	if (allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* ---- A stream on its way ----------------------------------------------------------------------
+ */
+
+struct sending {
+	struct http_stream *stream;
+	char *piece; /* being sent */
+	size_t len, sent;
+};
+
+static ssize_t on_read(void *user, uint64_t position, char *room, size_t size)
+{
+	struct sending *s = user;
+	size_t n;
+
+	while (s->sent == s->len) {
+		free(s->piece);
+		s->sent = s->len = 0;
+		s->piece = s->stream->next(s->stream, &s->len);
+		if (!s->piece)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+	}
+	n = s->len - s->sent < size ? s->len - s->sent : size;
+	memcpy(room, s->piece + s->sent, n);
+	s->sent += n;
+	return (ssize_t)n;
+}
+
+static void on_sent(void *user)
+{
+	struct sending *s = user;
+
+	s->stream->free(s->stream);
+	free(s->piece);
+	free(s);
+}
+
+static enum MHD_Result reply_stream(struct MHD_Connection *connection, unsigned int status,
+				    struct http_stream *stream)
+{
+	struct sending *s = calloc(1, sizeof(*s));
+	struct MHD_Response *response = s ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+									      STREAM_BLOCK, on_read,
+									      s, on_sent)
+					  : NULL;
+	enum MHD_Result result;
+
+	if (!response) {
+		stream->free(stream);
+		free(s);
+		return MHD_NO;
+	}
+	s->stream = stream;
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
@@ -217,21 +276,23 @@ static enum MHD_Result answer(struct http_server *server, struct MHD_Connection 
 		.connection = connection,
 		.awaited = &exchange->awaited,
 	};
-	json_t *body = NULL;
+	struct http_reply reply = {};
 	enum MHD_Result result;
 	unsigned int status;
 
 	if (exchange->error)
 		return reply_error(connection, exchange->error);
-	status = server->handler(server->user, &request, &body);
+	status = server->handler(server->user, &request, &reply);
 	if (status == HTTP_LATER) {
 		wait_for_answer(server, connection, exchange);
 		return MHD_YES;
 	}
-	if (!body)
+	if (reply.stream)
+		return reply_stream(connection, status, reply.stream);
+	if (!reply.body)
 		return reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
-	result = reply_json(connection, status, body);
-	json_decref(body);
+	result = reply_json(connection, status, reply.body);
+	json_decref(reply.body);
 	return result;
 }
 

@@ -32,9 +32,22 @@ bool http_request_peer(const struct http_request *request, uid_t *ret_uid, pid_t
 /* In place of a status: the same request is handed in again after http_server_ask_again(). */
 #define HTTP_LATER 0u
 
-/* Fills *ret_body (new reference) and returns the HTTP status, or returns HTTP_LATER. */
+/* A body that is made piece by piece while it is sent, so that a long one keeps nobody waiting. */
+struct http_stream {
+	char *(*next)(struct http_stream *stream,
+		      size_t *ret_len); /* from malloc(); NULL: the end */
+	void (*free)(struct http_stream *stream);
+};
+
+/* Either a document (new reference) or a stream, which the server frees. */
+struct http_reply {
+	json_t *body;
+	struct http_stream *stream;
+};
+
+/* Fills *ret_reply and returns the HTTP status, or returns HTTP_LATER. */
 typedef unsigned int (*http_handler_fn)(void *user, const struct http_request *request,
-					json_t **ret_body);
+					struct http_reply *ret_reply);
 
 /*
  * Bodies over 16 MiB are refused with 413, and with 503 while those of other requests under way

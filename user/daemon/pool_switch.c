@@ -34,15 +34,6 @@ struct pool_switch {
 	struct err results[RESULTS]; /* by ticket; no text: done */
 };
 
-static size_t find_vip(const struct config *config, const char *name)
-{
-	for (size_t v = 0; v < config->n_vips; v++) {
-		if (strcmp(config->vips[v].name, name) == 0)
-			return v;
-	}
-	return SIZE_MAX;
-}
-
 /* ---- What is wanted ---------------------------------------------------------------------------
  */
 
@@ -257,7 +248,7 @@ static void finish(struct controller *c, bool force)
 {
 	struct pool_switch *s = c->pool_switch;
 	struct err *err = result_of(s, s->ticket);
-	size_t v = find_vip(c->config, s->vip), n;
+	size_t v = controller_find_vip(c, s->vip), n;
 	struct pool_use uses[VIP_POOLS_MAX];
 	struct proof proof;
 	int r = pool_text_parse(c->config, s->wanted, uses, &n, err);
@@ -284,7 +275,7 @@ static int on_look(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct controller *c = user;
 	struct pool_switch *s = c->pool_switch;
-	size_t v = find_vip(c->config, s->vip), n;
+	size_t v = controller_find_vip(c, s->vip), n;
 	struct pool_use uses[VIP_POOLS_MAX];
 	struct proof proof = {};
 	struct err err;
@@ -333,7 +324,7 @@ int controller_set_pools(struct controller *controller, const char *vip, const c
 			 bool is_one, bool force, uint64_t *ret_ticket, struct err *err)
 {
 	struct pool_switch *s = controller->pool_switch;
-	size_t v = find_vip(controller->config, vip), n = 0;
+	size_t v = controller_find_vip(controller, vip), n = 0;
 	struct pool_use wanted[VIP_POOLS_MAX];
 	int r;
 
@@ -371,7 +362,7 @@ void pool_switch_cancel(struct controller *c, const char *reason)
 
 	if (!s->is_waiting)
 		return;
-	go_back(c, find_vip(c->config, s->vip));
+	go_back(c, controller_find_vip(c, s->vip));
 	err_set(result_of(s, s->ticket), ECANCELED, "VIP %s stays with %s: %s", s->vip, s->was,
 		reason);
 	end(c);

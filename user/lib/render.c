@@ -296,14 +296,12 @@ json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)
 	return object;
 }
 
-json_t *render_reals(const struct snapshot *s, const char *vip)
+json_t *render_reals(const struct snapshot *s)
 {
 	const struct snapshot_vip *of = NULL;
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < s->n_reals; i++) {
-		if (vip && strcmp(s->reals[i].vip, vip) != 0)
-			continue;
 		of = find_vip(s, i, of);
 		json_array_append_new(array, real_to_json(s, &s->reals[i], of));
 	}
@@ -336,14 +334,14 @@ json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)
 	return object;
 }
 
-json_t *render_health(const struct snapshot *s, const char *vip)
+json_t *render_health(const struct snapshot *s)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < s->n_reals; i++) {
 		const struct snapshot_real *real = &s->reals[i];
 
-		if (!real->is_removed && (!vip || strcmp(real->vip, vip) == 0))
+		if (!real->is_removed)
 			json_array_append_new(array, health_to_json(s, real));
 	}
 	return array;

@@ -9,8 +9,8 @@
 json_t *render_status(const struct snapshot *s);
 json_t *render_vips(const struct snapshot *s);
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip); /* with its reals */
-json_t *render_reals(const struct snapshot *s, const char *vip); /* vip NULL: all */
+json_t *render_reals(const struct snapshot *s);
 json_t *render_real(const struct snapshot *s, const struct snapshot_real *real); /* all there is */
-json_t *render_health(const struct snapshot *s, const char *vip); /* vip NULL: all */
+json_t *render_health(const struct snapshot *s);
 json_t *render_stats(const struct snapshot *s, bool per_cpu);
 json_t *render_flow_count(const struct snapshot *s);
