@@ -18,14 +18,15 @@ CASES = ["tcp4-1k", "tcp4-new", "tcp4-syn"]
 
 
 def features(out):
-    """What bench_path knows, and all of it together."""
+    """Options of bench_path by feature: those it knows, all of them, ports of the measured VIP."""
     listed = subprocess.run([f"{out}/tests/bench/bench_path", "--help"], capture_output=True,
                             text=True, check=True).stdout
-    return listed.partition("Features:")[2].split() + ["all"]
+    names = listed.partition("Features:")[2].split() + ["all"]
+    return {name: f"--features={name}" for name in names} | {"1000-ports": "--ports 1-1000"}
 
 
-def measure(out, feature, case, loads):
-    without, having = turns(out, f"{out} --features={feature}", case, loads)
+def measure(out, feature, options, case, loads):
+    without, having = turns(out, f"{out} {options}", case, loads)
     change = statistics.median(having) / statistics.median(without) - 1
     return {"feature": feature, "case": case, "loads": loads,
             "ratio_without": round(statistics.median(without), 2),
@@ -36,10 +37,10 @@ def measure(out, feature, case, loads):
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    loads = int((sys.argv + ["7"])[2])
-    for feature in features(sys.argv[1]):
+    loads = int((sys.argv + ["5"])[2])
+    for feature, options in features(sys.argv[1]).items():
         for case in CASES:
-            row = measure(sys.argv[1], feature, case, loads)
+            row = measure(sys.argv[1], feature, options, case, loads)
             print(json.dumps(row), flush=True)
             print(f"{feature:<10} {case:<10} {100 * row['change']:+6.1f}% "
                   f"(loads are {100 * row['apart']:.1f}% apart)", file=sys.stderr)
