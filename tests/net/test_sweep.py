@@ -72,11 +72,12 @@ def test_a_run_is_swept_once_the_process_that_began_it_is_gone_and_not_before(ow
 def test_a_name_that_only_looks_like_a_runs_stays(owner, name):
     owner.kill()
     owner.wait()
-    path = TMP / name.format(owner.pid)
+    path, left = TMP / name.format(owner.pid), TMP / f"xdplb-test-{owner.pid}-1"
     path.mkdir()
+    left.mkdir()
     try:
         sweep()
-        assert path.exists()
+        assert path.exists() and not left.exists()
     finally:
         path.rmdir()
 
