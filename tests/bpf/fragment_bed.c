@@ -2,6 +2,8 @@
 /* See fragment_bed.h. */
 #include "fragment_bed.h"
 
+#include "expect.h"
+
 #include <string.h>
 
 const struct bed_vip fragment_vips[FRAGMENT_VIPS] = {
@@ -107,19 +109,13 @@ void fragment_send(struct bed *bed, const struct packet *packet, uint32_t id, si
 	bed_run(bed, &f, ret_run);
 }
 
-void fragment_expect_counter(const struct run *run, const char *counter, const char *what)
-{
-	if (strcmp(run_counter(run), counter) != 0)
-		fail_msg("%s: %s, expected %s", what, run_counter(run), counter);
-}
-
 void fragment_expect(struct bed *bed, const struct packet *packet, uint32_t id, size_t offset,
 		     const char *counter, const char *what)
 {
 	struct run run;
 
 	fragment_send(bed, packet, id, offset, &run);
-	fragment_expect_counter(&run, counter, what);
+	expect_counter(&run, counter, what);
 	assert_int_equal(run.rise.flow_fragment, offset && !strcmp(counter, "forwarded"));
 }
 

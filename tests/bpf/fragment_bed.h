@@ -40,7 +40,6 @@ void fragment_send(struct bed *bed, const struct packet *packet, uint32_t id, si
 /* The same; fails with `what` unless it raised this counter. */
 void fragment_expect(struct bed *bed, const struct packet *packet, uint32_t id, size_t offset,
 		     const char *counter, const char *what);
-void fragment_expect_counter(const struct run *run, const char *counter, const char *what);
 
 /* Gives the flow to this real, wherever its first packet went. */
 void fragment_plant(struct bed *bed, const struct packet *p, const struct bed_vip *vip,

@@ -139,6 +139,19 @@ void bed_remove(struct bed *bed)
 	free(bed);
 }
 
+void bed_reopen(struct bed *bed)
+{
+	struct capacity capacity = dataplane_capacity(bed->dataplane);
+	struct err err = {};
+
+	dataplane_close(bed->dataplane);
+	bed->dataplane = NULL;
+	assert_int_equal(dataplane_open(&bed->dataplane, bed->bpffs, &capacity, &bed->knobs,
+					bed->grace, &err),
+			 0);
+	bed->dp = dataplane_dp(bed->dataplane);
+}
+
 int bed_setup(void **state)
 {
 	*state = bed_new(&(struct bed_options){});

@@ -99,6 +99,9 @@ struct run {
 struct bed *bed_new(const struct bed_options *options);
 void bed_remove(struct bed *bed);
 
+/* Closes the data plane and opens it again, as the next daemon does. */
+void bed_reopen(struct bed *bed);
+
 /* cmocka fixtures: the usual bed in *state. */
 int bed_setup(void **state);
 int bed_teardown(void **state);

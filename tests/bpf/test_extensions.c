@@ -3,7 +3,7 @@
  * Headers between the IP header and the transport header: IPv6 extension headers and, in both
  * families, the Authentication Header. What is within the bounds is served and leaves as it came.
  */
-#include "harness.h"
+#include "expect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -238,23 +238,6 @@ static void build(const char *dst, uint16_t dport, const struct chain *chain,
 
 	frame_build(&p, ret_frame);
 	insert_chain(ret_frame, chain);
-}
-
-static void expect_counter(const struct run *run, const char *counter, const char *what)
-{
-	if (strcmp(run_counter(run), counter) != 0)
-		fail_msg("%s: %s, expected %s", what, run_counter(run), counter);
-}
-
-static void expect_bytes(const struct run *run, const struct frame *want, const char *what)
-{
-	if (run->out.len != want->len)
-		fail_msg("%s: %zu bytes, not %zu", what, run->out.len, want->len);
-	for (size_t i = 0; i < want->len; i++) {
-		if (run->out.bytes[i] != want->bytes[i])
-			fail_msg("%s: byte %zu is %02x, not %02x", what, i, run->out.bytes[i],
-				 want->bytes[i]);
-	}
 }
 
 static struct outer outer_of(const struct bed *bed)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which fragments follow a first one, and for how long: what the balancer remembers of it. */
+#include "expect.h"
 #include "fragment_bed.h"
 
 #include <bpf/bpf.h>
@@ -81,7 +82,7 @@ static void an_atomic_fragment_is_a_whole_packet_and_not_remembered(void **state
 
 	fragment_build(&p, &whole, &f);
 	bed_run(*state, &f, &run);
-	fragment_expect_counter(&run, "forwarded", "an atomic fragment");
+	expect_counter(&run, "forwarded", "an atomic fragment");
 	fragment_expect(*state, &p, 88, PIECE, "drop_fragment_unknown", "after an atomic one");
 }
 

@@ -3,7 +3,7 @@
  * What is not forwarded: every packet that is for no VIP passes to the host as it came, whatever is
  * wrong with it; every packet for a VIP that cannot be served is dropped for the reason named.
  */
-#include "harness.h"
+#include "expect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,20 +63,6 @@ static void build_kind(enum kind kind, bool to_vip, struct frame *ret_frame)
 	};
 
 	frame_build(&p, ret_frame);
-}
-
-static void expect_counter(const struct run *run, const char *counter, const char *what)
-{
-	if (strcmp(run_counter(run), counter) != 0)
-		fail_msg("%s: %s, expected %s", what, run_counter(run), counter);
-}
-
-static void expect_untouched(const struct run *run, const struct frame *in, const char *what)
-{
-	if (run->verdict != XDP_PASS)
-		fail_msg("%s: not passed but %s", what, run_counter(run));
-	if (run->out.len != in->len || memcmp(run->out.bytes, in->bytes, in->len) != 0)
-		fail_msg("%s: passed, but not as it came", what);
 }
 
 /* ---- Every length ------------------------------------------------------------------------ */

@@ -119,19 +119,6 @@ static int open_index(const struct bed *bed)
 	return fd;
 }
 
-static void reopen(struct bed *bed)
-{
-	struct capacity capacity = dataplane_capacity(bed->dataplane);
-	struct err err = {};
-
-	dataplane_close(bed->dataplane);
-	bed->dataplane = NULL;
-	assert_int_equal(dataplane_open(&bed->dataplane, bed->bpffs, &capacity, &bed->knobs,
-					bed->grace, &err),
-			 0);
-	bed->dp = dataplane_dp(bed->dataplane);
-}
-
 /* As a daemon leaves it that was killed between the two. */
 static void what_the_index_lacks_is_served_and_a_restart_puts_it_in(void **state)
 {
@@ -148,7 +135,7 @@ static void what_the_index_lacks_is_served_and_a_restart_puts_it_in(void **state
 	assert_int_not_equal(before.id[0], 0);
 	assert_int_equal(bpf_map_update_elem(fd, &place, &index, BPF_ANY), 0);
 	expect_real(bed, &vip);
-	reopen(bed);
+	bed_reopen(bed);
 	assert_int_equal(bpf_map_lookup_elem(fd, &place, &index), 0);
 	assert_memory_equal(&index, &before, sizeof(index));
 	expect_real(bed, &vip);
