@@ -214,8 +214,12 @@ static int read_item(struct reader *r, const struct schema_field *field, const y
 	return read_map(r, field->section, event->start_mark, item);
 }
 
-static int read_list(struct reader *r, const struct schema_field *field, yaml_mark_t at,
-		     struct doc_list *list)
+typedef int (*item_reader)(struct reader *r, const struct schema_field *field,
+			   const yaml_event_t *event, struct doc_list *list);
+
+/* After the list's start, up to its end. */
+static int read_items(struct reader *r, const struct schema_field *field, struct doc_list *list,
+		      item_reader read_one)
 {
 	yaml_event_t event;
 	int ret;
@@ -227,17 +231,25 @@ static int read_list(struct reader *r, const struct schema_field *field, yaml_ma
 		if (event.type == YAML_SEQUENCE_END_EVENT)
 			break;
 		r->path[r->depth++] = (struct path_step){.index = list->n};
-		ret = read_item(r, field, &event, list);
+		ret = read_one(r, field, &event, list);
 		yaml_event_delete(&event);
 		if (ret < 0)
 			return ret;
 		r->depth--;
 	}
 	yaml_event_delete(&event);
-	if (list->n < field->min)
+	return 0;
+}
+
+static int read_list(struct reader *r, const struct schema_field *field, yaml_mark_t at,
+		     struct doc_list *list)
+{
+	int ret = read_items(r, field, list, read_item);
+
+	if (ret == 0 && list->n < field->min)
 		return reader_fail(r, at, "expected at least %u item, got an empty list",
 				   field->min);
-	return 0;
+	return ret;
 }
 
 /* ---- Words: a text, or a list of texts ---------------------------------------------------------
@@ -260,30 +272,24 @@ static int read_word(struct reader *r, const struct schema_field *field, const y
 	return word->text ? 0 : -ENOMEM;
 }
 
+static int read_word_item(struct reader *r, const struct schema_field *field,
+			  const yaml_event_t *event, struct doc_list *list)
+{
+	int ret = read_word(r, field, event, list);
+
+	if (ret == 0)
+		((struct doc_word *)list->items)[list->n - 1].is_item = true;
+	return ret;
+}
+
 static int read_words(struct reader *r, const struct schema_field *field, yaml_mark_t at,
 		      struct doc_list *list)
 {
-	yaml_event_t event;
-	int ret;
+	int ret = read_items(r, field, list, read_word_item);
 
-	for (;;) {
-		ret = reader_next(r, &event);
-		if (ret < 0)
-			return ret;
-		if (event.type == YAML_SEQUENCE_END_EVENT)
-			break;
-		r->path[r->depth++] = (struct path_step){.index = list->n};
-		ret = read_word(r, field, &event, list);
-		yaml_event_delete(&event);
-		if (ret < 0)
-			return ret;
-		((struct doc_word *)list->items)[list->n - 1].is_item = true;
-		r->depth--;
-	}
-	yaml_event_delete(&event);
-	if (list->n == 0)
+	if (ret == 0 && list->n == 0)
 		return reader_fail(r, at, "expected at least one item, got an empty list");
-	return 0;
+	return ret;
 }
 
 /* ---- HTTP headers: a mapping of free names ----------------------------------------------------
