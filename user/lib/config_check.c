@@ -12,6 +12,7 @@
 #include "config_resolve.h"
 #include "service_text.h"
 #include "sizing.h"
+#include "sort_pointers.h"
 
 struct check {
 	const struct config *config;
@@ -19,8 +20,6 @@ struct check {
 	const struct doc_vip *vips;
 	struct config_errors errors;
 };
-
-typedef int (*compare_fn)(const void *a, const void *b);
 
 static size_t vip_index(const struct check *c, const struct doc_vip *vip)
 {
@@ -32,24 +31,6 @@ static const char *vip_path(const struct check *c, const struct doc_vip *vip, co
 {
 	snprintf(buf, PLACE_TEXT_MAX, "vips[%zu]%s", vip_index(c, vip), key);
 	return buf;
-}
-
-/*
- * Sorts pointers to the n items and calls nobody: *ret_sorted is for the caller to walk and free.
- * compare gets pointers to pointers and must end a tie by the pointers, which is file order.
- */
-static int sort_items(const void *items, size_t n, size_t size, compare_fn compare,
-		      const void ***ret_sorted)
-{
-	const void **sorted = calloc(n ? n : 1, sizeof(*sorted));
-
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = (const char *)items + i * size;
-	qsort(sorted, n, sizeof(*sorted), compare);
-	*ret_sorted = sorted;
-	return 0;
 }
 
 static int in_file_order(const void *a, const void *b)
@@ -139,7 +120,7 @@ static int check_interfaces(const struct check *c)
 static int check_names(const struct check *c)
 {
 	const void **sorted;
-	int ret = sort_items(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_names, &sorted);
+	int ret = sort_pointers(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_names, &sorted);
 	char path[PLACE_TEXT_MAX];
 
 	for (size_t i = 1; ret == 0 && i < c->doc->vips.n; i++) {
@@ -280,7 +261,7 @@ static int check_nesting(const struct check *c, const struct doc_vip *vip, struc
 static int check_services(const struct check *c)
 {
 	const void **sorted;
-	int ret = sort_items(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_vips, &sorted);
+	int ret = sort_pointers(c->vips, c->doc->vips.n, sizeof(*c->vips), compare_vips, &sorted);
 	struct nesting nesting = {};
 
 	for (size_t i = 1; ret == 0 && i < c->doc->vips.n; i++)
@@ -346,7 +327,7 @@ static int check_places(const struct check *c, const struct doc_vip *vip,
 		ret = check_real(c, vip, &places[i]);
 	if (ret)
 		return ret;
-	ret = sort_items(places, n, sizeof(*places), compare_places, &sorted);
+	ret = sort_pointers(places, n, sizeof(*places), compare_places, &sorted);
 	if (ret)
 		return ret;
 	for (size_t i = 1; ret == 0 && i < n; i++) {

@@ -7,12 +7,13 @@
 
 #include "addr.h"
 #include "config_resolve.h"
+#include "sort_pointers.h"
 
 /* The pools of a file by name. */
 struct linking {
 	struct config_errors errors;
 	struct doc_file *doc;
-	const struct doc_pool **sorted;
+	const void **sorted; /* struct doc_pool */
 };
 
 static int compare_pools(const void *a, const void *b)
@@ -34,13 +35,10 @@ static int sort_pools(struct linking *l)
 	const struct doc_pool *pools = l->doc->pools.items;
 	size_t n = l->doc->pools.n;
 	char path[PLACE_TEXT_MAX];
+	int r = sort_pointers(pools, n, sizeof(*pools), compare_pools, &l->sorted);
 
-	l->sorted = calloc(n + 1, sizeof(*l->sorted));
-	if (!l->sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		l->sorted[i] = &pools[i];
-	qsort(l->sorted, n, sizeof(*l->sorted), compare_pools);
+	if (r)
+		return r;
 	for (size_t i = 1; i < n; i++) {
 		const struct doc_pool *a = l->sorted[i - 1], *b = l->sorted[i];
 
@@ -71,8 +69,9 @@ static int link_use(const struct linking *l, const struct doc_vip *vip, size_t i
 {
 	const struct doc_vip *vips = l->doc->vips.items;
 	struct doc_use *uses = vip->pools.items, *use = &uses[i];
-	const struct doc_pool **found = bsearch(use->name, l->sorted, l->doc->pools.n,
-						sizeof(*l->sorted), compare_name);
+	const struct doc_pool *const *found = bsearch(use->name, (const void *)l->sorted,
+						      l->doc->pools.n, sizeof(*l->sorted),
+						      compare_name);
 	char path[PLACE_TEXT_MAX];
 
 	if (vip->pool)
@@ -186,16 +185,13 @@ static int compare_reals(const void *a, const void *b)
 static int check_pool(const struct doc_file *doc, size_t p, const struct config_errors *errors)
 {
 	const struct doc_pool *pool = (const struct doc_pool *)doc->pools.items + p;
-	const struct doc_real *reals = pool->reals.items, **sorted;
+	const struct doc_real *reals = pool->reals.items;
+	const void **sorted;
 	char addr[ADDR_TEXT_MAX], path[PLACE_TEXT_MAX];
-	int r = 0;
+	int r = sort_pointers(reals, pool->reals.n, sizeof(*reals), compare_reals, &sorted);
 
-	sorted = calloc(pool->reals.n + 1, sizeof(*sorted));
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < pool->reals.n; i++)
-		sorted[i] = &reals[i];
-	qsort(sorted, pool->reals.n, sizeof(*sorted), compare_reals);
+	if (r)
+		return r;
 	for (size_t i = 1; i < pool->reals.n && !r; i++) {
 		const struct doc_real *a = sorted[i - 1], *b = sorted[i];
 

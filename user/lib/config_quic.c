@@ -13,6 +13,7 @@
 #include "config_resolve.h"
 #include "config_value.h"
 #include "hex.h"
+#include "sort_pointers.h"
 
 #define KEY_TEXT_MAX (2 * AES_BLOCK)
 
@@ -99,25 +100,23 @@ static int compare_servers(const void *a, const void *b)
 
 static int check_unique(const struct check *c)
 {
-	const struct doc_place **sorted = calloc(c->n_places + 1, sizeof(*sorted));
+	const void **sorted;
 	char path[PLACE_TEXT_MAX];
-	int r = 0;
+	int r = sort_pointers(c->places, c->n_places, sizeof(*c->places), compare_servers, &sorted);
 
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_places; i++)
-		sorted[i] = &c->places[i];
-	qsort(sorted, c->n_places, sizeof(*sorted), compare_servers);
+	if (r)
+		return r;
 	for (size_t i = 1; i < c->n_places && !r; i++) {
-		const struct doc_real *was = sorted[i - 1]->real, *is = sorted[i]->real;
+		const struct doc_place *before = sorted[i - 1], *place = sorted[i];
+		const struct doc_real *was = before->real, *is = place->real;
 
 		if (strcasecmp(was->server_id, is->server_id) == 0)
 			r = config_fail(&c->errors, is->at[REAL_SERVER_ID],
-					doc_place_path(sorted[i], c->index, ".server_id", path),
+					doc_place_path(place, c->index, ".server_id", path),
 					"duplicate server ID %s, already given in line %u",
 					is->server_id, was->at[REAL_SERVER_ID].line);
 	}
-	free(sorted);
+	free((void *)sorted);
 	return r;
 }
 
