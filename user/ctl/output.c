@@ -63,8 +63,11 @@ enum exit_status ctl_show(const struct invocation *invocation, const char *path,
 	return document ? end_text(document, print(invocation, document)) : status;
 }
 
-enum exit_status ctl_show_table(const struct invocation *invocation, const char *path,
-				const struct column *columns, size_t n_columns)
+typedef int (*print_fn)(FILE *out, const json_t *document, const struct column *columns,
+			size_t n_columns, bool has_colour);
+
+static enum exit_status show_columns(const struct invocation *invocation, const char *path,
+				     const struct column *columns, size_t n_columns, print_fn print)
 {
 	enum exit_status status = EXIT_FAILED;
 	json_t *document = get(invocation, path, &status);
@@ -72,19 +75,19 @@ enum exit_status ctl_show_table(const struct invocation *invocation, const char 
 	if (!document)
 		return status;
 	return end_text(document,
-			table_print(stdout, document, columns, n_columns, invocation->has_colour));
+			print(stdout, document, columns, n_columns, invocation->has_colour));
+}
+
+enum exit_status ctl_show_table(const struct invocation *invocation, const char *path,
+				const struct column *columns, size_t n_columns)
+{
+	return show_columns(invocation, path, columns, n_columns, table_print);
 }
 
 enum exit_status ctl_show_record(const struct invocation *invocation, const char *path,
 				 const struct column *columns, size_t n_columns)
 {
-	enum exit_status status = EXIT_FAILED;
-	json_t *document = get(invocation, path, &status);
-
-	if (!document)
-		return status;
-	return end_text(document,
-			record_print(stdout, document, columns, n_columns, invocation->has_colour));
+	return show_columns(invocation, path, columns, n_columns, record_print);
 }
 
 /* Every number of the reply that is not zero, in words: "generation 3, reals added 1". */
