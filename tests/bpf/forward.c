@@ -145,3 +145,19 @@ void forward_check(struct bed *bed, enum xdplb_encap encap)
 		}
 	}
 }
+
+void forward_check_fit(struct bed *bed, const char *vip, size_t payload)
+{
+	struct packet p = {
+		.src = "198.51.100.7", .dst = vip, .sport = 40000, .dport = 80, .payload = payload};
+	uint32_t mtu = bed->dp->out[BED_ROW_SAME].mtu;
+	struct run run;
+
+	bed->dp->out[BED_ROW_SAME].mtu = 1500;
+	bed_send(bed, &p, &run);
+	assert_int_equal(run.verdict, XDP_TX);
+	p.payload++;
+	bed_send(bed, &p, &run);
+	assert_string_equal(run_counter(&run), "reply_too_big");
+	bed->dp->out[BED_ROW_SAME].mtu = mtu;
+}

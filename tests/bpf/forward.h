@@ -20,3 +20,6 @@ void forward_check(struct bed *bed, enum xdplb_encap encap);
 /* One frame, for the VIP at this place. */
 void forward_check_frame(struct bed *bed, size_t vip, enum xdplb_encap encap,
 			 const struct frame *frame, const char *what);
+
+/* With an MTU of 1,500 a segment of this payload leaves, and one with a byte more does not. */
+void forward_check_fit(struct bed *bed, const char *vip, size_t payload);

@@ -158,21 +158,9 @@ static void what_fits_the_mtu_leaves_and_one_byte_more_does_not(void **state)
 		const char *vip;
 		size_t headers; /* outer, inner, TCP */
 	} rows[] = {{"192.0.2.10", 20 + 20 + 20}, {"192.0.2.20", 40 + 20 + 20}};
-	struct bed *bed = *state;
 
-	bed->dp->out[BED_ROW_SAME].mtu = 1500;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct packet p = {
-			.src = "198.51.100.7", .dst = rows[i].vip, .sport = 40000, .dport = 80};
-		struct run run;
-
-		p.payload = 1500 - rows[i].headers;
-		bed_send(bed, &p, &run);
-		assert_int_equal(run.verdict, XDP_TX);
-		p.payload++;
-		bed_send(bed, &p, &run);
-		assert_string_equal(run_counter(&run), "reply_too_big");
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		forward_check_fit(*state, rows[i].vip, 1500 - rows[i].headers);
 }
 
 static void padding_does_not_count_against_the_mtu(void **state)

@@ -25,18 +25,7 @@ static void a_packet_leaves_as_it_came_but_for_its_macs(void **state)
 
 static void what_fits_the_mtu_leaves_and_one_byte_more_does_not(void **state)
 {
-	struct bed *bed = *state;
-	struct packet p = tcp4;
-	struct run run;
-
-	bed->dp->out[BED_ROW_SAME].mtu = 1500;
-	p.payload = 1500 - 40;
-	bed_send(bed, &p, &run);
-	assert_int_equal(run.verdict, XDP_TX);
-	p.payload++;
-	bed_send(bed, &p, &run);
-	assert_string_equal(run_counter(&run), "reply_too_big");
-	bed->dp->out[BED_ROW_SAME].mtu = 9216;
+	forward_check_fit(*state, tcp4.dst, 1500 - 40);
 }
 
 static void a_tag_that_it_came_with_stays_behind(void **state)

@@ -82,14 +82,18 @@ def test_an_upload_through_gue_is_whole(gue, address):
     assert_upload_is_whole(gue, address)
 
 
-@pytest.mark.parametrize("address", [UDP4, UDP6])
-def test_udp_flows_through_gue_keep_their_real(gue, address):
-    clients = [UdpClient(gue, address) for _ in range(20)]
-    first = [c.ask(1200) for c in clients]
-    assert {real for real, _ in first} == set(gue.reals)
-    assert [c.ask(1200) for c in clients] == first
+def assert_udp_flows_keep_their_real(lab, address, size):
+    clients = [UdpClient(lab, address) for _ in range(20)]
+    first = [c.ask(size) for c in clients]
+    assert {real for real, _ in first} == set(lab.reals)
+    assert [c.ask(size) for c in clients] == first
     for c in clients:
         c.close()
+
+
+@pytest.mark.parametrize("address", [UDP4, UDP6])
+def test_udp_flows_through_gue_keep_their_real(gue, address):
+    assert_udp_flows_keep_their_real(gue, address, 1200)
 
 
 def waiting(wire):
@@ -229,12 +233,7 @@ def test_an_upload_by_l2dsr_needs_no_room_for_a_header(l2dsr, address):
 
 @pytest.mark.parametrize("address", [UDP4, UDP6])
 def test_udp_flows_by_l2dsr_keep_their_real(l2dsr, address):
-    clients = [UdpClient(l2dsr, address) for _ in range(20)]
-    first = [c.ask(1400) for c in clients]
-    assert {real for real, _ in first} == set(l2dsr.reals)
-    assert [c.ask(1400) for c in clients] == first
-    for c in clients:
-        c.close()
+    assert_udp_flows_keep_their_real(l2dsr, address, 1400)
 
 
 def test_a_real_behind_a_gateway_is_refused_and_served_once_it_is_on_the_link(make_lab):
