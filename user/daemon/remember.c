@@ -50,16 +50,18 @@ static json_t *load(const char *path)
 		return NULL;
 	root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
 	reals = json_object_get(root, "reals");
-	if (json_is_object(reals))
+	if (json_is_object(reals)) {
 		json_incref(reals);
-	else
-		log_warning("what was known of the reals cannot be read and is forgotten "
-			    "error=\"%s:%d:%d: %s\"",
-			    path, root || problem.line < 1 ? 1 : problem.line,
-			    root || problem.column < 1 ? 1 : problem.column,
-			    root ? "expected an object \"reals\"" : problem.text);
+		json_decref(root);
+		return reals;
+	}
+	log_warning("what was known of the reals cannot be read and is forgotten "
+		    "error=\"%s:%d:%d: %s\"",
+		    path, root || problem.line < 1 ? 1 : problem.line,
+		    root || problem.column < 1 ? 1 : problem.column,
+		    root ? "expected an object \"reals\"" : problem.text);
 	json_decref(root);
-	return json_is_object(reals) ? reals : NULL;
+	return NULL;
 }
 
 static void log_forgotten(const char *path, const char *vip, const char *real, const char *why)
