@@ -13,7 +13,7 @@ set_up() {
 	mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t devtmpfs devtmpfs /dev &&
 		mkdir -p /dev/pts /dev/shm && mount -t devpts devpts /dev/pts &&
 		ln -s /proc/self/fd /dev/fd && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs /run && mkdir -p /run/lock &&
-		mount -t bpf bpf /sys/fs/bpf &&
+		mount -t bpf bpf /sys/fs/bpf && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
 		rm -rf /lib/modules && ln -s "$modules/lib/modules" /lib/modules &&
 		hostname vmtest && ip link set lo up
 }

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Probes through the data path on the kernel that runs: every encapsulation and combination of
-families, to reals with xdplb-receiver and to reals that take headers off with the kernel's tunnels."""
+families, to reals with xdplb-receiver and to reals that take headers off with the kernel's tunnels;
+and scripts, whose sockets a program in their cgroup marks."""
 
 import subprocess
 
 import pytest
 
 from conftest import make_shared_lab  # noqa: F401 (a fixture)
+from probes import script
 from test_tunnels import VIPS, decapsulate_with_tunnels
 from traffic import config, vip
 
 PROBE = {"type": "http", "path": "/healthz", "interval": "1s", "timeout": "900ms", "fall": 2,
          "rise": 1, "via": "tunnel"}
+SCRIPTS = ("ipip-4-in-4", "gue-6-in-6")
 
 
 @pytest.fixture(scope="module", params=["receiver", "kernel"])
@@ -25,11 +28,12 @@ def lab(request, make_shared_lab):
             decapsulate_with_tunnels(made, host)
         else:
             made.start_receiver(host, VIPS.values())
-    made.daemon = made.start_daemon(config(*(
-        vip(made.reals4 if families.endswith("4") else made.reals6, f"{encap}-{families}",
-            address, encap=encap)
-        for (encap, families), address in VIPS.items()), health=PROBE,
-        gue={"gue_checksum6": "computed"}))
+    probe = script(made, interval="5s", timeout="4900ms", via="tunnel")
+    vips = [vip(made.reals4 if families.endswith("4") else made.reals6, f"{encap}-{families}",
+                address, encap=encap, ring=251) for (encap, families), address in VIPS.items()]
+    vips += [{**each, "name": f"{each['name']}-script", "port": 81, "health": probe}
+             for each in vips if each["name"] in SCRIPTS]
+    made.daemon = made.start_daemon(config(*vips, health=PROBE, gue={"gue_checksum6": "computed"}))
     return made
 
 
@@ -37,6 +41,9 @@ def wait_for_all(lab, first, second):
     for (encap, families) in VIPS:
         reals = lab.reals4 if families.endswith("4") else lab.reals6
         lab.daemon.wait_states({reals[0]: first, reals[1]: second}, 20, f"{encap}-{families}")
+        if f"{encap}-{families}" in SCRIPTS:
+            lab.daemon.wait_states({reals[0]: first, reals[1]: second}, 20,
+                                   f"{encap}-{families}-script")
 
 
 @pytest.mark.limit_s(300)

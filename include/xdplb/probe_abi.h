@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the daemon and bpf/probe.bpf.c agree on. A probe through the data path is a packet to the
- * VIP from a socket whose mark says which real it is for.
+ * What the daemon and bpf/probe.bpf.c agree on, and bpf/script.bpf.c. A probe through the data path
+ * is a packet to the VIP from a socket whose mark says which real it is for.
  */
 #pragma once
 
@@ -13,6 +13,14 @@
 #define PROBE_MARK_INSTANCE_SHIFT 16
 #define PROBE_ID_MASK		  0xffffu
 #define PROBE_TUNNELS		  65535u /* at most; ids 1 ... */
+
+/* Of a connection: every IPv6 link takes 1,280 bytes, less the longest outer header (48), less IPv6
+ * and TCP's. */
+#define PROBE_MSS (1280 - 48 - 60)
+
+/* Scripts at once. Map "script_marks": the mark of the sockets that are made in a cgroup, by its
+ * id; written by the daemon. */
+#define PROBE_SCRIPTS 32
 
 /* Map "probe_tunnels": by id, how a VIP's packets get to one real. Written by the daemon, but for
  * `sent`. */

@@ -15,6 +15,7 @@
 #include "call_stack.h"
 #include "probe.skel.h"
 #include "receiver.skel.h"
+#include "script.skel.h"
 #include "verifier_record.h"
 #include "xdplb/receiver_abi.h"
 #include "xdplb.skel.h"
@@ -169,12 +170,21 @@ static void the_program_of_probes_loads_far_from_the_verifiers_limits(void **sta
 	free(log);
 }
 
+static void the_programs_of_scripts_load(void **state)
+{
+	struct script_bpf *skel = script_bpf__open_and_load();
+
+	assert_non_null(skel);
+	script_bpf__destroy(skel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_balancer_loads_far_from_the_verifiers_limits),
 		cmocka_unit_test(the_receiver_loads_far_from_the_verifiers_limits),
 		cmocka_unit_test(the_program_of_probes_loads_far_from_the_verifiers_limits),
+		cmocka_unit_test(the_programs_of_scripts_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -86,6 +87,14 @@ def inside(namespace):
             yield
         finally:
             assert libc.setns(own.fileno(), 0) == 0
+
+
+def cgroups_of_scripts(bpffs):
+    """The directory that a daemon with this bpffs directory makes for its scripts' cgroups."""
+    own = re.search(r"^0::(.*)$", pathlib.Path("/proc/self/cgroup").read_text(), re.M)[1]
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+    mount = re.search(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", mounts, re.M)
+    return pathlib.Path((mount[1] if mount else "/none") + own) / f"xdplb{bpffs}".replace("/", "-")
 
 
 class Daemon:
@@ -324,5 +333,9 @@ class Lab:
             for process in list(self._children):
                 self.stop(process, deadline=3)
         finally:
+            cgroups = cgroups_of_scripts(self.bpffs / "xdplb")
+            for each in (*cgroups.glob("[0-9]*"), cgroups):  # of a daemon that was killed
+                with contextlib.suppress(OSError):
+                    each.rmdir()
             self._lab_sh("down", self.name)
             shutil.rmtree(self.dir, ignore_errors=True)

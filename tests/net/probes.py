@@ -4,11 +4,20 @@
 import pathlib
 import subprocess
 import time
+import zlib
 
 from lab import SLOWNESS
 from traffic import vip
 
 SERVERS = pathlib.Path(__file__).with_name("probe_servers.py")
+
+# Says who answers, and is content with that real alone that it is asked about.
+SCRIPT = """#!/bin/sh
+case $XDPLB_ADDRESS in *:*) at="[$XDPLB_ADDRESS]" ;; *) at=$XDPLB_ADDRESS ;; esac
+name=$(curl -sgf -m 2 "$@" "http://$at:$XDPLB_PORT/") || exit
+echo "$name by $XDPLB_ADDRESS"
+test "$name" = "real${XDPLB_REAL_ADDRESS##*[.:]}"
+"""
 
 
 def start_bad(lab, host, kind, port, *arguments):
@@ -17,6 +26,17 @@ def start_bad(lab, host, kind, port, *arguments):
                         stdout=subprocess.PIPE)
     assert process.stdout.readline() == "ready\n"
     return process
+
+
+def script(lab, text=SCRIPT, *arguments, **keys):
+    """A probe by a script, which is written where the user nobody may read it."""
+    path = lab.dir / f"script-{zlib.crc32(text.encode()):x}"
+    if not path.exists():
+        lab.dir.chmod(0o755)
+        path.write_text(text)
+        path.chmod(0o755)
+    return {"type": "script", "command": [str(path), *arguments], "port": 80, "interval": "300ms",
+            "timeout": "3s", "fall": 1, "rise": 1, **keys}
 
 
 def row_vips(lab, rows, keys):

@@ -3,11 +3,14 @@
 
 import itertools
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from lab import BUILD, VIP4, VIP6, wait_for
-from probes import start_bad
+from lab import BUILD, ROOT, VIP4, VIP6, cgroups_of_scripts, new_name, wait_for
+from probes import SCRIPT, script, start_bad
+from test_probe_grpc import SERVER as GRPC_SERVER
 from test_probes_dgram import start_dnsmasq
 from traffic import answers, config, start_server, vip
 
@@ -130,6 +133,7 @@ PROBES = {
     "agent": {"type": "agent", "port": 7777},
     "https": {"type": "https", "port": 8443, "verify": False},
     "dns": {"type": "dns", "port": 53, "name": "www.example.org"},
+    "grpc": {"type": "grpc", "port": 15001},
 }
 
 
@@ -144,15 +148,20 @@ def start_servers(lab, host):
     start_bad(lab, host, "agent", 7777, says)
     start_bad(lab, host, "slow", 8443, certificate, f"{certificate}.key")
     start_dnsmasq(lab, host)
+    grpc = lab.popen(host, ["/usr/bin/python3", "-E", GRPC_SERVER, lab.dir / "unused", 15001, 15002],
+                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert grpc.stdout.readline() == "ready\n"
 
 
 def of_every_kind(lab, **keys):
     """A VIP for each kind of probe and combination of families."""
     made = []
     ways = [(VIP4, lab.reals4), (VIP6, lab.reals6), (MIXED4, lab.reals6), (MIXED6, lab.reals4)]
-    for n, ((kind, probe), (address, reals)) in enumerate(itertools.product(PROBES.items(), ways)):
-        made.append(vip(reals, f"{kind}-{n}", address, 1000 + n,
-                        health={**probe, **FAST, "timeout": "1s", "via": "tunnel"}, **keys))
+    probes = {kind: {**probe, **FAST, "timeout": "1s"} for kind, probe in PROBES.items()}
+    probes["script"] = script(lab, interval="1s")
+    for n, ((kind, probe), (address, reals)) in enumerate(itertools.product(probes.items(), ways)):
+        made.append(vip(reals, f"{kind}-{n}", address, 1000 + n, ring=251,
+                        health={**probe, "via": "tunnel"}, **keys))
     return made
 
 
@@ -179,6 +188,166 @@ def test_every_kind_of_probe_goes_through_every_encapsulation(make_lab, encap, g
     assert counted["sent"] > 0 and counted["drop_no_room"] + counted["drop_too_big"] == 0
     # The other way round: without the VIP none of them says up.
     vips_on_lo(lab, "real1", "del")
+    for each in vips:
+        daemon.wait_states({each["reals"][0]["address"]: "down", each["reals"][1]["address"]: "up"},
+                           vip=each["name"])
+
+
+def test_there_is_a_row_for_every_type_that_probes():
+    schema = (ROOT / "docs/configuration.md").read_text()
+    types = set(re.findall(r"`(\w+)`", re.search(r"^\| `type` \|([^|]*)\|", schema, re.M)[1]))
+    assert types - {"none"} == {*PROBES, "script"}
+
+
+# ---- scripts ----
+
+
+def test_a_script_finds_what_its_direct_twin_does_not(make_lab):
+    lab = make_lab(reals=2)
+    for host in lab.reals:
+        lab.start_nginx(host)
+    lab.start_receiver("real2", VIPS)
+    without_decapsulation(lab)
+    daemon = lab.start_daemon(config(*both(lab.reals4, script(lab))))
+    daemon.wait_states({lab.reals4[0]: "up", lab.reals4[1]: "up"}, vip="direct")
+    daemon.wait_states({lab.reals4[0]: "down", lab.reals4[1]: "up"}, vip="tunnel")
+    assert health_of(daemon, "tunnel", lab.reals4[0])["last_result"] == "exit 28 through the tunnel"
+    assert health_of(daemon, "tunnel", lab.reals4[1])["last_result"] == f"exit 0: real2 by {VIP4}"
+    assert health_of(daemon, "direct", lab.reals4[1])["last_result"] == \
+        f"exit 0: real2 by {lab.reals4[1]}"
+    with_decapsulation(lab)
+    daemon.wait_states({lab.reals4[0]: "up"}, vip="tunnel")
+    assert health_of(daemon, "tunnel", lab.reals4[0])["last_result"] == f"exit 0: real1 by {VIP4}"
+
+
+def test_more_scripts_than_may_run_at_once_reach_each_its_real(make_lab):
+    lab = tunnel_lab(make_lab, reals=3)
+    vips = [vip(lab.reals6 if n % 2 else lab.reals4, f"v{n}", VIP6 if n % 2 else VIP4, 1000 + n,
+                health=script(lab, SCRIPT, "-H", f"N: {n}", interval="3s", timeout="5s"))
+            for n in range(20)]
+    daemon = lab.start_daemon(config(*vips, health={"via": "tunnel"}))
+    wait_for(lambda: sum(row["probes"] > 1 for row in daemon.ctl_json("health", "list")) == 60, 30,
+             "each was probed twice")
+    rows = daemon.ctl_json("health", "list")
+    assert {row["last_ok"] for row in rows} == {True}
+    assert {(row["address"], row["last_result"].split()[2]) for row in rows} == \
+        {(a, f"real{n + 1}") for reals in (lab.reals4, lab.reals6) for n, a in enumerate(reals)}
+    assert sum(row["failures"] for row in rows) == 0
+
+
+@pytest.fixture
+def own_cgroup():
+    """A cgroup as systemd makes it for a service: its owner may write there without a capability."""
+    here = cgroups_of_scripts("/x").with_name(new_name())
+    here.mkdir()
+    yield here
+    wait_for(lambda: not (here / "cgroup.procs").read_text(), 5, "the cgroup is empty")
+    here.rmdir()
+
+
+def test_a_script_through_the_tunnel_needs_no_more_than_the_unit_has(own_cgroup, make_lab):
+    lab = tunnel_lab(make_lab, reals=1)
+    unit = (ROOT / "tools/xdplbd.service").read_text()
+    assert re.search("^Delegate=yes$", unit, re.M)
+    held = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1].lower().split()
+    bounds = ",".join(["-all", *(f"+{name.removeprefix('cap_')}" for name in held)])
+    daemon = lab.start_daemon(config(vip(lab.reals4, health=script(lab, via="tunnel"))),
+                              wrapper=["sh", "-c", f'echo $$ >{own_cgroup}/cgroup.procs && exec "$@"',
+                                       "-", "setpriv", "--bounding-set", bounds, "--no-new-privs"])
+    up(daemon)
+    assert (own_cgroup / cgroups_of_scripts(lab.bpffs / "xdplb").name).is_dir()
+    assert daemon.stop() == 0
+
+
+def test_what_a_script_sends_at_once_fits_with_the_outer_header(make_lab):
+    lab = tunnel_lab(make_lab, reals=1, mtu=1500)
+    long = script(lab, SCRIPT, "-H", "Long: " + "x" * 1356, via="tunnel")
+    daemon = lab.start_daemon(config(vip(lab.reals4, health=long)))
+    up(daemon)
+    assert counters(daemon)["drop_too_big"] == 0
+
+
+def test_a_script_that_sends_nothing_to_the_vip_says_nothing(make_lab):
+    lab = tunnel_lab(make_lab, reals=1)
+    aside = script(lab, SCRIPT.replace("$XDPLB_ADDRESS", "$XDPLB_REAL_ADDRESS"))
+    rows = [("aside", aside, "not probed: nothing went through the tunnel"),
+            ("idle", script(lab, "#!/bin/sh\nexit 1"), "not probed: nothing went through the tunnel"),
+            ("gone", {**aside, "command": "/nonexistent/check"},
+             "not probed: cannot run: No such file or directory")]
+    daemon = lab.start_daemon(config(*(vip(lab.reals4, name, VIP4, port, health=probe)
+                                       for port, (name, probe, _) in enumerate(rows, 80)),
+                                     health={"via": "tunnel"}))
+    for name, _, reason in rows:
+        wait_for(lambda: health_of(daemon, name, lab.reals4[0])["last_result"] == reason, 10, name)
+        assert health_of(daemon, name, lab.reals4[0])["probes"] == 0
+
+
+@pytest.mark.parametrize("spoil, reason", [
+    ("mount -o remount,bind,ro {cgroup}", "no cgroup for scripts: Read-only file system: "),
+    ("umount {cgroup}", "no cgroup for scripts: none of version 2 is mounted")])
+def test_without_a_cgroup_nothing_is_concluded(make_lab, spoil, reason):
+    lab = tunnel_lab(make_lab)
+    mount = cgroups_of_scripts("x").parent
+    text = config(vip(lab.reals4, health=script(lab, via="tunnel", start="up")),
+                  vip(lab.reals4, "http", VIP4, 81, health=TUNNEL))
+    daemon = lab.start_daemon(text, wrapper=["unshare", "--mount", "--propagation", "private", "sh",
+                                             "-c", f'{spoil.format(cgroup=mount)} && exec "$@"',
+                                             "-"])
+    up(daemon, "http")
+    wait_for(lambda: all(row["last_result"].startswith(f"not probed: {reason}")
+                         for row in daemon.ctl_json("health", "list", "web")), 10, reason)
+    assert {r["state"] for r in daemon.reals("web").values()} == {"up"}
+    assert "real down" not in daemon.log_text()
+    assert daemon.log_text().count("no scripts through the data path") == 1
+
+
+def test_cgroups_of_scripts_go_with_the_daemon_or_at_the_next_start(make_lab):
+    lab = tunnel_lab(make_lab, reals=1)
+    cgroups = cgroups_of_scripts(lab.bpffs / "xdplb")
+    left = script(lab, "#!/bin/sh\nsetsid sleep 1000 >/dev/null 2>&1 &\nwait", via="tunnel")
+    tunnel = config(vip(lab.reals4, health=script(lab, via="tunnel")))
+    first = lab.start_daemon(tunnel)
+    up(first)
+    assert cgroups.is_dir()
+    assert first.stop() == 0
+    assert not cgroups.exists()
+    second = lab.start_daemon(config(vip(lab.reals4, health=left)), state_dir=first.state_dir)
+    wait_for(lambda: "sleep" in programs_in(cgroups), 10, "the script's child runs")
+    lab.stop(second.process, sig=9)
+    assert "sleep" in programs_in(cgroups)
+    lab.start_daemon(config(vip(lab.reals4), health=HTTP), state_dir=first.state_dir)
+    assert not cgroups.exists()
+
+
+def programs_in(cgroups):
+    """The names of programs that run in the cgroups of scripts."""
+    pids = [pid for procs in cgroups.glob("*/cgroup.procs") for pid in procs.read_text().split()]
+    return [Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids
+            if Path(f"/proc/{pid}").exists()]
+
+
+# ---- prefixes ----
+
+PREFIX4, FIRST4 = "192.0.2.64/26", "192.0.2.64"
+PREFIX6, FIRST6 = "2001:db8::ff00/120", "2001:db8::ff00"
+
+
+def test_a_vip_that_is_a_prefix_is_probed_at_its_first_address(make_lab):
+    lab = make_lab(reals=2)
+    for host in lab.reals:
+        lab.start_nginx(host)
+        lab.start_receiver(host, (FIRST4, FIRST6))
+    probes = {"http": HTTP, "tcp": {"type": "tcp", "port": 80, **FAST}, "icmp": {"type": "icmp", **FAST},
+              "script": script(lab)}
+    vips = [vip(reals, f"{kind}{family}", address, port, health=probe)
+            for family, reals, address in (("4", lab.reals4, PREFIX4), ("6", lab.reals6, PREFIX6))
+            for port, (kind, probe) in enumerate(probes.items())]
+    daemon = lab.start_daemon(config(*vips, health={"via": "tunnel"}))
+    for each in vips:
+        up(daemon, each["name"])
+    assert {row[1] for row in lab.access_log("real1") if row[2] == "/healthz"} == \
+        {FIRST4, FIRST6, "127.0.0.1"}
+    vips_on_lo(lab, "real1", "del", (FIRST4, FIRST6))
     for each in vips:
         daemon.wait_states({each["reals"][0]["address"]: "down", each["reals"][1]["address"]: "up"},
                            vip=each["name"])

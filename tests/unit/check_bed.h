@@ -31,6 +31,7 @@ struct bed {
 	struct agent_state *agent;
 	struct ip_addr address;
 	uint16_t port;
+	uint32_t mark;
 	int results;
 	enum check_outcome outcome;
 	char text[CHECK_TEXT_MAX];
@@ -103,6 +104,8 @@ static int bed_start(struct bed *bed, const struct check_ops *ops, struct check 
 {
 	struct check_request request = {.address = bed->address,
 					.port = bed->port,
+					.real = bed->address,
+					.mark = bed->mark,
 					.spec = &bed->spec,
 					.agent = bed->agent,
 					.done = bed_on_done,

@@ -91,7 +91,8 @@ static const struct {
 	{"cat /proc/self/oom_score_adj", PASSED, "exit 0: 0"},
 	{"ulimit -c", PASSED, "exit 0: 0"},
 	{"tr '\\000' '\\n' </proc/$$/environ | tail -n +2 | tr '\\n' ' '", PASSED,
-	 "exit 0: XDPLB_REAL_ADDRESS=192.0.2.7 XDPLB_REAL_PORT=8080 "},
+	 "exit 0: XDPLB_ADDRESS=192.0.2.7 XDPLB_PORT=8080 XDPLB_REAL_ADDRESS=192.0.2.7 "
+	 "XDPLB_REAL_PORT=8080 "},
 	{"tr '\\000' '\\n' </proc/$$/environ | head -1", PASSED,
 	 "exit 0: PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 };

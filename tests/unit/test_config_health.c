@@ -331,6 +331,7 @@ static void probes_differ_when_any_key_does(void **state)
 		"source: 10.0.0.1",
 		"via: tunnel",
 		"type: icmp, via: tunnel",
+		"type: script, command: /a, via: tunnel",
 		"type: udp, send: a",
 		"type: udp, send: b",
 		"type: udp, send: a, expect: a",

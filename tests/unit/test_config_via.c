@@ -7,17 +7,14 @@
 #include <cmocka.h>
 
 #include "config_text.h"
+#include "lib/addr.h"
 
 /* clang-format off */
 static const struct mistake mistakes[] = {
 	{YAML(VIP ", health: {via: gre}}\n"),
 	 "f.yaml:4:75: vips[0].health.via: expected direct or tunnel, got \"gre\""},
-	{YAML(VIP ", health: {type: script, command: /a, via: tunnel}}\n"),
-	 "f.yaml:4:102: vips[0].health.via: expected no such key with type script; it belongs to tcp, http, https, udp, dns, icmp, agent, grpc"},
 	{YAML(VIP ", health: {via: tunnel, source: \"fd00::9\"}}\n"),
 	 "f.yaml:4:91: vips[0].health.source: expected an IPv4 address as that of the VIP, 192.0.2.10, with via tunnel, got fd00::9"},
-	{YAML(SRC "defaults: {health: {via: tunnel}}\nvips:\n- {name: web, address: 192.0.2.0/24, port: 80, protocol: tcp}\n"),
-	 "f.yaml:5:3: vips[0].health.via: expected direct: VIP web is a prefix, which has no one address to probe"},
 };
 /* clang-format on */
 
@@ -52,8 +49,7 @@ static void the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel(voi
 	config_free(c);
 }
 
-/* A script gets to the real as it likes. */
-static void a_type_that_has_no_way_of_its_own_does_not_inherit_one(void **state)
+static void every_type_that_probes_inherits_it(void **state)
 {
 	struct config *c = parse_config("interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10}\n"
 					"defaults: {health: {via: tunnel}}\nvips:\n"
@@ -64,8 +60,27 @@ static void a_type_that_has_no_way_of_its_own_does_not_inherit_one(void **state)
 					"   health: {type: none}}\n");
 
 	assert_int_equal(c->vips[0].health.via, VIA_TUNNEL);
-	assert_int_equal(c->vips[1].health.via, VIA_DIRECT);
+	assert_int_equal(c->vips[1].health.via, VIA_TUNNEL);
 	assert_int_equal(c->vips[2].health.via, VIA_DIRECT);
+	config_free(c);
+}
+
+static void a_prefix_is_probed_at_its_first_address(void **state)
+{
+	static const char *const first[] = {"192.0.2.64", "2001:db8::ff00", "192.0.2.1"};
+	struct config *c = parse_config(
+		"interfaces: [{name: eth0}]\nencap: {source4: 10.0.0.10, source6: fd00::1}\n"
+		"defaults: {health: {via: tunnel}}\nvips:\n"
+		"- {name: a, address: 192.0.2.64/26, port: 80, protocol: tcp}\n"
+		"- {name: b, address: \"2001:db8::ff00/120\", port: 0,\n"
+		"   protocol: tcp, health: {port: 80}}\n"
+		"- {name: c, address: 192.0.2.1, port: 80, protocol: tcp}\n");
+	struct ip_addr expected;
+
+	for (size_t i = 0; i < c->n_vips; i++) {
+		addr_parse(first[i], &expected);
+		assert_true(addr_equal(&c->vips[i].health.vip, &expected));
+	}
 	config_free(c);
 }
 
@@ -74,7 +89,8 @@ int main(void)
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(mistakes_are_named_with_their_place),
 		cmocka_unit_test(the_vip_and_its_encapsulation_are_probed_only_through_the_tunnel),
-		cmocka_unit_test(a_type_that_has_no_way_of_its_own_does_not_inherit_one),
+		cmocka_unit_test(every_type_that_probes_inherits_it),
+		cmocka_unit_test(a_prefix_is_probed_at_its_first_address),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);

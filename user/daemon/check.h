@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the health engine knows of a kind of check: a row of two functions. A check is one attempt
+ * What the health engine knows of a kind of check: a row of functions. A check is one attempt
  * on one real; when, how often and what follows is the engine's. A new kind is a file check_X.c
  * and its row in health.c.
  */
@@ -49,8 +49,9 @@ struct check_result {
 typedef void (*check_done_fn)(void *user, const struct check_result *result);
 
 struct check_request {
-	struct ip_addr address;
+	struct ip_addr address; /* what it connects to */
 	uint16_t port;
+	struct ip_addr real; /* which it is about: `address`, or with a mark one behind it */
 	uint32_t mark; /* of its packets: see tunnels.h; 0: none */
 	const struct health_spec *spec; /* outlives the check */
 	struct agent_state *agent; /* outlives it, too: what the agent said in earlier checks */
@@ -59,6 +60,11 @@ struct check_request {
 };
 
 struct check_ops {
+	/*
+	 * Whether its packets can have a mark; if not, why. Before start, if they are to have one.
+	 * NULL: they always can.
+	 */
+	int (*prepare_mark)(const struct check_context *context, struct err *err);
 	/*
 	 * Begins a check. `done` is called once, from the event loop, within spec->timeout_ms
 	 * (a script waits as long for its turn before); never from inside start. -errno: not begun,
@@ -95,4 +101,6 @@ void check_icmp_pool_free(struct check_icmp_pool *pool);
  * waited for, at most a second.
  */
 int check_script_pool_new(struct check_script_pool **ret_pool, sd_event *event, struct err *err);
+/* For those with a mark: see script_cgroups.h. -errno. */
+int check_script_pool_use_cgroups(struct check_script_pool *pool, const char *bpffs);
 void check_script_pool_free(struct check_script_pool *pool);

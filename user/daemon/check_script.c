@@ -16,9 +16,11 @@
 
 #include "check_socket.h"
 #include "lib/addr.h"
+#include "script_cgroups.h"
 #include "script_process.h"
+#include "xdplb/probe_abi.h"
 
-#define SCRIPTS_AT_ONCE 32
+#define SCRIPTS_AT_ONCE PROBE_SCRIPTS
 #define OUTPUT_MAX	(64 * 1024)
 #define END_WAIT_MS	1000
 #define ENV_TEXT_MAX	80
@@ -32,6 +34,7 @@ struct script_run {
 	struct check_script_pool *pool;
 	struct script_check *check; /* NULL: nobody asks any more */
 	struct script_process process;
+	int slot; /* in the pool's cgroups; -1: in none */
 	sd_event_source *exit;
 	sd_event_source *output;
 	char said[CHECK_TEXT_MAX]; /* the beginning of it */
@@ -43,6 +46,7 @@ TAILQ_HEAD(script_queue, script_check);
 
 struct check_script_pool {
 	sd_event *event;
+	struct script_cgroups *cgroups; /* NULL: nobody said where */
 	struct script_queue waiting;
 	LIST_HEAD(, script_run) runs;
 	size_t n_runs;
@@ -161,6 +165,8 @@ static void run_free(struct script_run *run)
 	sd_event_source_disable_unref(run->exit);
 	sd_event_source_disable_unref(run->output);
 	script_close(&run->process);
+	if (run->slot >= 0)
+		script_cgroups_give_back(run->pool->cgroups, run->slot);
 	LIST_REMOVE(run, entry);
 	run->pool->n_runs--;
 	free(run);
@@ -214,6 +220,8 @@ static int on_exit_of(sd_event_source *source, int fd, uint32_t revents, void *u
 		return 0;
 	outcome = judge(run, &end, text);
 	run_free(run);
+	if (end.is_cgroup_lost)
+		script_cgroups_forget(pool->cgroups);
 	if (check) {
 		check->run = NULL;
 		script_finish(check, outcome, text);
@@ -236,12 +244,21 @@ static int run_watch(struct script_run *run, sd_event *event)
 			       run);
 }
 
-static int spawn(const struct check_request *request, struct script_process *ret_process)
+static void write_variable(char *buf, const char *name, const struct ip_addr *address)
+{
+	char text[ADDR_TEXT_MAX];
+
+	snprintf(buf, ENV_TEXT_MAX, "%s=%s", name, addr_format(address, text));
+}
+
+static int spawn(const struct check_request *request, int cgroup_fd,
+		 struct script_process *ret_process)
 {
 	const struct health_spec *spec = request->spec;
-	char address[ENV_TEXT_MAX], port[ENV_TEXT_MAX], text[ADDR_TEXT_MAX];
-	char *envp[] = {(char[]){PATH_VARIABLE}, address, port, NULL};
-	struct script_start start = {.envp = envp, .uid = spec->uid, .gid = spec->gid};
+	char address[ENV_TEXT_MAX], port[ENV_TEXT_MAX], real[ENV_TEXT_MAX], real_port[ENV_TEXT_MAX];
+	char *envp[] = {(char[]){PATH_VARIABLE}, address, port, real, real_port, NULL};
+	struct script_start start = {
+		.envp = envp, .uid = spec->uid, .gid = spec->gid, .cgroup_fd = cgroup_fd};
 	char **argv = calloc(spec->command.n + 1, sizeof(*argv));
 	int err;
 
@@ -250,11 +267,29 @@ static int spawn(const struct check_request *request, struct script_process *ret
 	for (size_t i = 0; i < spec->command.n; i++)
 		argv[i] = spec->command.texts[i];
 	start.argv = argv;
-	snprintf(address, sizeof(address), "XDPLB_REAL_ADDRESS=%s",
-		 addr_format(&request->address, text));
-	snprintf(port, sizeof(port), "XDPLB_REAL_PORT=%u", request->port);
+	write_variable(address, "XDPLB_ADDRESS", &request->address);
+	snprintf(port, sizeof(port), "XDPLB_PORT=%u", request->port);
+	write_variable(real, "XDPLB_REAL_ADDRESS", &request->real);
+	snprintf(real_port, sizeof(real_port), "XDPLB_REAL_PORT=%u", request->port);
 	err = script_spawn(&start, ret_process);
 	free((void *)argv);
+	return err;
+}
+
+/* In a cgroup that gives its sockets the mark, if there is one. */
+static int run_spawn(struct script_run *run, const struct check_request *request)
+{
+	struct script_cgroups *cgroups = run->pool->cgroups;
+	int cgroup_fd = -1, err = 0;
+
+	run->slot = -1;
+	if (request->mark)
+		err = cgroups ? script_cgroups_take(cgroups, request->mark, &run->slot, &cgroup_fd)
+			      : -EOPNOTSUPP;
+	if (err == 0)
+		err = spawn(request, cgroup_fd, &run->process);
+	if (err < 0 && run->slot >= 0)
+		script_cgroups_give_back(cgroups, run->slot);
 	return err;
 }
 
@@ -267,12 +302,12 @@ static int run_begin(struct script_check *check)
 
 	if (!run)
 		return -ENOMEM;
-	err = spawn(&check->request, &run->process);
+	run->pool = pool;
+	err = run_spawn(run, &check->request);
 	if (err < 0) {
 		free(run);
 		return err;
 	}
-	run->pool = pool;
 	LIST_INSERT_HEAD(&pool->runs, run, entry);
 	pool->n_runs++;
 	err = run_watch(run, pool->event);
@@ -341,7 +376,15 @@ static void script_cancel(struct check *check)
 	script_free((struct script_check *)check);
 }
 
+static int script_prepare_mark(const struct check_context *context, struct err *err)
+{
+	if (!context->script->cgroups)
+		return err_set(err, EOPNOTSUPP, "no cgroups for scripts");
+	return script_cgroups_prepare(context->script->cgroups, err);
+}
+
 const struct check_ops check_script_ops = {
+	.prepare_mark = script_prepare_mark,
 	.start = script_start,
 	.cancel = script_cancel,
 };
@@ -359,6 +402,11 @@ int check_script_pool_new(struct check_script_pool **ret_pool, sd_event *event, 
 	return 0;
 }
 
+int check_script_pool_use_cgroups(struct check_script_pool *pool, const char *bpffs)
+{
+	return script_cgroups_new(&pool->cgroups, bpffs);
+}
+
 void check_script_pool_free(struct check_script_pool *pool)
 {
 	int wait_ms = END_WAIT_MS;
@@ -372,6 +420,7 @@ void check_script_pool_free(struct check_script_pool *pool)
 			wait_ms = 0;
 		run_free(run);
 	}
+	script_cgroups_free(pool->cgroups);
 	sd_event_unref(pool->event);
 	free(pool);
 }

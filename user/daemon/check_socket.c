@@ -12,9 +12,7 @@
 #include <unistd.h>
 
 #include "lib/addr.h"
-
-/* Every IPv6 link takes 1,280 bytes: less the longest outer header (48), less IPv6 and TCP's. */
-#define TUNNEL_MSS (1280 - 48 - 60)
+#include "xdplb/probe_abi.h"
 
 bool check_is_local_errno(int errnum)
 {
@@ -67,7 +65,7 @@ int check_bind_source(int fd, const struct health_spec *spec)
 
 int check_mark(int fd, const struct check_request *request, int type)
 {
-	int mss = TUNNEL_MSS;
+	int mss = PROBE_MSS;
 
 	if (!request->mark)
 		return 0;

@@ -343,9 +343,7 @@ static int start_tunnels(struct controller *c, const struct config *config, stru
 {
 	int r = tunnels_new(&c->tunnels, config->bpffs, c->neigh, err);
 
-	if (!r)
-		health_use_tunnels(c->health, c->tunnels);
-	return r;
+	return r ? r : health_use_tunnels(c->health, c->tunnels, config->bpffs, err);
 }
 
 /* A data plane made by a start that failed would only be in the way. */

@@ -158,7 +158,8 @@ static void on_done(void *user, const struct check_result *result)
 {
 	struct probe *probe = user;
 
-	if (probe->tunnel && tunnel_sent(probe->tunnel) == probe->sent)
+	if (probe->tunnel && result->outcome != CHECK_NOT_MADE &&
+	    tunnel_sent(probe->tunnel) == probe->sent)
 		take_result(probe, &(struct check_result){
 					   .outcome = CHECK_NOT_MADE,
 					   .text = "not probed: nothing went through the tunnel"});
@@ -177,6 +178,17 @@ static int get_tunnel(struct probe *probe)
 		return -EOPNOTSUPP;
 	return tunnels_get(health->tunnels, &spec->vip, &probe->address, spec->encap,
 			   health_now_us() / 1000, &probe->tunnel);
+}
+
+static enum check_outcome prepare_mark(const struct probe *probe, char *text)
+{
+	struct err err;
+
+	if (!probe->ops->prepare_mark ||
+	    probe->ops->prepare_mark(&probe->health->checks, &err) == 0)
+		return CHECK_PASSED;
+	snprintf(text, CHECK_TEXT_MAX, "not probed: %.100s", err.text);
+	return CHECK_NOT_MADE;
 }
 
 /* What becomes of the check if it cannot even begin; CHECK_PASSED: it can. */
@@ -202,7 +214,7 @@ static enum check_outcome aim(struct probe *probe, struct check_request *request
 		snprintf(text, CHECK_TEXT_MAX, "%s", why);
 		return CHECK_FAILED;
 	default:
-		return CHECK_PASSED;
+		return prepare_mark(probe, text);
 	}
 }
 
@@ -212,6 +224,7 @@ static void start_check(struct probe *probe)
 	struct check_request request = {
 		.address = probe->address,
 		.port = probe->port,
+		.real = probe->address,
 		.spec = &probe->spec,
 		.agent = &probe->agent,
 		.done = on_done,
@@ -366,9 +379,15 @@ int health_new(struct health **ret_health, sd_event *event,
 	return 0;
 }
 
-void health_use_tunnels(struct health *health, struct tunnels *tunnels)
+int health_use_tunnels(struct health *health, struct tunnels *tunnels, const char *bpffs,
+		       struct err *err)
 {
+	int r = check_script_pool_use_cgroups(health->checks.script, bpffs);
+
+	if (r)
+		return err_errno(err, -r, "cgroups of scripts");
 	health->tunnels = tunnels;
+	return 0;
 }
 
 void health_free(struct health *health)

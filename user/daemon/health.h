@@ -33,7 +33,8 @@ struct health_callbacks {
 int health_new(struct health **ret_health, sd_event *event,
 	       const struct health_callbacks *callbacks, struct err *err);
 /* For probes with VIA_TUNNEL, which are not made before. */
-void health_use_tunnels(struct health *health, struct tunnels *tunnels);
+int health_use_tunnels(struct health *health, struct tunnels *tunnels, const char *bpffs,
+		       struct err *err);
 /* Removes all probes. Not from inside a callback. */
 void health_free(struct health *health);
 

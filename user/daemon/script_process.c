@@ -21,9 +21,9 @@
 
 #define ERROR_FD 3 /* in the child; closed by exec */
 
-enum step { STEP_PREPARE, STEP_USER, STEP_RUN };
+enum step { STEP_CGROUP, STEP_PREPARE, STEP_USER, STEP_RUN };
 
-static const char *const step_names[] = {"prepare", "change user", "run"};
+static const char *const step_names[] = {"enter its cgroup", "prepare", "change user", "run"};
 
 /* What a child that could not become the program writes to error_fd. */
 struct report {
@@ -100,6 +100,21 @@ static int change_user(const struct script_start *start)
 	return drop_capabilities();
 }
 
+/*
+ * Not by CLONE_INTO_CGROUP: Linux 6.18 kills a child that begins in a cgroup which has seen more of
+ * cgroup.kill than its parent's.
+ */
+static int enter_cgroup(int dir_fd)
+{
+	int fd = dir_fd < 0 ? -1 : openat(dir_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	if (dir_fd < 0)
+		return 0;
+	if (fd < 0 || write(fd, "0", 1) < 0)
+		return -1;
+	return close(fd);
+}
+
 static int prepare(int output_fd, int error_fd)
 {
 	const struct rlimit no_core = {};
@@ -124,6 +139,8 @@ static _Noreturn void be_script(const struct script_start *start, int output_fd,
 				pid_t parent)
 {
 	reset_signals();
+	if (enter_cgroup(start->cgroup_fd) < 0)
+		give_up(error_fd, STEP_CGROUP);
 	if (prepare(output_fd, error_fd) < 0)
 		give_up(error_fd, STEP_PREPARE);
 	if (change_user(start) < 0)
@@ -234,6 +251,7 @@ int script_reap(const struct script_process *process, struct script_end *ret_end
 	if (read(process->error_fd, &report, sizeof(report)) == (ssize_t)sizeof(report)) {
 		end.was_run = false;
 		end.step = step_names[report.step];
+		end.is_cgroup_lost = report.step == STEP_CGROUP;
 		end.errnum = report.errnum;
 	}
 	*ret_end = end;

@@ -14,6 +14,7 @@ struct script_start {
 	char *const *envp;
 	uid_t uid;
 	gid_t gid;
+	int cgroup_fd; /* directory of the cgroup that it is to be in; -1: the daemon's */
 };
 
 struct script_process {
@@ -27,6 +28,7 @@ struct script_end {
 	bool was_run;
 	const char *step; /* if it was not: what went wrong, and the reason */
 	int errnum;
+	bool is_cgroup_lost; /* it could not enter it */
 	int exit_status; /* if it was; -1: ended by a signal */
 	int signal;
 };

@@ -169,18 +169,6 @@ static int check_mapping(const struct check *c)
 	return ret ? ret : check_command(c);
 }
 
-/* A prefix has no one address to probe. */
-static int check_via(const struct check *c, const struct vip_spec *vip)
-{
-	struct mark mark = c->health->at[HEALTH_KEY_VIA];
-
-	if (vip->health.via != VIA_TUNNEL || !vip->host_bits)
-		return 0;
-	return config_fail(&c->errors, mark.line ? mark : vip->mark, ".via",
-			   "expected direct: VIP %s is a prefix, which has no one address to probe",
-			   vip->name);
-}
-
 /* A probe comes from an address of the family of what it goes to: the VIP, or the reals. */
 static int check_source_of_vip(const struct check *c, const struct vip_spec *vip)
 {
@@ -237,8 +225,6 @@ int config_check_health(const struct doc_file *doc, const struct config *config,
 			ret = check_needed(&c, defaults);
 		if (ret == 0)
 			ret = check_source(&c, &config->vips[i]);
-		if (ret == 0)
-			ret = check_via(&c, &config->vips[i]);
 	}
 	return ret;
 }

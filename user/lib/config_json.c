@@ -188,7 +188,7 @@ static json_t *health_json(const struct vip_spec *vip)
 	json_object_set_new(json, "hold_down_max", duration(health->hold_down_max_ms));
 	if (!addr_is_zero(&health->source))
 		json_object_set_new(json, "source", address(&health->source));
-	if (health->type != HEALTH_TYPE_NONE && health->type != HEALTH_TYPE_SCRIPT)
+	if (health->type != HEALTH_TYPE_NONE)
 		json_object_set_new(json, "via", json_string(probe_via_name(health->via)));
 	set_by_type(json, health);
 	return json;

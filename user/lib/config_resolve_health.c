@@ -201,7 +201,8 @@ static int resolve_by_type(const struct doc_file *doc, const struct doc_vip *vip
 	}
 }
 
-/* The VIP is a part of what is probed only where the probe goes to it. */
+/* The VIP, or the first address of a prefix, is a part of what is probed only where the probe goes
+ * to it. */
 static void resolve_via(const struct doc_file *doc, const struct doc_vip *vip,
 			enum xdplb_encap encap, struct health_spec *health)
 {

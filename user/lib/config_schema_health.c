@@ -339,14 +339,14 @@ static const struct schema_field health_fields[] = {
 		{.key = "via",
 		 .type = SCHEMA_CHOICE,
 		 .offset = offsetof(struct doc_health, via),
-		 .health_types = SOCKET_TYPES | BIT(ICMP),
+		 .health_types = SOCKET_TYPES | BIT(ICMP) | BIT(SCRIPT),
 		 .choices = health_via_choices,
 		 .initial = VIA_DIRECT,
 		 .text = "`direct`: the probe goes to the real's own address; `tunnel`: it "
 			 "goes to the VIP's address, encapsulated to that real as clients' "
 			 "packets are, and so finds a real without decapsulation or "
-			 "without the VIP; what the balancer needs for it is in "
-			 "operations.md"},
+			 "without the VIP; a VIP that is a prefix is probed at its first "
+			 "address; what the balancer needs for it is in operations.md"},
 };
 
 /* One of `expect` with a type that has status codes. */
