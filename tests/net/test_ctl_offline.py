@@ -18,10 +18,10 @@ BUILD = pathlib.Path(os.environ.get("XDPLB_BUILD", "build"))
 CTL = str(BUILD.resolve() / "xdplbctl")
 
 COMMANDS = """status; vip list; vip show; real list; real show; real drain; real undrain;
-real enable; real disable; flow count; health list; stats show; config check; config show;
+real enable; real disable; real add; real del; flow count; health list; stats show; config check; config show;
 config apply; reload; detach; completion; events; quic encode; quic decode""".replace("\n", " ").split("; ")
 NOUNS = sorted({command.split()[0] for command in COMMANDS})
-NOT_YET = ["vip add", "vip del", "real add", "real set", "real del", "flow list",
+NOT_YET = ["vip add", "vip del", "real set", "flow list",
            "config plan", "config diff", "explain", "top", "capture", "doctor"]
 
 GOOD = """
@@ -40,7 +40,10 @@ REAL = {"vip": "web", "address": "10.1.0.1", "port": 80, "protocol": "tcp", "wei
         "member_id": 1, "next_hop": {"interface": "eth1", "mac": "02:00:00:00:00:01"},
         "active_flows": 3, "new_flows": 12345, "packets": 7654321, "bytes": 2048,
         "reason": "connected", "since_ms": 192000}
-DRAINED = dict(REAL, address="10.1.0.9", state="drained", admin="drain", removed=True)
+DRAINED = dict(REAL, address="10.1.0.9", state="drained", admin="drain")
+REMOVED = dict(REAL, address="10.1.0.8", state="removed", admin="removed", removed=True,
+               health=None)
+LEAVING = dict(REMOVED, address="10.1.0.7", admin="enabled")
 REAL6 = dict(REAL, address="2001:db8::1", state="down", next_hop=None, reason=None)
 VIP = {"name": "web", "address": "192.0.2.10", "port": 80, "protocol": "tcp",
        "scheduler": "maglev", "state": "up", "reals_up": 1, "reals": 2, "active_flows": 3,
@@ -50,10 +53,12 @@ CHANGE = {"ok": True, "generation": 3, "vips_added": 0, "reals_added": 2}
 
 ANSWERS = {
     "GET /v1/vips": [VIP],
-    "GET /v1/vips/web": dict(VIP, members=[REAL, REAL6]),
+    "GET /v1/vips/web": dict(VIP, members=[REAL, REAL6], removed=["10.1.0.8"]),
     "GET /v1/reals": [REAL, REAL6, DRAINED],
     "GET /v1/reals?vip=web": [REAL, REAL6],
     "GET /v1/reals/web/10.1.0.1": dict(REAL, health={"type": "tcp", "state": "up"}),
+    "GET /v1/reals/web/10.1.0.7": LEAVING,
+    "GET /v1/reals/web/10.1.0.8": REMOVED,
     "GET /v1/flows/count": {"flows": 7, "unproven": 1, "closing": 0, "slots": 80,
                             "scanned_ago_ms": 0},
     "GET /v1/stats?per_cpu=1": {"forwarded": 5, "drop_no_real": 2, "per_cpu": [
@@ -203,6 +208,8 @@ def test_json_output_is_the_daemons_document(api, line):
         "/v1/vips": "vip list", "/v1/vips/web": "vip show web", "/v1/reals": "real list",
         "/v1/reals?vip=web": "real list web", "/v1/flows/count": "flow count",
         "/v1/reals/web/10.1.0.1": "real show web 10.1.0.1",
+        "/v1/reals/web/10.1.0.7": "real show web 10.1.0.7",
+        "/v1/reals/web/10.1.0.8": "real show web 10.1.0.8",
         "/v1/stats?per_cpu=1": "stats show --per-cpu", "/v1/config": "config show",
     }[line].split()
     for args in (["-j", *words], [*words, "-j"]):
@@ -216,7 +223,7 @@ def test_real_list_as_text(api):
         "VIP ADDRESS     WEIGHT STATE   FLOWS   NEW PACKETS   BYTES PROBE WHY",
         "web 10.1.0.1       100 up          3 12.3k    7.7M 2.0 KiB -     connected, 3m12s",
         "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -     -, 3m12s",
-        "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB -     drain by operator, removed",
+        "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB -     drain by operator",
     ]
 
 
@@ -226,6 +233,9 @@ def test_real_list_as_text(api):
     ("vip show web", "web 10.1.0.1 "),
     ("real show web 10.1.0.1", "next hop         02:00:00:00:00:01"),
     ("real show web 10.1.0.1", "health           up"),
+    ("vip show web", "removed      10.1.0.8\n"),
+    ("real show web 10.1.0.7", "no longer in the configuration; its flows finish\n"),
+    ("real show web 10.1.0.8", "removed by operator\n"),
     ("flow count", "active      7"),
     ("stats show --per-cpu", "drop_no_real     2    0    2 no real of the VIP"),
     ("config show", "vips:\n- name: web\n  port: 80\n"),
@@ -284,12 +294,14 @@ def test_a_full_disk_is_a_failure(api):
 @pytest.mark.parametrize("words, expect", [
     ([""], NOUNS),
     (["re"], ["real", "reload"]),
-    (["real", "d"], ["drain", "disable"]),
+    (["real", "d"], ["drain", "disable", "del"]),
     (["vip", "show", ""], ["web"]),
     (["-j", "real", "drain", "w"], ["web"]),
     (["real", "drain", "web", ""], ["10.1.0.1", "2001:db8::1"]),
     (["real", "drain", "web", "2001:"], ["2001:db8::1"]),
     (["real", "drain", "web", "10.1.0.1", ""], []),
+    (["real", "add", "w"], ["web"]),
+    (["real", "add", "web", ""], ["10.1.0.8"]),
     (["config", "check", ""], [":files"]),
     (["completion", ""], ["bash", "zsh"]),
     (["reload", "--f"], ["--force"]),

@@ -92,7 +92,8 @@ def test_a_vip_says_how_its_reals_are_drained_and_the_command_says_otherwise(ser
     assert real1(daemon)["drain"]["then"] == "move"
     assert real1(daemon)["drain"]["left_ms"] <= 60_000
     drain(daemon, "--timeout", "0s")
-    assert real1(daemon)["drain"] == {"left_ms": None, "then": "keep", "disables": False}
+    assert real1(daemon)["drain"] == {"left_ms": None, "then": "keep", "disables": False,
+                                      "removes": False}
 
 
 @pytest.mark.parametrize("options, said", [

@@ -97,6 +97,20 @@ int controller_drain(struct controller *controller, const char *vip, const struc
 	return controller_set_admin(controller, vip, real, ADMIN_DRAIN, err);
 }
 
+int controller_remove_real(struct controller *controller, const char *vip,
+			   const struct ip_addr *real, struct err *err)
+{
+	strncpy(fake.vip, vip, sizeof(fake.vip) - 1);
+	return note("remove", err);
+}
+
+int controller_add_real(struct controller *controller, const char *vip, const struct ip_addr *real,
+			struct err *err)
+{
+	strncpy(fake.vip, vip, sizeof(fake.vip) - 1);
+	return note("add", err);
+}
+
 int controller_set_pools(struct controller *controller, const char *vip, const char *pools,
 			 bool is_one, bool force, uint64_t *ret_ticket, struct err *err)
 {
@@ -151,6 +165,12 @@ static struct ip_addr real_address(size_t real)
 	assert_int_equal(addr_parse("2001:db8::7", &address), 0);
 	address.w[3] = htonl(7 + (uint32_t)real);
 	return address;
+}
+
+bool controller_has_removed(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address)
+{
+	return false;
 }
 
 size_t controller_find_real(const struct controller *controller, size_t vip,

@@ -301,13 +301,14 @@ static void the_wrong_method_is_405_and_names_the_right_one(void **state)
 static void each_verb_sets_its_admin_state(void **state)
 {
 	static const struct {
-		const char *path;
-		enum admin_state admin;
+		const char *path, *called, *admin;
 	} rows[] = {
-		{"/v1/reals/web/10.0.0.1/drain", ADMIN_DRAIN},
-		{"/v1/reals/web/10.0.0.1/undrain", ADMIN_ENABLED},
-		{"/v1/reals/web/10.0.0.1/disable", ADMIN_DISABLED},
-		{"/v1/reals/web/10.0.0.1/enable", ADMIN_ENABLED},
+		{"/v1/reals/web/10.0.0.1/drain", "set_admin", "drain"},
+		{"/v1/reals/web/10.0.0.1/undrain", "set_admin", "enabled"},
+		{"/v1/reals/web/10.0.0.1/disable", "set_admin", "disabled"},
+		{"/v1/reals/web/10.0.0.1/enable", "set_admin", "enabled"},
+		{"/v1/reals/web/10.0.0.1/remove", "remove", "removed"},
+		{"/v1/reals/web/10.0.0.1/add", "add", "enabled"},
 	};
 	struct api_test *t = *state;
 
@@ -315,10 +316,13 @@ static void each_verb_sets_its_admin_state(void **state)
 		fake.called = NULL;
 		fake.admin = 99;
 		assert_int_equal(ask(t, "POST", rows[i].path, ""), 200);
-		assert_string_equal(fake.called, "set_admin");
-		assert_int_equal(fake.admin, rows[i].admin);
+		assert_string_equal(fake.called, rows[i].called);
+		if (strcmp(fake.called, "set_admin") == 0)
+			assert_string_equal(admin_state_name(fake.admin), rows[i].admin);
 		assert_string_equal(fake.vip, "web");
 		assert_true(json_is_true(json_object_get(t->reply, "ok")));
+		assert_string_equal(json_string_value(json_object_get(t->reply, "admin")),
+				    rows[i].admin);
 	}
 }
 
@@ -336,6 +340,7 @@ static void a_drain_says_what_the_query_says_and_nothing_else(void **state)
 		{"then", "reset", 200, {.has_then = true, .then = DRAIN_RESET}},
 		{"disable", "1", 200, {.disables = true}},
 		{"disable", "0", 200, {}},
+		{"remove", "1", 200, {.removes = true}},
 		{"timeout", "90", 400, {}},
 		{"timeout", "-1s", 400, {}},
 		{"timeout", "25h", 400, {}},
@@ -356,6 +361,7 @@ static void a_drain_says_what_the_query_says_and_nothing_else(void **state)
 		assert_int_equal(fake.drain.has_then, rows[i].want.has_then);
 		assert_int_equal(fake.drain.then, rows[i].want.then);
 		assert_int_equal(fake.drain.disables, rows[i].want.disables);
+		assert_int_equal(fake.drain.removes, rows[i].want.removes);
 	}
 }
 
@@ -456,9 +462,9 @@ static void the_openapi_document_names_every_path_and_parameter(void **state)
 
 	assert_int_equal(ask(t, "GET", "/v1/openapi.json", ""), 200);
 	paths = json_object_get(t->reply, "paths");
-	assert_int_equal(json_object_size(paths), 20);
+	assert_int_equal(json_object_size(paths), 22);
 	drain = json_object_get(json_object_get(paths, "/v1/reals/{vip}/{address}/drain"), "post");
-	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 5);
+	assert_int_equal(json_array_size(json_object_get(drain, "parameters")), 6);
 	apply = json_object_get(json_object_get(paths, "/v1/config/apply"), "post");
 	assert_non_null(json_object_get(apply, "requestBody"));
 	assert_non_null(json_object_get(apply, "responses"));

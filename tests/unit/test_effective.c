@@ -137,9 +137,10 @@ static void test_every_state_of_a_real_has_a_name(void **state)
 		[REAL_DISABLED] = "disabled",
 		[REAL_UNKNOWN] = "unknown",
 		[REAL_EJECTED] = "ejected",
+		[REAL_REMOVED] = "removed",
 	};
 
-	for (int i = 0; i <= REAL_EJECTED; i++)
+	for (int i = 0; i <= REAL_REMOVED; i++)
 		assert_string_equal(real_state_name(i), names[i]);
 }
 

@@ -11,6 +11,7 @@
 
 #include "lib/config.h"
 #include "lib/config_switch.h"
+#include "lib/config_variant.h"
 #include "lib/pool_text.h"
 
 static const char file[] =
@@ -119,7 +120,7 @@ static void a_switch_changes_one_vip_and_either_configuration_can_go(void **stat
 		assert_int_equal(fresh->vips[0].pools[0].weight, 5);
 		assert_int_equal(config->vips[0].n_reals, 2 - keep);
 		assert_int_equal(fresh->vips[1].n_reals, 2);
-		config_switch_free(keep ? fresh : config, 0);
+		config_variant_free(keep ? fresh : config, 0);
 		config = keep ? config : fresh;
 	}
 	*state = config;
@@ -134,7 +135,7 @@ static void pools_that_share_a_real_are_joined_once_or_refused(void **state)
 	assert_int_equal(fresh->vips[0].n_reals, 4);
 	assert_int_equal(fresh->vips[0].reals[1].pool, 0);
 	assert_int_equal(fresh->vips[0].reals[2].pool, 1);
-	config_switch_free(fresh, 0);
+	config_variant_free(fresh, 0);
 	assert_int_equal(switch_to(*state, 0, "blue,both", false, &fresh, &err), -EINVAL);
 	assert_string_equal(err.text, "real 10.1.0.2 is in pool blue and in pool both");
 }

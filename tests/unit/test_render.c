@@ -71,7 +71,7 @@ static int setup(void **state)
 						    .ifindex = 7,
 						    .prog_id = 9};
 	fill_real(&reals[0], "web", "10.1.0.1", REAL_UP);
-	fill_real(&reals[1], "web", "10.1.0.2", REAL_DRAINING);
+	fill_real(&reals[1], "web", "10.1.0.2", REAL_REMOVED);
 	fill_real(&reals[2], "dns", "2001:db8::2", REAL_DOWN);
 	reals[0].has_next_hop = true;
 	strcpy(reals[0].interface, "eth1");
@@ -199,6 +199,44 @@ static void a_vip_and_its_reals_name_their_pools(void **state)
 	assert_has(text, "\"pools\":\"blue:90,spare:backup\"");
 	assert_has(text, "\"file_pools\":\"blue\"");
 	assert_has(text, "\"pool\":\"blue\"");
+	free(text);
+}
+
+static void removed_reals_are_shown_by_themselves_and_not_among_the_vips(void **state)
+{
+	struct real_spec two[] = {{.address = address("10.1.0.1")},
+				  {.address = address("10.1.0.2")}};
+	char *text = dump(render_vip(&snapshot, &vips[1]));
+
+	assert_has(text, "\"removed\":[]");
+	free(text);
+	reals[1].admin = ADMIN_REMOVED;
+	vips[0].n_reals = 1;
+	specs[0].reals = two;
+	specs[0].n_reals = specs[0].n_removed = 1;
+	text = dump(render_vip(&snapshot, &vips[0]));
+	assert_has(text, "\"removed\":[\"10.1.0.2\"]");
+	assert_null(strstr(text, "\"address\":\"10.1.0.2\""));
+	free(text);
+	vips[0].n_reals = 2;
+	text = dump(render_real(&snapshot, &reals[1]));
+	assert_has(text, "\"port\":80");
+	assert_has(text, "\"state\":\"removed\",\"admin\":\"removed\",\"drain\":null,"
+			 "\"removed\":true");
+	assert_has(text, "\"health\":null");
+	free(text);
+}
+
+static void a_drain_says_what_comes_of_it(void **state)
+{
+	char *text;
+
+	reals[0].admin = ADMIN_DRAIN;
+	reals[0].drain = (struct snapshot_drain){
+		.has_deadline = true, .left_ms = 5, .then = DRAIN_MOVE, .removes = true};
+	text = dump(render_real(&snapshot, &reals[0]));
+	assert_has(text, "\"drain\":{\"left_ms\":5,\"then\":\"move\",\"disables\":false,"
+			 "\"removes\":true}");
 	free(text);
 }
 
@@ -355,6 +393,8 @@ int main(void)
 		TEST(a_vip_without_a_real_that_is_up_is_down),
 		TEST(a_real_has_the_fields_that_scripts_rely_on),
 		TEST(a_vip_and_its_reals_name_their_pools),
+		TEST(removed_reals_are_shown_by_themselves_and_not_among_the_vips),
+		TEST(a_drain_says_what_comes_of_it),
 		TEST(a_vip_says_how_it_does),
 		TEST(a_real_without_a_next_hop_says_null),
 		TEST(a_real_explains_itself),

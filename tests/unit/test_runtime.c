@@ -74,6 +74,7 @@ static void assert_same(const struct admin_order *a, const struct admin_order *b
 	assert_int_equal(a->drain.deadline_ms, b->drain.deadline_ms);
 	assert_int_equal(a->drain.then, b->drain.then);
 	assert_int_equal(a->drain.disables, b->drain.disables);
+	assert_int_equal(a->drain.removes, b->drain.removes);
 }
 
 static void what_is_remembered_comes_back(void **state)
@@ -85,6 +86,9 @@ static void what_is_remembered_comes_back(void **state)
 		{ADMIN_DRAIN, {.deadline_ms = 1800000000123, .then = DRAIN_MOVE}},
 		{ADMIN_DRAIN, {.deadline_ms = 1, .then = DRAIN_RESET, .disables = true}},
 		{ADMIN_DRAIN, {.disables = true}},
+		{ADMIN_DRAIN, {.removes = true}},
+		{ADMIN_DRAIN, {.deadline_ms = 7, .then = DRAIN_MOVE, .removes = true}},
+		{ADMIN_REMOVED, {}},
 		{ADMIN_DISABLED, {}},
 		{ADMIN_DISABLED, {.then = DRAIN_RESET}},
 		{ADMIN_ENABLED, {}},
@@ -147,12 +151,77 @@ static void an_entry_that_makes_no_sense_is_as_none(void **state)
 	}
 }
 
+/* "web 10.0.0.1, ", in the order of the file. */
+static void note(void *user, const char *vip, const struct ip_addr *real)
+{
+	char address[ADDR_TEXT_MAX], *text = user;
+
+	sprintf(text + strlen(text), "%s %s, ", vip, addr_format(real, address));
+}
+
+static void assert_removed(const struct runtime *runtime, const char *expected)
+{
+	char text[256] = "";
+
+	runtime_for_each_removed(runtime, note, text);
+	assert_string_equal(text, expected);
+}
+
+/* All but those of this VIP. */
+static bool keeps_others(void *user, const char *vip, const struct ip_addr *real)
+{
+	return strcmp(vip, user) != 0;
+}
+
+static void removed_reals_are_found_and_forgotten_and_nothing_else(void **state)
+{
+	struct ip_addr one = address("10.0.0.1"), two = address("10.0.0.2");
+	struct runtime *runtime;
+	struct err err = {};
+
+	write_text(*state, "{\"reals\": {\"dns\": {\"10.0.0.1\": \"removed\"}, "
+			   "\"odd\": 7, \"web\": {\"10.0.0.1\": \"removed\", "
+			   "\"10.0.0.2\": \"drain\", \"10.0.0.3\": {\"admin\": \"removed\"}, "
+			   "\"no address\": \"removed\"}}, \"pools\": {\"web\": \"blue\"}}");
+	for (int round = 0; round < 2; round++) {
+		runtime = open_runtime(*state);
+		assert_removed(runtime, round ? "dns 10.0.0.1, "
+					      : "dns 10.0.0.1, web 10.0.0.1, web 10.0.0.3, ");
+		assert_int_equal(runtime_forget_removed(runtime, keeps_others, "web", &err), 0);
+		assert_removed(runtime, "dns 10.0.0.1, ");
+		assert_int_equal(runtime_get(runtime, "web", &one).admin, ADMIN_ENABLED);
+		assert_int_equal(runtime_get(runtime, "web", &two).admin, ADMIN_DRAIN);
+		assert_string_equal(runtime_get_pools(runtime, "web"), "blue");
+		runtime_free(runtime);
+	}
+}
+
+static void what_forgets_nothing_writes_nothing(void **state)
+{
+	const struct dir *dir = *state;
+	struct runtime *runtime;
+	struct err err = {};
+
+	write_text(dir, "{\"reals\": {\"web\": {\"10.0.0.1\": \"removed\"}}}");
+	runtime = open_runtime(dir);
+	unlink(dir->file);
+	assert_int_equal(runtime_forget_removed(runtime, keeps_others, "dns", &err), 0);
+	assert_int_equal(access(dir->file, F_OK), -1);
+	assert_int_equal(runtime_forget_removed(runtime, keeps_others, "web", &err), 0);
+	assert_int_equal(access(dir->file, F_OK), 0);
+	runtime_free(runtime);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_remembered_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(files_of_older_versions_are_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_entry_that_makes_no_sense_is_as_none, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			removed_reals_are_found_and_forgotten_and_nothing_else, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_forgets_nothing_writes_nothing, setup,
 						teardown),
 	};
 

@@ -100,6 +100,20 @@ static void offer_reals(const char *socket, const char *vip, const char *current
 		    current);
 }
 
+static void offer_removed(const char *socket, const char *vip, const char *current)
+{
+	char *path = client_path("vips", vip, NULL);
+	json_t *row, *one;
+	size_t i;
+
+	if (client_get(socket, path, &row, NULL) == 0) {
+		json_array_foreach (json_object_get(row, "removed"), i, one)
+			offer(json_string_value(one), current);
+		json_decref(row);
+	}
+	free(path);
+}
+
 /* "--then" of "--then keep|move". */
 static void offer_own_options(const char *options, const char *current)
 {
@@ -131,10 +145,13 @@ static void offer_args(const struct command *command, const char *socket, const 
 			offer_vips(socket, current);
 		return;
 	case COMPLETE_VIP_REAL:
+	case COMPLETE_VIP_REMOVED:
 		if (n_args == 0)
 			offer_vips(socket, current);
-		else if (n_args == 1)
+		else if (n_args == 1 && command->completion == COMPLETE_VIP_REAL)
 			offer_reals(socket, args[0], current);
+		else if (n_args == 1)
+			offer_removed(socket, args[0], current);
 		return;
 	case COMPLETE_FILE:
 		puts(FILES_MARK);

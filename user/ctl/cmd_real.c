@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* real list, show, drain, undrain, enable, disable. */
+/* real list, show, drain, undrain, enable, disable, add, del. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -115,6 +115,8 @@ enum exit_status cmd_real_drain(const struct invocation *invocation)
 		path = client_path_query(path, "then", invocation->then);
 	if (invocation->has_disable)
 		path = client_path_query(path, "disable", "1");
+	if (invocation->has_remove)
+		path = client_path_query(path, "remove", "1");
 	if (!invocation->has_wait) {
 		status = ctl_change(invocation, path, "", 0);
 	} else {
@@ -141,4 +143,14 @@ enum exit_status cmd_real_enable(const struct invocation *invocation)
 enum exit_status cmd_real_disable(const struct invocation *invocation)
 {
 	return change(invocation, "disable");
+}
+
+enum exit_status cmd_real_add(const struct invocation *invocation)
+{
+	return change(invocation, "add");
+}
+
+enum exit_status cmd_real_del(const struct invocation *invocation)
+{
+	return change(invocation, "remove");
 }

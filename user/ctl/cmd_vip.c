@@ -35,6 +35,20 @@ static void cell_pools(const json_t *row, const char *field, char *cell)
 		snprintf(cell, CELL_MAX, "%.100s (file says %.100s)", pools, file);
 }
 
+/* "10.1.0.1 10.1.0.2" */
+static void cell_list(const json_t *row, const char *field, char *cell)
+{
+	const json_t *list = json_object_get(row, field), *one;
+	size_t len = 0, i;
+
+	cell_text(row, field, cell);
+	json_array_foreach (list, i, one) {
+		if (len < CELL_MAX)
+			len += snprintf(cell + len, CELL_MAX - len, "%s%s", i ? " " : "",
+					json_string_value(one));
+	}
+}
+
 static int print_vip(const struct invocation *invocation, const json_t *vip)
 {
 	static const struct column columns[] = {
@@ -47,6 +61,7 @@ static int print_vip(const struct invocation *invocation, const json_t *vip)
 		{"ring", "ring", cell_text},
 		{"fingerprint", "fingerprint", cell_text},
 		{"pools", "pools", cell_pools},
+		{"removed", "removed", cell_list},
 		{"state", "state", cell_state},
 		{"on_backup", "on backup", cell_yes_no},
 		{"min_healthy", "min healthy", cell_text},

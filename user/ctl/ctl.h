@@ -22,6 +22,7 @@ struct invocation {
 	bool has_per_cpu;
 	bool has_follow;
 	bool has_disable;
+	bool has_remove;
 	bool has_wait;
 	const char *timeout; /* NULL: not given */
 	const char *then;
@@ -36,6 +37,7 @@ enum completion {
 	COMPLETE_NOTHING = 0,
 	COMPLETE_VIP,
 	COMPLETE_VIP_REAL, /* first a VIP, then one of its reals */
+	COMPLETE_VIP_REMOVED, /* or one that was removed from it */
 	COMPLETE_FILE,
 	COMPLETE_SHELL, /* bash, zsh */
 };
@@ -93,6 +95,8 @@ enum exit_status cmd_real_drain(const struct invocation *invocation);
 enum exit_status cmd_real_undrain(const struct invocation *invocation);
 enum exit_status cmd_real_enable(const struct invocation *invocation);
 enum exit_status cmd_real_disable(const struct invocation *invocation);
+enum exit_status cmd_real_add(const struct invocation *invocation);
+enum exit_status cmd_real_del(const struct invocation *invocation);
 enum exit_status cmd_flow_count(const struct invocation *invocation);
 enum exit_status cmd_health_list(const struct invocation *invocation);
 enum exit_status cmd_stats_show(const struct invocation *invocation);

@@ -83,17 +83,32 @@ static void say(struct wait *wait, const json_t *row)
 		say_line(wait, row);
 }
 
+/* Whether the drain has ended as it was meant to. */
+static bool is_done(const struct wait *wait, const json_t *row)
+{
+	if (wait->invocation->has_remove)
+		return state_is(row, "removed");
+	return state_is(row, "drained") || state_is(row, "disabled") || state_is(row, "down");
+}
+
+/* Flows may be left, or it is about to be removed. */
+static bool is_under_way(const json_t *row)
+{
+	return state_is(row, "draining") || json_is_true(cell_value(row, "drain.removes"));
+}
+
 /* Whether the drain goes on; else how it ended, and why it failed. */
-static bool goes_on(const json_t *row, enum exit_status *ret_status, struct err *err)
+static bool goes_on(const struct wait *wait, const json_t *row, enum exit_status *ret_status,
+		    struct err *err)
 {
 	const char *then = json_string_value(cell_value(row, "drain.then"));
 	json_t *left = cell_value(row, "drain.left_ms");
 
 	*ret_status = EXIT_DONE;
-	if (state_is(row, "drained") || state_is(row, "disabled") || state_is(row, "down"))
+	if (is_done(wait, row))
 		return false;
 	*ret_status = EXIT_FAILED;
-	if (!state_is(row, "draining")) {
+	if (!is_under_way(row)) {
 		err_set(err, ECANCELED, "the drain was ended: the real is %s",
 			json_string_value(json_object_get(row, "state")));
 		return false;
@@ -130,7 +145,7 @@ enum exit_status drain_wait(const struct invocation *invocation, const char *vip
 
 	while (client_get(invocation->socket, path, &row, &err) == 0) {
 		say(&wait, row);
-		if (!goes_on(row, &status, &err)) {
+		if (!goes_on(&wait, row, &status, &err)) {
 			status = finish(&wait, row, status, &err);
 			json_decref(row);
 			free(path);

@@ -5,8 +5,8 @@
 #include "ctl.h"
 
 /*
- * Waits until the real's flows have ended, and says how far that is on stderr: a bar on a terminal,
- * else a line whenever it has changed. Fails if flows stay at the deadline, or somebody ends the
- * drain.
+ * Waits until the real's flows have ended, with --remove until it is removed, and says how far that
+ * is on stderr: a bar on a terminal, else a line whenever it has changed. Fails if flows stay at
+ * the deadline, or somebody ends the drain.
  */
 enum exit_status drain_wait(const struct invocation *invocation, const char *vip, const char *real);

@@ -20,6 +20,7 @@ enum option_id {
 	OPTION_PER_CPU,
 	OPTION_FOLLOW,
 	OPTION_DISABLE,
+	OPTION_REMOVE,
 	OPTION_WAIT,
 	OPTION_TIMEOUT,
 	OPTION_THEN,
@@ -34,6 +35,7 @@ static const struct option options[] = {
 	{"per-cpu", no_argument, NULL, OPTION_PER_CPU},
 	{"follow", no_argument, NULL, OPTION_FOLLOW},
 	{"disable", no_argument, NULL, OPTION_DISABLE},
+	{"remove", no_argument, NULL, OPTION_REMOVE},
 	{"wait", no_argument, NULL, OPTION_WAIT},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
 	{"then", required_argument, NULL, OPTION_THEN},
@@ -75,6 +77,9 @@ static void take_own_option(int option, struct invocation *invocation)
 		break;
 	case OPTION_DISABLE:
 		invocation->has_disable = true;
+		break;
+	case OPTION_REMOVE:
+		invocation->has_remove = true;
 		break;
 	case OPTION_WAIT:
 		invocation->has_wait = true;

@@ -75,19 +75,22 @@ static void add_circuit(const json_t *row, char *cell)
 void cell_why(const json_t *row, const char *field, char *cell)
 {
 	const char *admin = json_string_value(json_object_get(row, "admin"));
-	const char *removed = json_is_true(json_object_get(row, "removed")) ? ", removed" : "";
 	char reason[CELL_MAX], since[CELL_MAX];
 
 	cell[0] = '\0';
 	if (admin && strcmp(admin, "enabled") != 0) {
-		add(cell, "%s by operator%s", admin, removed);
+		add(cell, "%s by operator", admin);
 		add_deadline(row, cell);
+		return;
+	}
+	if (json_is_true(json_object_get(row, "removed"))) {
+		add(cell, "no longer in the configuration; its flows finish");
 		return;
 	}
 	add_circuit(row, cell);
 	cell_text(row, field, reason);
 	cell_duration(row, "since_ms", since);
-	add(cell, "%.100s, %.40s%s", reason, since, removed);
+	add(cell, "%.100s, %.40s", reason, since);
 	add_notes(row, cell);
 }
 

@@ -50,3 +50,5 @@ unsigned int api_get_real(struct call *call);
 unsigned int api_post_drain(struct call *call);
 unsigned int api_post_disable(struct call *call);
 unsigned int api_post_enable(struct call *call);
+unsigned int api_post_remove(struct call *call);
+unsigned int api_post_add(struct call *call);

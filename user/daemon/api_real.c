@@ -32,17 +32,21 @@ unsigned int api_get_real(struct call *call)
 	if (scope.first_vip == SIZE_MAX)
 		return call_fail_no_vip(call, call->args[0]);
 	scope.first_real = controller_find_real(controller, scope.first_vip, &address);
-	if (scope.first_real == SIZE_MAX) {
+	if (scope.first_real == SIZE_MAX &&
+	    controller_has_removed(controller, scope.first_vip, &address)) {
+		scope.removed = &address;
+	} else if (scope.first_real == SIZE_MAX) {
 		err_set(&err, ENOENT, "VIP %s has no real %s", call->args[0], call->args[1]);
 		return call_fail(call, HTTP_NOT_FOUND, err.text);
 	}
 	return call_reply_snapshot(call, &scope, render_the_real);
 }
 
-/* What a request changes at a real: `drain` for ADMIN_DRAIN only. */
+/* What a request changes at a real. */
 struct admin_change {
 	enum admin_state admin;
-	struct drain_request drain;
+	bool is_back; /* with ADMIN_ENABLED: of a real that is removed */
+	struct drain_request drain; /* with ADMIN_DRAIN */
 };
 
 static int change_admin(struct call *call, const struct ip_addr *address,
@@ -53,6 +57,10 @@ static int change_admin(struct call *call, const struct ip_addr *address,
 
 	if (change->admin == ADMIN_DRAIN)
 		return controller_drain(controller, vip, address, &change->drain, err);
+	if (change->admin == ADMIN_REMOVED)
+		return controller_remove_real(controller, vip, address, err);
+	if (change->is_back)
+		return controller_add_real(controller, vip, address, err);
 	return controller_set_admin(controller, vip, address, change->admin, err);
 }
 
@@ -97,7 +105,8 @@ static int read_drain_key(struct call *call, size_t key, void *ret_value, struct
 unsigned int api_post_drain(struct call *call)
 {
 	struct admin_change change = {.admin = ADMIN_DRAIN,
-				      .drain.disables = call_query_is_set(call, "disable")};
+				      .drain = {.disables = call_query_is_set(call, "disable"),
+						.removes = call_query_is_set(call, "remove")}};
 	uint32_t timeout = 0, then = 0;
 	struct err err = {};
 	int has_timeout = read_drain_key(call, DRAIN_KEY_TIMEOUT, &timeout, &err);
@@ -106,6 +115,9 @@ unsigned int api_post_drain(struct call *call)
 
 	if (has_then < 0)
 		return call_fail_errno(call, has_then, &err);
+	if (change.drain.disables && change.drain.removes)
+		return call_fail(call, HTTP_BAD_REQUEST,
+				 "disable and remove: a drained real can become only one of them");
 	change.drain.has_timeout = has_timeout;
 	change.drain.timeout_ms = timeout;
 	change.drain.has_then = has_then;
@@ -121,4 +133,14 @@ unsigned int api_post_disable(struct call *call)
 unsigned int api_post_enable(struct call *call)
 {
 	return set_admin(call, &(struct admin_change){.admin = ADMIN_ENABLED});
+}
+
+unsigned int api_post_remove(struct call *call)
+{
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_REMOVED});
+}
+
+unsigned int api_post_add(struct call *call)
+{
+	return set_admin(call, &(struct admin_change){.admin = ADMIN_ENABLED, .is_back = true});
 }

@@ -12,6 +12,7 @@
 #include "controller_private.h"
 #include "lib/addr.h"
 #include "lib/config_switch.h"
+#include "lib/config_variant.h"
 #include "lib/sizing.h"
 #include "log.h"
 
@@ -334,6 +335,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	pool_switch_cancel(c, "another configuration came meanwhile");
 	old = c->config;
 	r = pool_switch_restore(c, config, force, err);
+	removals_restore(c, config);
 	r = r ? r : change_try(c, config, force, ret_report, err);
 	if (c->config == old) {
 		config_free(config);
@@ -346,19 +348,28 @@ int change_run(struct controller *c, struct config *config, bool force,
 	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
 		 (unsigned long long)c->generation, c->config->file, c->config->n_vips,
 		 ret_report->vips_added, ret_report->vips_removed);
+	removals_say(c);
+	return r;
+}
+
+int change_vip(struct controller *c, size_t vip, struct config *fresh, struct err *err)
+{
+	struct change_report report;
+	struct config *old = c->config;
+	int r = change_try(c, fresh, true, &report, err);
+
+	config_variant_free(c->config == fresh ? old : fresh, vip);
 	return r;
 }
 
 int change_pools(struct controller *c, size_t vip, const struct pool_use *uses, size_t n,
 		 bool allows_shared, struct err *err)
 {
-	struct change_report report;
-	struct config *old = c->config, *fresh;
-	int r = config_switch(old, vip, uses, n, allows_shared, &fresh, err);
+	struct config *fresh;
+	int r = config_switch(c->config, vip, uses, n, allows_shared, &fresh, err);
 
 	if (r)
 		return r;
-	r = change_try(c, fresh, true, &report, err);
-	config_switch_free(c->config == fresh ? old : fresh, vip);
-	return r;
+	removals_restore(c, fresh);
+	return change_vip(c, vip, fresh, err);
 }

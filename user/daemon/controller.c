@@ -17,6 +17,7 @@
 #include "controller_private.h"
 #include "lib/addr.h"
 #include "lib/config.h"
+#include "lib/config_removal.h"
 #include "lib/dir_lock.h"
 #include "lib/flow_clock.h"
 #include "lib/hash_key.h"
@@ -147,8 +148,10 @@ int controller_reload(struct controller *controller, bool force, struct change_r
 		log_error("reload refused, the running configuration stays error=\"%s\"",
 			  err->text);
 		audit_refused(controller, err);
+		return r;
 	}
-	return r;
+	removals_forget(controller);
+	return 0;
 }
 
 int controller_apply_text(struct controller *controller, const char *name, const char *text,
@@ -166,23 +169,31 @@ int controller_apply_text(struct controller *controller, const char *name, const
 	return r;
 }
 
-static struct real_run *find_run(const struct controller *c, const char *vip,
-				 const struct ip_addr *real, struct err *err)
+int controller_find_run(const struct controller *c, const char *vip, const struct ip_addr *real,
+			struct real_run **ret_run, struct err *err)
 {
+	size_t v = controller_find_vip(c, vip);
+	const struct vip_run *runs = v == SIZE_MAX ? NULL : &c->runs.vips[v];
 	char text[ADDR_TEXT_MAX];
 
-	for (size_t v = 0; v < c->config->n_vips; v++) {
-		if (strcmp(c->config->vips[v].name, vip) != 0)
-			continue;
-		for (size_t r = 0; r < c->runs.vips[v].n_reals; r++) {
-			if (addr_equal(&c->runs.vips[v].reals[r]->spec.address, real))
-				return c->runs.vips[v].reals[r];
-		}
-		err_set(err, ENOENT, "VIP %s has no real %s", vip, addr_format(real, text));
-		return NULL;
+	if (!runs) {
+		err_set(err, ENOENT, "no VIP named %s", vip);
+		return -ENOENT;
 	}
-	err_set(err, ENOENT, "no VIP named %s", vip);
-	return NULL;
+	for (size_t i = 0; i < runs->n_reals; i++) {
+		if (addr_equal(&runs->reals[i]->spec.address, real)) {
+			*ret_run = runs->reals[i];
+			return 0;
+		}
+	}
+	addr_format(real, text);
+	if (!vip_find_removed(&c->config->vips[v], real)) {
+		err_set(err, ENOENT, "VIP %s has no real %s", vip, text);
+		return -ENOENT;
+	}
+	err_set(err, EEXIST, "real %s of VIP %s is removed: `xdplbctl real add %s %s` puts it back",
+		text, vip, vip, text);
+	return -EEXIST;
 }
 
 static const char *admin_event(enum admin_state admin)
@@ -193,6 +204,7 @@ static const char *admin_event(enum admin_state admin)
 	case ADMIN_DISABLED:
 		return "real_disable";
 	case ADMIN_ENABLED:
+	case ADMIN_REMOVED: /* of none that runs */
 		break;
 	}
 	return "real_enable";
@@ -226,22 +238,27 @@ static int set_order(struct real_run *run, const struct admin_order *order, stru
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err)
 {
-	struct real_run *run = find_run(controller, vip, real, err);
 	struct admin_order order = {.admin = admin};
+	struct real_run *run;
+	int r = controller_find_run(controller, vip, real, &run, err);
 
-	return run ? set_order(run, &order, err) : -ENOENT;
+	return r ? r : set_order(run, &order, err);
 }
 
 int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
 		     const struct drain_request *request, struct err *err)
 {
-	struct real_run *run = find_run(controller, vip, real, err);
-	struct admin_order order = {.admin = ADMIN_DRAIN, .drain.disables = request->disables};
+	struct admin_order order = {
+		.admin = ADMIN_DRAIN,
+		.drain = {.disables = request->disables, .removes = request->removes},
+	};
 	const struct drain_spec *usual;
+	struct real_run *run;
 	uint32_t timeout_ms;
+	int r = controller_find_run(controller, vip, real, &run, err);
 
-	if (!run)
-		return -ENOENT;
+	if (r)
+		return r;
 	usual = &controller->config->vips[run->vip_position].drain;
 	timeout_ms = request->has_timeout ? request->timeout_ms : usual->timeout_ms;
 	if (request->has_then && !timeout_ms)
@@ -332,6 +349,7 @@ static int start_sources(struct controller *c, struct err *err)
 		return err_errno(err, -r, "event loop");
 	r = weigh_start(c, err);
 	r = r ? r : drains_start(c, err);
+	r = r ? r : removals_start(c, err);
 	r = r ? r : ramp_start(c, err);
 	r = r ? r : pool_switch_start(c, err);
 	r = r ? r : ejections_start(c, err);
@@ -375,10 +393,12 @@ static int start(struct controller *c, const struct controller_options *options,
 	else
 		r = change_run(c, config, true, &report, err);
 	r = r ? r : scanner_start(c, err);
-	if (r)
+	if (r) {
 		take_back(c, bpffs);
-	else
+	} else {
+		removals_forget(c);
 		remember_take_over(c);
+	}
 	free(bpffs);
 	return r;
 }
@@ -422,6 +442,7 @@ void controller_free(struct controller *controller)
 	tunnels_free(controller->tunnels);
 	weigh_stop(controller);
 	drains_stop(controller);
+	removals_stop(controller);
 	ramp_stop(controller);
 	pool_switch_stop(controller);
 	ejections_stop(controller);

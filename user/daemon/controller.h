@@ -48,8 +48,8 @@ int controller_apply_text(struct controller *controller, const char *name, const
 			  size_t len, bool force, struct change_report *ret_report,
 			  struct err *err);
 /*
- * In force at once, in the rings when controller_has_rings() says so. ENOENT: no such VIP or real.
- * Recorded in the state directory.
+ * In force at once, in the rings when controller_has_rings() says so. ENOENT: no such VIP or real;
+ * EEXIST: the real is removed. Recorded in the state directory.
  */
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err);
@@ -60,11 +60,22 @@ struct drain_request {
 	bool has_then;
 	enum drain_rest then;
 	bool disables; /* once it is drained */
+	bool removes; /* the same; not both */
 };
 
 /* As controller_set_admin() with ADMIN_DRAIN. */
 int controller_drain(struct controller *controller, const char *vip, const struct ip_addr *real,
 		     const struct drain_request *request, struct err *err);
+/*
+ * Takes the real out of its VIP as a reload without it does, whatever `guard` says: its flows
+ * finish, it gets no new ones. ENOENT, EEXIST as above. Recorded in the state directory for as long
+ * as the file has it.
+ */
+int controller_remove_real(struct controller *controller, const char *vip,
+			   const struct ip_addr *real, struct err *err);
+/* Puts it back, enabled. ENOENT: the file does not have it; EEXIST: it is not removed. */
+int controller_add_real(struct controller *controller, const char *vip, const struct ip_addr *real,
+			struct err *err);
 /*
  * Gives the VIP other pools: `pools` as in lib/pool_text.h, or "file"; of `pool`, one in place of
  * all that are no backups. It happens once a real of theirs has been proven up, those that nobody
@@ -91,11 +102,15 @@ size_t controller_find_vip(const struct controller *controller, const char *name
 /* And of a real of the VIP at that position. */
 size_t controller_find_real(const struct controller *controller, size_t vip,
 			    const struct ip_addr *address);
+/* Whether the operator has removed it, or a reload has and it still has flows. */
+bool controller_has_removed(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address);
 
 /* A part of the state. What is beyond its end is left out. */
 struct snapshot_scope {
 	size_t first_vip, n_vips;
 	size_t first_real, n_reals; /* of each of these VIPs; its totals are of these reals only */
+	const struct ip_addr *removed; /* after them: this one; see controller_has_removed() */
 	bool has_counters; /* packets, flows and next hops of reals: they cost most */
 	bool has_totals; /* what is of no VIP: interfaces, verdicts, the flow table, probes */
 };

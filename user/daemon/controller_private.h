@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
- * running real: verdict, operator state), drains.c (how reals empty), weigh.c (what a VIP's reals
- * get when one of them changed), remember.c (what the next daemon should know), scanner.c (flow
- * table), ways_out.c (next hops, interfaces), controller_view.c (snapshots). Nobody else includes
- * this.
+ * running real: verdict, operator state), drains.c (how reals empty), removals.c (reals taken out
+ * of their VIP), weigh.c (what a VIP's reals get when one of them changed), remember.c (what the
+ * next daemon should know), scanner.c (flow table), ways_out.c (next hops, interfaces),
+ * controller_view.c (snapshots). Nobody else includes this.
  */
 #pragma once
 
@@ -105,6 +105,7 @@ struct controller {
 	struct tunnels *tunnels;
 	struct scanner scanner;
 	sd_event_source *drains; /* at the next deadline */
+	sd_event_source *removals; /* removes a drained real, one an iteration */
 	sd_event_source *ramps; /* the next step of a slow start */
 	struct pool_switch *pool_switch;
 	sd_event_source *ejections; /* looks at VIPs whose interval has passed */
@@ -167,6 +168,21 @@ bool drain_has_flows(const struct real_run *run);
 void drains_wait(struct controller *c);
 /* A pass over the flow table has ended. */
 void drains_scanned(struct controller *c);
+/* That it has, as the last pass counted them. */
+uint64_t drain_flows(const struct real_run *run);
+extern const struct actor actor_drain;
+
+/* removals.c */
+int removals_start(struct controller *c, struct err *err);
+void removals_stop(struct controller *c);
+/* Some that are to be removed are drained. What the caller iterates over stays as it is. */
+void removals_wait(struct controller *c);
+/* Takes the reals that the operator removed out of a configuration that is to come in force. */
+void removals_restore(const struct controller *c, struct config *config);
+/* Says which reals are in the file and not in their VIP. */
+void removals_say(const struct controller *c);
+/* Forgets those that the file has no longer. */
+void removals_forget(struct controller *c);
 
 /* ejections.c */
 int ejections_start(struct controller *c, struct err *err);
@@ -175,6 +191,9 @@ void ejections_stop(struct controller *c);
 void ejections_follow(struct controller *c);
 
 /* controller.c */
+/* -ENOENT: no such VIP or real; -EEXIST: the real is removed. */
+int controller_find_run(const struct controller *c, const char *vip, const struct ip_addr *real,
+			struct real_run **ret_run, struct err *err);
 extern const struct actor actor_health;
 /* A change to a real, into the audit log; `extra` is taken over, NULL: nothing else. */
 void controller_audit_real(struct controller *c, const struct actor *who, const char *what,
@@ -193,6 +212,11 @@ int change_run(struct controller *c, struct config *config, bool force,
  */
 int change_pools(struct controller *c, size_t vip, const struct pool_use *uses, size_t n,
 		 bool allows_shared, struct err *err);
+/*
+ * Puts `fresh` in force, a variant of the running configuration in this VIP; takes it over whatever
+ * the outcome. Refused: all is as it was.
+ */
+int change_vip(struct controller *c, size_t vip, struct config *fresh, struct err *err);
 int change_check_interfaces(const struct config *config, struct err *err);
 /* Whether the capacities are those of the running data plane. */
 int change_check_capacity(const struct controller *c, const struct config *config, struct err *err);

@@ -6,6 +6,7 @@
 
 #include "controller_private.h"
 #include "lib/addr.h"
+#include "lib/config_removal.h"
 
 const struct snapshot_scope snapshot_all = {
 	.n_vips = SIZE_MAX,
@@ -67,24 +68,16 @@ static void view_drain(const struct real_run *run, struct snapshot_real *real)
 		.left_ms = deadline > now ? deadline - now : 0,
 		.then = run->drain.then,
 		.disables = run->drain.disables,
+		.removes = run->drain.removes,
 	};
 }
 
-static void view_real(struct view *view, struct snapshot_vip *vip, const struct real_spec *spec,
-		      const struct real_run *run, const struct applied_vip *applied, size_t hint)
+/* What its member has done, if it has one. */
+static struct member_stats view_member(struct view *view, struct snapshot_real *real,
+				       const struct applied_member *m)
 {
-	struct snapshot_real *real = &view->s->reals[view->s->n_reals++];
-	const struct applied_member *m =
-		applied ? applied_find_member(applied, &spec->address, hint) : NULL;
 	struct member_stats sum = {};
 
-	real->vip = vip->spec->name;
-	real->address = spec->address;
-	real->weight = spec->weight;
-	real->effective_weight = run->want.weight;
-	real->pool = vip->spec->n_pools ? vip->spec->pools[spec->pool].name : NULL;
-	real->is_backup = spec->is_backup;
-	real->admin = run->admin;
 	if (m)
 		real->member_id = m->id;
 	if (m && view->scope->has_counters) {
@@ -95,6 +88,33 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	real->bytes = sum.bytes;
 	real->new_flows = sum.new_flows;
 	real->repeated_syns = sum.repeated_syns;
+	return sum;
+}
+
+/* What the configuration says of it. */
+static struct snapshot_real *add_real(struct view *view, const struct snapshot_vip *vip,
+				      const struct real_spec *spec)
+{
+	struct snapshot_real *real = &view->s->reals[view->s->n_reals++];
+
+	real->vip = vip->spec->name;
+	real->address = spec->address;
+	real->weight = spec->weight;
+	real->pool = vip->spec->n_pools ? vip->spec->pools[spec->pool].name : NULL;
+	real->is_backup = spec->is_backup;
+	return real;
+}
+
+static void view_real(struct view *view, struct snapshot_vip *vip, const struct real_spec *spec,
+		      const struct real_run *run, const struct applied_vip *applied, size_t hint)
+{
+	struct snapshot_real *real = add_real(view, vip, spec);
+	const struct applied_member *m =
+		applied ? applied_find_member(applied, &spec->address, hint) : NULL;
+	struct member_stats sum = view_member(view, real, m);
+
+	real->effective_weight = run->want.weight;
+	real->admin = run->admin;
 	real->circuit = run->circuit;
 	real->state = effective_real_state(run_input(run), drain_has_flows(run));
 	view_drain(run, real);
@@ -144,6 +164,26 @@ static void view_removed(struct view *view, struct snapshot_vip *vip,
 	}
 }
 
+/* Parked by the operator, or in no configuration any more. */
+static void view_removed_real(struct view *view, struct snapshot_vip *vip,
+			      const struct applied_vip *applied, const struct ip_addr *address)
+{
+	const struct real_spec *parked = vip_find_removed(vip->spec, address);
+	struct real_spec unknown = {.address = *address};
+	struct snapshot_real *real = add_real(view, vip, parked ? parked : &unknown);
+
+	if (!parked)
+		real->pool = NULL;
+	real->is_removed = true;
+	real->state = REAL_REMOVED;
+	real->admin = parked ? ADMIN_REMOVED : ADMIN_ENABLED;
+	real->health.state.verdict = HEALTH_UNKNOWN;
+	real->health.state.since_ms = view->s->now_ms;
+	view_member(view, real, applied ? applied_find_member(applied, address, 0) : NULL);
+	view_next_hop(view, real);
+	vip->n_reals++;
+}
+
 static size_t reals_in_scope(const struct snapshot_scope *scope, const struct vip_spec *vip)
 {
 	size_t rest = vip->n_reals > scope->first_real ? vip->n_reals - scope->first_real : 0;
@@ -179,6 +219,8 @@ static void view_vip(struct view *view, size_t v)
 	vip->is_alarmed = c->runs.vips[v].is_alarmed;
 	vip->alarms = c->runs.vips[v].alarms;
 	view_shares(view, vip, &c->runs.vips[v]);
+	if (view->scope->removed)
+		view_removed_real(view, vip, applied, view->scope->removed);
 	if (!applied)
 		return;
 	vip->vip_id = applied->id;
@@ -257,7 +299,7 @@ static struct snapshot *snapshot_new(const struct config *config,
 		return NULL;
 	for (size_t v = scope->first_vip; v < end; v++) {
 		n_vips++;
-		n_reals += reals_in_scope(scope, &config->vips[v]);
+		n_reals += reals_in_scope(scope, &config->vips[v]) + (scope->removed != NULL);
 	}
 	s->n_cpus = n_cpus;
 	s->interfaces = calloc(config->n_interfaces + 1, sizeof(*s->interfaces));
@@ -287,6 +329,17 @@ size_t controller_find_real(const struct controller *controller, size_t vip,
 	const struct real_spec *real = vip_find_real(spec, address);
 
 	return real ? (size_t)(real - spec->reals) : SIZE_MAX;
+}
+
+bool controller_has_removed(const struct controller *controller, size_t vip,
+			    const struct ip_addr *address)
+{
+	const struct vip_spec *spec = &controller->config->vips[vip];
+	struct vip_key key = vip_key_of(spec);
+	const struct applied_vip *applied = applied_find(controller->applied, &key);
+	const struct applied_member *m = applied ? applied_find_member(applied, address, 0) : NULL;
+
+	return vip_find_removed(spec, address) || (m && m->state & MEMBER_NOTE_REMOVED);
 }
 
 int controller_snapshot(struct controller *controller, const struct snapshot_scope *scope,

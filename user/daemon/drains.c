@@ -12,7 +12,7 @@
 
 #define ACCURACY_US 10000
 
-static const struct actor actor_drain = {.name = "drain"};
+const struct actor actor_drain = {.name = "drain"};
 
 void drain_take(struct real_run *run, const struct admin_order *order)
 {
@@ -36,7 +36,7 @@ enum drain_rest drain_rest_now(const struct real_run *run)
 	return run->admin == ADMIN_DISABLED ? run->drain.then : DRAIN_KEEP;
 }
 
-static uint64_t count_flows(const struct real_run *run)
+uint64_t drain_flows(const struct real_run *run)
 {
 	const struct controller *c = run->controller;
 	const struct applied_vip *vip = applied_find(c->applied, &run->key);
@@ -50,7 +50,7 @@ bool drain_has_flows(const struct real_run *run)
 {
 	bool is_counted = run->controller->scanner.ended >= run->drain_scan;
 
-	return (run->admin == ADMIN_DRAIN && !is_counted) || count_flows(run) > 0;
+	return (run->admin == ADMIN_DRAIN && !is_counted) || drain_flows(run) > 0;
 }
 
 /* Calls fn for each real that the operator drains. */
@@ -79,17 +79,25 @@ static void disable(struct real_run *run)
 	controller_audit_real(run->controller, &actor_drain, "real_disable", run, NULL);
 }
 
+static const char *end_name(const struct drain *drain)
+{
+	if (drain->removes)
+		return "removed";
+	return drain->disables ? "disabled" : "drained";
+}
+
 static void finish(struct real_run *run)
 {
 	char text[ADDR_TEXT_MAX];
 
 	run->is_drained = true;
 	log_info("real drained vip=%s real=%s then=%s", run->vip,
-		 addr_format(&run->spec.address, text),
-		 run->drain.disables ? "disabled" : "drained");
+		 addr_format(&run->spec.address, text), end_name(&run->drain));
 	controller_audit_real(run->controller, &actor_drain, "real_drained", run, NULL);
 	if (run->drain.disables)
 		disable(run);
+	if (run->drain.removes)
+		removals_wait(run->controller);
 }
 
 static void look(struct real_run *run, void *user)
@@ -117,10 +125,10 @@ static void end(struct real_run *run, void *user)
 	if (run->is_drained)
 		return;
 	log_info("drain timed out vip=%s real=%s flows=%llu then=%s", run->vip,
-		 addr_format(&run->spec.address, text), (unsigned long long)count_flows(run),
+		 addr_format(&run->spec.address, text), (unsigned long long)drain_flows(run),
 		 drain_rest_name(run->drain.then));
 	controller_audit_real(run->controller, &actor_drain, "drain_timed_out", run,
-			      json_pack("{s:I, s:s}", "flows", (json_int_t)count_flows(run), "then",
+			      json_pack("{s:I, s:s}", "flows", (json_int_t)drain_flows(run), "then",
 					drain_rest_name(run->drain.then)));
 	look(run, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": "drain"}}}, or, of a
- * drain that ends, {"admin": "drain", "deadline_ms": N, "then": "move", "disables": false} in place
- * of "drain". Beside it {"pools": {"<vip>": "<pools>"}}.
+ * drain that ends, {"admin": "drain", "deadline_ms": N, "then": "move", "disables": false,
+ * "removes": false} in place of "drain"; or "removed". Beside it {"pools": {"<vip>": "<pools>"}}.
  */
 #include "runtime.h"
 
@@ -54,16 +54,19 @@ void runtime_free(struct runtime *runtime)
 	free(runtime);
 }
 
+static const char *const admin_texts[] = {
+	[ADMIN_DRAIN] = "drain",
+	[ADMIN_DISABLED] = "disable",
+	[ADMIN_REMOVED] = "removed",
+};
+
 static enum admin_state admin_of(const char *text)
 {
-	if (text && !strcmp(text, "drain"))
-		return ADMIN_DRAIN;
-	return text && !strcmp(text, "disable") ? ADMIN_DISABLED : ADMIN_ENABLED;
-}
-
-static const char *admin_text(enum admin_state admin)
-{
-	return admin == ADMIN_DRAIN ? "drain" : "disable";
+	for (int admin = ADMIN_DRAIN; text && admin <= ADMIN_REMOVED; admin++) {
+		if (strcmp(text, admin_texts[admin]) == 0)
+			return admin;
+	}
+	return ADMIN_ENABLED;
 }
 
 static enum drain_rest rest_of(const char *text)
@@ -75,12 +78,8 @@ static enum drain_rest rest_of(const char *text)
 	return DRAIN_KEEP;
 }
 
-struct admin_order runtime_get(const struct runtime *runtime, const char *vip,
-			       const struct ip_addr *real)
+static struct admin_order order_of(const json_t *entry)
 {
-	char text[ADDR_TEXT_MAX];
-	const json_t *reals = json_object_get(json_object_get(runtime->root, "reals"), vip);
-	const json_t *entry = json_object_get(reals, addr_format(real, text));
 	struct admin_order order = {.admin = admin_of(json_string_value(entry))};
 
 	if (!json_is_object(entry))
@@ -90,18 +89,29 @@ struct admin_order runtime_get(const struct runtime *runtime, const char *vip,
 		(uint64_t)json_integer_value(json_object_get(entry, "deadline_ms"));
 	order.drain.then = rest_of(json_string_value(json_object_get(entry, "then")));
 	order.drain.disables = json_is_true(json_object_get(entry, "disables"));
+	order.drain.removes = json_is_true(json_object_get(entry, "removes"));
 	return order;
+}
+
+struct admin_order runtime_get(const struct runtime *runtime, const char *vip,
+			       const struct ip_addr *real)
+{
+	char text[ADDR_TEXT_MAX];
+	const json_t *reals = json_object_get(json_object_get(runtime->root, "reals"), vip);
+
+	return order_of(json_object_get(reals, addr_format(real, text)));
 }
 
 static json_t *order_to_json(const struct admin_order *order)
 {
 	const struct drain *drain = &order->drain;
 
-	if (!drain->deadline_ms && !drain->disables && drain->then == DRAIN_KEEP)
-		return json_string(admin_text(order->admin));
-	return json_pack("{s:s, s:I, s:s, s:b}", "admin", admin_text(order->admin), "deadline_ms",
-			 (json_int_t)drain->deadline_ms, "then", drain_rest_name(drain->then),
-			 "disables", drain->disables);
+	if (!drain->deadline_ms && !drain->disables && !drain->removes && drain->then == DRAIN_KEEP)
+		return json_string(admin_texts[order->admin]);
+	return json_pack("{s:s, s:I, s:s, s:b, s:b}", "admin", admin_texts[order->admin],
+			 "deadline_ms", (json_int_t)drain->deadline_ms, "then",
+			 drain_rest_name(drain->then), "disables", drain->disables, "removes",
+			 drain->removes);
 }
 
 static int put(json_t *root, const char *vip, const char *real, const struct admin_order *order)
@@ -122,18 +132,16 @@ static int put(json_t *root, const char *vip, const char *real, const struct adm
 	return 0;
 }
 
-int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *real,
-		const struct admin_order *order, struct err *err)
+/*
+ * Writes root, a changed copy, and takes it over in place of what was remembered. NULL or r: there
+ * was no memory for it.
+ */
+static int commit(struct runtime *runtime, json_t *root, int r, struct err *err)
 {
-	char text[ADDR_TEXT_MAX];
-	json_t *root = json_deep_copy(runtime->root);
-	int r;
-
-	if (!root)
-		return err_set(err, ENOMEM, "out of memory");
-	r = put(root, vip, addr_format(real, text), order) ? err_set(err, ENOMEM, "out of memory")
-							   : 0;
-	r = r ? r : json_file_write(runtime->path, root, true, err);
+	if (!root || r)
+		r = err_set(err, ENOMEM, "out of memory");
+	else
+		r = json_file_write(runtime->path, root, true, err);
 	if (r) {
 		json_decref(root);
 		return r;
@@ -141,6 +149,16 @@ int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *
 	json_decref(runtime->root);
 	runtime->root = root;
 	return 0;
+}
+
+int runtime_set(struct runtime *runtime, const char *vip, const struct ip_addr *real,
+		const struct admin_order *order, struct err *err)
+{
+	json_t *root = json_deep_copy(runtime->root);
+	char text[ADDR_TEXT_MAX];
+
+	return commit(runtime, root, root ? put(root, vip, addr_format(real, text), order) : 0,
+		      err);
 }
 
 const char *runtime_get_pools(const struct runtime *runtime, const char *vip)
@@ -166,16 +184,56 @@ static int put_pools(json_t *root, const char *vip, const char *pools)
 int runtime_set_pools(struct runtime *runtime, const char *vip, const char *pools, struct err *err)
 {
 	json_t *root = json_deep_copy(runtime->root);
-	int r = 0;
 
-	if (!root || put_pools(root, vip, pools))
-		r = err_set(err, ENOMEM, "out of memory");
-	r = r ? r : json_file_write(runtime->path, root, true, err);
-	if (r) {
-		json_decref(root);
-		return r;
+	return commit(runtime, root, root ? put_pools(root, vip, pools) : 0, err);
+}
+
+/* ---- Removed reals --------------------------------------------------------------------------- */
+
+static bool is_removed(const char *address, const json_t *entry, struct ip_addr *ret_real)
+{
+	return order_of(entry).admin == ADMIN_REMOVED && addr_parse(address, ret_real) == 0;
+}
+
+void runtime_for_each_removed(const struct runtime *runtime,
+			      void (*fn)(void *user, const char *vip, const struct ip_addr *real),
+			      void *user)
+{
+	const char *vip, *address;
+	json_t *reals, *entry;
+	struct ip_addr real;
+
+	json_object_foreach (json_object_get(runtime->root, "reals"), vip, reals) {
+		json_object_foreach (reals, address, entry) {
+			if (is_removed(address, entry, &real))
+				fn(user, vip, &real);
+		}
 	}
-	json_decref(runtime->root);
-	runtime->root = root;
-	return 0;
+}
+
+int runtime_forget_removed(struct runtime *runtime,
+			   bool (*keeps)(void *user, const char *vip, const struct ip_addr *real),
+			   void *user, struct err *err)
+{
+	json_t *root = json_deep_copy(runtime->root), *vips = json_object_get(root, "reals");
+	const char *vip, *address;
+	json_t *reals, *entry;
+	void *next_vip, *next;
+	struct ip_addr real;
+
+	json_object_foreach_safe(vips, next_vip, vip, reals)
+	{
+		json_object_foreach_safe(reals, next, address, entry)
+		{
+			if (is_removed(address, entry, &real) && !keeps(user, vip, &real))
+				json_object_del(reals, address);
+		}
+		if (!json_object_size(reals))
+			json_object_del(vips, vip);
+	}
+	if (root && json_equal(root, runtime->root)) {
+		json_decref(root);
+		return 0;
+	}
+	return commit(runtime, root, 0, err);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "config_variant.h"
 
 static int compare_reals(const void *a, const void *b)
 {
@@ -150,38 +151,21 @@ static int drop_shared(struct vip_spec *vip, struct err *err)
 int config_switch(const struct config *config, size_t vip, const struct pool_use *uses, size_t n,
 		  bool allows_shared, struct config **ret_config, struct err *err)
 {
-	struct config *fresh = malloc(sizeof(*fresh));
-	struct vip_spec *vips = malloc(config->n_vips * sizeof(*vips));
+	struct config *fresh = config_variant_new(config, vip);
 	int r;
 
-	if (!fresh || !vips) {
-		free(fresh);
-		free(vips);
+	if (!fresh)
 		return err_set(err, ENOMEM, "out of memory");
-	}
-	*fresh = *config;
-	fresh->vips = vips;
-	memcpy(vips, config->vips, config->n_vips * sizeof(*vips));
-	vips[vip].pools = NULL;
-	vips[vip].reals = NULL;
-	r = vip_use_pools(&vips[vip], config, uses, n);
+	r = vip_use_pools(&fresh->vips[vip], config, uses, n);
 	if (r)
 		err_set(err, -r, "out of memory");
 	if (!r && allows_shared)
-		r = drop_shared(&vips[vip], err);
-	r = r ? r : config_check_vip_pools(fresh, &vips[vip], err);
+		r = drop_shared(&fresh->vips[vip], err);
+	r = r ? r : config_check_vip_pools(fresh, &fresh->vips[vip], err);
 	if (r) {
-		config_switch_free(fresh, vip);
+		config_variant_free(fresh, vip);
 		return r;
 	}
 	*ret_config = fresh;
 	return 0;
-}
-
-void config_switch_free(struct config *config, size_t vip)
-{
-	free(config->vips[vip].pools);
-	free(config->vips[vip].reals);
-	free(config->vips);
-	free(config);
 }

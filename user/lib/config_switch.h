@@ -6,16 +6,12 @@
 #include "model.h"
 
 /*
- * A configuration that is `config` but for the pools and reals of vips[vip]; all else belongs to
- * both. Once it is decided which one goes on, config_switch_free() takes the other. `uses` may name
- * pools that have reals in common if `allows_shared`: such a real is in the first of them. -EINVAL:
- * the pools do not go with the VIP or each other; -ENOMEM.
+ * A variant of `config` (config_variant.h) in which vips[vip] has these pools, and all reals of
+ * theirs. `uses` may name pools that have reals in common if `allows_shared`: such a real is in the
+ * first of them. -EINVAL: the pools do not go with the VIP or each other; -ENOMEM.
  */
 int config_switch(const struct config *config, size_t vip, const struct pool_use *uses, size_t n,
 		  bool allows_shared, struct config **ret_config, struct err *err);
-
-/* Frees what is this configuration's own after config_switch(). */
-void config_switch_free(struct config *config, size_t vip);
 
 /* The same check for a VIP by itself: addresses, families, QUIC server IDs. -EINVAL, -ENOMEM. */
 int config_check_vip_pools(const struct config *config, const struct vip_spec *vip,

@@ -67,6 +67,7 @@ int vip_use_pools(struct vip_spec *vip, const struct config *config, const struc
 	vip->n_pools = n_pools;
 	vip->reals = reals;
 	vip->n_reals = n_reals;
+	vip->n_removed = 0;
 	return 0;
 }
 

@@ -239,6 +239,7 @@ struct vip_spec {
 	char *file_pools; /* what the file says, as pool_text.h; NULL: it has reals of its own */
 	struct real_spec *reals; /* of all its pools, in their order */
 	size_t n_reals;
+	size_t n_removed; /* taken out by the operator: behind the n_reals; see config_removal.h */
 	struct mark mark;
 };
 
@@ -298,8 +299,8 @@ const struct vip_spec *config_find_vip(const struct config *config, const char *
 size_t config_find_pool(const struct config *config, const char *name);
 const struct real_spec *vip_find_real(const struct vip_spec *vip, const struct ip_addr *address);
 /*
- * Gives the VIP these pools of config, and their reals, in place of those it has. -ENOMEM: it is as
- * it was.
+ * Gives the VIP these pools of config, and all their reals, in place of those it has. -ENOMEM: it
+ * is as it was.
  */
 int vip_use_pools(struct vip_spec *vip, const struct config *config, const struct pool_use *pools,
 		  size_t n_pools);

@@ -255,9 +255,10 @@ static json_t *drain_to_json(const struct snapshot_real *real)
 
 	if (real->admin != ADMIN_DRAIN)
 		return json_null();
-	return json_pack("{s:o, s:s, s:b}", "left_ms",
+	return json_pack("{s:o, s:s, s:b, s:b}", "left_ms",
 			 drain->has_deadline ? u64_to_json(drain->left_ms) : json_null(), "then",
-			 drain_rest_name(drain->then), "disables", drain->disables);
+			 drain_rest_name(drain->then), "disables", drain->disables, "removes",
+			 drain->removes);
 }
 
 static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,
@@ -288,11 +289,16 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)
 {
 	json_t *object = vip_to_json(s, vip);
-	json_t *reals = json_array();
+	json_t *reals = json_array(), *removed = json_array();
+	const struct vip_spec *spec = vip->spec;
 
 	for (size_t i = 0; i < vip->n_reals; i++)
 		json_array_append_new(reals, real_to_json(s, &s->reals[vip->first_real + i], vip));
+	for (size_t i = 0; i < spec->n_removed; i++)
+		json_array_append_new(removed,
+				      addr_to_json(&spec->reals[spec->n_reals + i].address));
 	json_object_set_new(object, "members", reals);
+	json_object_set_new(object, "removed", removed);
 	return object;
 }
 
@@ -330,7 +336,8 @@ json_t *render_real(const struct snapshot *s, const struct snapshot_real *real)
 {
 	json_t *object = real_to_json(s, real, find_vip(s, (size_t)(real - s->reals), NULL));
 
-	json_object_set_new(object, "health", health_to_json(s, real));
+	json_object_set_new(object, "health",
+			    real->is_removed ? json_null() : health_to_json(s, real));
 	return object;
 }
 

@@ -36,6 +36,8 @@ const char *real_state_name(enum real_state state)
 		return "disabled";
 	case REAL_EJECTED:
 		return "ejected";
+	case REAL_REMOVED:
+		return "removed";
 	case REAL_UNKNOWN:
 		break;
 	}
@@ -66,6 +68,8 @@ const char *admin_state_name(enum admin_state state)
 		return "drain";
 	case ADMIN_DISABLED:
 		return "disabled";
+	case ADMIN_REMOVED:
+		return "removed";
 	}
 	return "unknown";
 }

@@ -19,6 +19,7 @@ enum admin_state {
 	ADMIN_ENABLED = 0,
 	ADMIN_DRAIN = 1, /* keeps its flows, gets no new ones */
 	ADMIN_DISABLED = 2, /* its flows move at once */
+	ADMIN_REMOVED = 3, /* no longer in its VIP; of no real that runs */
 };
 
 /* What a check says of a real beside up or down; all 0: nothing. */
@@ -43,6 +44,7 @@ enum real_state {
 	REAL_DISABLED = 4,
 	REAL_UNKNOWN = 5, /* no probe has answered yet */
 	REAL_EJECTED = 6, /* up, but clients get no answer: no new flows */
+	REAL_REMOVED = 7, /* not in `real list`; its flows finish */
 };
 
 /* What `vip list` calls it. */
@@ -90,6 +92,7 @@ struct snapshot_drain {
 	uint64_t left_ms;
 	enum drain_rest then;
 	bool disables; /* once it is drained */
+	bool removes;
 };
 
 struct snapshot_real {
@@ -105,7 +108,7 @@ struct snapshot_real {
 	struct snapshot_drain drain;
 	struct circuit circuit;
 	uint64_t repeated_syns;
-	bool is_removed; /* no longer in the configuration; its flows finish */
+	bool is_removed; /* by the operator, or no longer in the configuration */
 	uint32_t member_id;
 	bool has_next_hop;
 	char interface[IF_NAMESIZE]; /* way out; empty without a next hop */
@@ -132,7 +135,7 @@ struct snapshot_vip {
 	uint64_t bytes;
 	uint64_t fingerprint;
 	size_t first_real; /* its reals are reals[first_real ... first_real + n_reals - 1] */
-	size_t n_reals;
+	size_t n_reals; /* one that is removed comes last */
 };
 
 struct snapshot_interface {
