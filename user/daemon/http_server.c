@@ -18,12 +18,12 @@
 #include <unistd.h>
 
 #include "http_socket.h"
+#include "http_stream.h"
 
 #define BODY_MAX	(16u << 20)
 #define BODIES_MAX	(64u << 20) /* of all requests that are under way */
 #define CONNECTIONS_MAX 128u
 #define IDLE_TIMEOUT_S	30u
-#define STREAM_BLOCK	(16u << 10)
 
 struct http_server {
 	struct MHD_Daemon *mhd; /* owns the listening socket */
@@ -96,59 +96,14 @@ static enum MHD_Result reply_text(struct MHD_Connection *connection, unsigned in
 	return result;
 }
 
-/* ---- A stream on its way ----------------------------------------------------------------------
- */
-
-struct sending {
-	struct http_stream *stream;
-	char *piece; /* being sent */
-	size_t len, sent;
-};
-
-static ssize_t on_read(void *user, uint64_t position, char *room, size_t size)
-{
-	struct sending *s = user;
-	size_t n;
-
-	while (s->sent == s->len) {
-		free(s->piece);
-		s->sent = s->len = 0;
-		s->piece = s->stream->next(s->stream, &s->len);
-		if (!s->piece)
-			return MHD_CONTENT_READER_END_OF_STREAM;
-	}
-	n = s->len - s->sent < size ? s->len - s->sent : size;
-	memcpy(room, s->piece + s->sent, n);
-	s->sent += n;
-	return (ssize_t)n;
-}
-
-static void on_sent(void *user)
-{
-	struct sending *s = user;
-
-	s->stream->free(s->stream);
-	free(s->piece);
-	free(s);
-}
-
 static enum MHD_Result reply_stream(struct MHD_Connection *connection, unsigned int status,
 				    struct http_stream *stream)
 {
-	struct sending *s = calloc(1, sizeof(*s));
-	struct MHD_Response *response = s ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-									      STREAM_BLOCK, on_read,
-									      s, on_sent)
-					  : NULL;
+	struct MHD_Response *response = http_stream_response(stream);
 	enum MHD_Result result;
 
-	if (!response) {
-		stream->free(stream);
-		free(s);
+	if (!response)
 		return MHD_NO;
-	}
-	s->stream = stream;
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);
 	return result;
