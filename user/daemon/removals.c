@@ -13,9 +13,8 @@
 #include "lib/config_variant.h"
 #include "log.h"
 
-#define PRIORITY                                                                                   \
-	(SD_EVENT_PRIORITY_NORMAL + 6) /* after what the drain's end changed is weighed            \
-					*/
+/* After what the drain's end changed is weighed. */
+#define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 6)
 
 static void say_removed(struct controller *c, const struct actor *who, const char *vip,
 			const struct ip_addr *real, uint64_t flows)
