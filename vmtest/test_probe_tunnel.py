@@ -28,7 +28,7 @@ def lab(request, make_shared_lab):
             decapsulate_with_tunnels(made, host)
         else:
             made.start_receiver(host, VIPS.values())
-    probe = script(made, interval="5s", timeout="4900ms", via="tunnel")
+    probe = script(made, interval="20s", timeout="9s", via="tunnel")
     vips = [vip(made.reals4 if families.endswith("4") else made.reals6, f"{encap}-{families}",
                 address, encap=encap, ring=251) for (encap, families), address in VIPS.items()]
     vips += [{**each, "name": f"{each['name']}-script", "port": 81, "health": probe}
