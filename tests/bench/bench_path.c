@@ -340,15 +340,14 @@ int main(int argc, char **argv)
 	while (!r && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'c' && is_case(optarg)) {
 			selection.name = optarg;
-		} else if (option == 'v' && parse_vips(optarg, &selection.vips)) {
+		} else if ((option == 'v' && parse_vips(optarg, &selection.vips)) ||
+			   (option == 'f' &&
+			    !balancer_parse_features(optarg ? optarg : "all", &b.features))) {
 			continue;
 		} else if (option == 'p') {
 			b.ports = optarg;
 		} else if (option == 'q') {
 			b.min_loads = 1;
-		} else if (option == 'f' &&
-			   !balancer_parse_features(optarg ? optarg : "all", &b.features)) {
-			continue;
 		} else if (option == 'P') {
 			b.min_loads = PROFILE_LOADS;
 			r = profile_new(&b.profile, &err);
