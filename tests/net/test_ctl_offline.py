@@ -39,12 +39,13 @@ REAL = {"vip": "web", "address": "10.1.0.1", "port": 80, "protocol": "tcp", "wei
         "effective_weight": 100, "state": "up", "admin": "enabled", "removed": False,
         "member_id": 1, "next_hop": {"interface": "eth1", "mac": "02:00:00:00:00:01"},
         "active_flows": 3, "new_flows": 12345, "packets": 7654321, "bytes": 2048,
-        "reason": "connected", "since_ms": 192000}
+        "reason": "connected", "since_ms": 192000, "reason_since_ms": 192000}
 DRAINED = dict(REAL, address="10.1.0.9", state="drained", admin="drain")
 REMOVED = dict(REAL, address="10.1.0.8", state="removed", admin="removed", removed=True,
                health=None)
 LEAVING = dict(REMOVED, address="10.1.0.7", admin="enabled")
-REAL6 = dict(REAL, address="2001:db8::1", state="down", next_hop=None, reason=None)
+REAL6 = dict(REAL, address="2001:db8::1", state="down", next_hop=None, reason=None,
+             effective_weight=0)
 VIP = {"name": "web", "address": "192.0.2.10", "port": 80, "protocol": "tcp",
        "scheduler": "maglev", "state": "up", "reals_up": 1, "reals": 2, "active_flows": 3,
        "new_flows": 4, "packets": 5, "bytes": 6, "ring": 65537, "encap": "ipip",
@@ -222,7 +223,7 @@ def test_real_list_as_text(api):
     assert ask(api, "real", "list").stdout.splitlines() == [
         "VIP ADDRESS     WEIGHT STATE   FLOWS   NEW PACKETS   BYTES PROBE WHY",
         "web 10.1.0.1       100 up          3 12.3k    7.7M 2.0 KiB -     connected, 3m12s",
-        "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -     -, 3m12s",
+        "web 2001:db8::1    100 down        3 12.3k    7.7M 2.0 KiB -     no result yet, 3m12s",
         "web 10.1.0.9       100 drained     3 12.3k    7.7M 2.0 KiB -     drain by operator",
     ]
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -129,6 +130,41 @@ def test_who_fails_is_probed_faster_until_it_is_down(real, begin):
     daemon.wait_states({real.reals4[0]: "up"})
     say(real, None)
     daemon.wait_states({real.reals4[0]: "down"}, 15)  # 60 s without
+
+
+# ---- why ----
+
+
+def test_a_real_that_the_operator_took_out_says_since_when_and_if_its_probe_fails(real, begin):
+    daemon = begin(vip(real.reals4), health=FAST)
+    address = real.reals4[0]
+    daemon.wait_states({address: "up"})
+    daemon.ctl_json("real", "disable", "web", address)
+    wait_for(lambda: row_of(daemon, "real")["admin_since_ms"] > 50, 5, "time passes")
+    why = daemon.ctl("real", "list")[1]
+    assert "disabled by operator, " in why and "status" not in why
+    say(real, None)
+    wait_for(lambda: "; status 404, " in daemon.ctl("real", "list")[1], 5, "and it is down")
+    # Since before the daemon's restart.
+    before = row_of(daemon, "real")["admin_since_ms"]
+    daemon.stop()
+    daemon = real.start_daemon(daemon.config.read_text(), state_dir=daemon.state_dir)
+    assert before < row_of(daemon, "real")["admin_since_ms"] < before + 20000
+    daemon.ctl_json("real", "drain", "web", address)
+    row = row_of(daemon, "real")
+    assert (row["state"], row["admin"]) == ("down", "drain") and row["admin_since_ms"] < 5000
+    assert re.search("down .* drain by operator, .*; status 404, ", daemon.ctl("real", "list")[1])
+    daemon.ctl_json("real", "enable", "web", address)
+    assert row_of(daemon, "real")["admin_since_ms"] is None
+    daemon.ctl("detach")
+    daemon.process.wait(10)
+
+
+def test_a_real_that_is_not_probed_says_so(real, begin):
+    daemon = begin(vip(real.reals4, health={"type": "none"}))
+    row = row_of(daemon)
+    assert (row["reason"], row["last_result"], row["next_in_ms"]) == ("not probed", None, None)
+    assert re.search(" up .* - +not probed, ", daemon.ctl("real", "list")[1])
 
 
 # ---- flapping ----

@@ -70,6 +70,8 @@ def test_what_an_agent_says_is_in_force_until_it_says_otherwise(web):
         daemon.settle()
         assert row()["reason"] == "agent: drain # backup runs"
         assert (row()["effective_weight"], row()["admin"]) == (0, "enabled")
+        # How long it has been up is another thing.
+        assert row()["reason_since_ms"] < row()["since_ms"]
         assert answers(lab) == {"real2", "real3"}
         assert some.ask() == some.reals  # flows stay where they are
         # "up" is about the service: the drain goes on.

@@ -167,7 +167,7 @@ def test_a_real_that_is_drained_is_removed_and_who_waits_waits_for_that(daemon):
     out, err = waiting.communicate()
     assert out == f"vip web, address {real}, state removed\n"
     assert err.endswith(f"web {real}: 0 of {len(mine)} flows left\n")
-    assert removed(daemon) == [real] and recorded(daemon) == {"web": {real: "removed"}}
+    assert removed(daemon) == [real] and recorded(daemon)["web"][real]["admin"] == "removed"
     assert answers(lab) == {"real2", "real3"}
     [event] = [e for e in daemon.ctl_json("events") if e["what"] == "real_removed"]
     assert (event["who"], event["real"], event["flows"]) == ("drain", real, 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/client.h"
+#include "ctl/ctl.h"
 #include "ctl/suggest.h"
 #include "ctl/table.h"
 #include "ctl/yaml_out.h"
@@ -50,6 +51,9 @@ static void a_cell_reads_as_a_person_says_it(void **state)
 		{"{\"x\": 7260000}", cell_duration, "2h1m"},
 		{"{\"x\": 187200000}", cell_duration, "2d4h"},
 		{"{\"x\": null}", cell_duration, "-"},
+		{"{\"x\": 182}", cell_next, "182ms"},
+		{"{\"x\": 0}", cell_next, "now"},
+		{"{\"x\": null}", cell_next, "-"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -58,6 +62,99 @@ static void a_cell_reads_as_a_person_says_it(void **state)
 
 		rows[i].format(row, "x", cell);
 		assert_string_equal(cell, rows[i].expect);
+		json_decref(row);
+	}
+}
+
+/* WHY of real list, and of health list. */
+static void a_real_says_why(void **state)
+{
+	static const struct {
+		const char *json, *why, *reason;
+	} rows[] = {
+		{"'state': 'up', 'reason': 'status 200', 'reason_since_ms': 9000, 'last_ok': true,"
+		 " 'last_result': 'status 200', 'weight': 1, 'effective_weight': 1",
+		 "status 200, 9.0s", "status 200"},
+		{"'state': 'unknown', 'reason': null, 'reason_since_ms': 900, 'last_ok': null",
+		 "no result yet, 900ms", "no result yet"},
+		{"'state': 'up', 'reason': 'not probed', 'reason_since_ms': 9000",
+		 "not probed, 9.0s", "not probed"},
+		{"'state': 'up', 'reason': 'not probed: ENFILE', 'reason_since_ms': 9000,"
+		 " 'assumed': true",
+		 "not probed: ENFILE, 9.0s; assumed up until its first result",
+		 "not probed: ENFILE; assumed up until its first result"},
+		/* Down since before the last news of it. */
+		{"'state': 'down', 'reason': 'agent: drain', 'since_ms': 90000,"
+		 " 'reason_since_ms': 5000, 'weight': 1, 'effective_weight': 0",
+		 "agent: drain, 1m30s", "agent: drain"},
+		{"'state': 'drained', 'reason': 'agent: drain', 'since_ms': 90000,"
+		 " 'reason_since_ms': 5000, 'weight': 1, 'effective_weight': 0",
+		 "agent: drain, 5.0s", "agent: drain"},
+		{"'state': 'down', 'reason': 'status 503', 'since_ms': 90000, 'held_down_ms': 8000,"
+		 " 'flaps': 2, 'last_result': 'status 200', 'last_ok': true",
+		 "status 503, 1m30s; held down 8.0s more, 2 flaps; last: status 200",
+		 "status 503; held down 8.0s more, 2 flaps; last: status 200"},
+		{"'state': 'up', 'reason': 'status 429', 'reason_since_ms': 1, 'flaps': 3,"
+		 " 'lowered_percent': 70, 'weight': 10, 'effective_weight': 3",
+		 "status 429, 1ms; weight lowered by 70%; 3 flaps",
+		 "status 429; weight lowered by 70%; 3 flaps"},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'held_back_percent': 60,"
+		 " 'weight': 10, 'effective_weight': 4",
+		 "x, 1ms; slow start, 60% held back", NULL},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 0,"
+		 " 'backup': true, 'effective_weight': 0",
+		 "x, 1ms; no new flows: its weight is 0", NULL},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 5,"
+		 " 'backup': true, 'effective_weight': 0",
+		 "x, 1ms; no new flows: it is a backup", NULL},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 5,"
+		 " 'backup': false, 'effective_weight': 0",
+		 "x, 1ms; no new flows: its pool has none", NULL},
+		{"'state': 'down', 'reason': 'x', 'since_ms': 1, 'weight': 5, 'effective_weight': "
+		 "5",
+		 "x, 1ms; gets new flows all the same: too few are up", NULL},
+		{"'state': 'ejected', 'reason': 'x', 'reason_since_ms': 9000, 'weight': 5,"
+		 " 'circuit': {'state': 'open', 'since_ms': 5000, 'left_ms': 25000,"
+		 " 'repeated_share': 0.826, 'others_share': 0.002}, 'effective_weight': 0",
+		 "83% of its SYNs repeated, others 0%, 5.0s, ends in 25s; x, 9.0s", "x"},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 9000, 'weight': 5,"
+		 " 'circuit': {'state': 'half-open', 'since_ms': 5000, 'left_ms': null},"
+		 " 'effective_weight': 1",
+		 "on trial after an ejection, 5.0s; x, 9.0s", "x"},
+		/* The operator's doing; what its probe says only if that speaks against it. */
+		{"'state': 'draining', 'admin': 'drain', 'admin_since_ms': 7000, 'last_ok': true,"
+		 " 'drain': {'left_ms': 60000, 'then': 'move'}, 'reason': 'x'",
+		 "drain by operator, 7.0s, move in 1m0s", NULL},
+		{"'state': 'drained', 'admin': 'drain', 'admin_since_ms': null, 'reason': 'x'",
+		 "drain by operator", NULL},
+		{"'state': 'down', 'admin': 'drain', 'admin_since_ms': 7000, 'reason': 'x',"
+		 " 'since_ms': 5000, 'last_ok': true, 'held_down_ms': 1000, 'flaps': 2",
+		 "drain by operator, 7.0s; x, 5.0s; held down 1.0s more, 2 flaps", NULL},
+		{"'state': 'disabled', 'admin': 'disabled', 'admin_since_ms': 7000, 'reason': 'x',"
+		 " 'reason_since_ms': 5000, 'last_ok': false, 'last_result': 'y'",
+		 "disabled by operator, 7.0s; x, 5.0s; last: y", NULL},
+		{"'state': 'removed', 'admin': 'removed', 'removed': true, 'admin_since_ms': 7000,"
+		 " 'last_ok': null, 'reason': null",
+		 "removed by operator, 7.0s", NULL},
+		{"'state': 'removed', 'admin': 'enabled', 'removed': true, 'reason': null",
+		 "no longer in the configuration; its flows finish", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512], cell[CELL_MAX];
+		json_t *row;
+
+		snprintf(text, sizeof(text), "{%s}", rows[i].json);
+		for (char *c = text; *c; c++)
+			*c = *c == '\'' ? '"' : *c;
+		row = json_loads(text, 0, NULL);
+		assert_non_null(row);
+		cell_why(row, "reason", cell);
+		assert_string_equal(cell, rows[i].why);
+		json_object_del(row, "effective_weight"); /* a probe has none */
+		cell_reason(row, "reason", cell);
+		if (rows[i].reason)
+			assert_string_equal(cell, rows[i].reason);
 		json_decref(row);
 	}
 }
@@ -264,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cell_reads_as_a_person_says_it),
+		cmocka_unit_test(a_real_says_why),
 		cmocka_unit_test(a_dotted_field_is_found_in_its_parent),
 		cmocka_unit_test(a_text_longer_than_a_cell_is_cut),
 		cmocka_unit_test(numbers_stand_to_the_right),

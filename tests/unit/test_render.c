@@ -41,6 +41,7 @@ static void fill_real(struct snapshot_real *real, const char *vip, const char *t
 		.share = 0.25,
 		.state = state,
 		.packets = UINT64_C(5000000000),
+		.reason_since_ms = 8000,
 		.health = {.type = HEALTH_TYPE_TCP,
 			   .address = address(text),
 			   .port = 8080,
@@ -221,8 +222,8 @@ static void removed_reals_are_shown_by_themselves_and_not_among_the_vips(void **
 	vips[0].n_reals = 2;
 	text = dump(render_real(&snapshot, &reals[1]));
 	assert_has(text, "\"port\":80");
-	assert_has(text, "\"state\":\"removed\",\"admin\":\"removed\",\"drain\":null,"
-			 "\"removed\":true");
+	assert_has(text, "\"state\":\"removed\",\"admin\":\"removed\","
+			 "\"admin_since_ms\":null,\"drain\":null,\"removed\":true");
 	assert_has(text, "\"health\":null");
 	free(text);
 }
@@ -269,7 +270,8 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 
 	assert_string_equal(text, "{\"vip\":\"web\",\"address\":\"10.1.0.1\",\"port\":80,"
 				  "\"protocol\":\"tcp\",\"weight\":100,\"effective_weight\":0,"
-				  "\"state\":\"up\",\"admin\":\"enabled\",\"drain\":null,"
+				  "\"state\":\"up\",\"admin\":\"enabled\","
+				  "\"admin_since_ms\":null,\"drain\":null,"
 				  "\"removed\":false,"
 				  "\"member_id\":0,\"next_hop\":{\"interface\":\"eth1\","
 				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
@@ -279,8 +281,10 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"last_ok\":null,\"last_result\":null,"
 				  "\"last_duration_ms\":null,\"last_ago_ms\":null,"
 				  "\"next_in_ms\":400,\"successes\":0,\"failures\":0,"
+				  "\"reason_since_ms\":2000,\"held_back_percent\":0,"
 				  "\"repeated_syns\":0,"
-				  "\"circuit\":{\"state\":\"closed\",\"left_ms\":null,"
+				  "\"circuit\":{\"state\":\"closed\",\"since_ms\":null,"
+				  "\"left_ms\":null,"
 				  "\"ejections\":0,\"repeated_share\":0.0,\"others_share\":0.0},"
 				  "\"assumed\":false,\"lowered_percent\":0,\"flaps\":0,"
 				  "\"held_down_ms\":0,\"transitions\":0,\"target\":0,"
@@ -333,6 +337,38 @@ static void a_real_explains_itself(void **state)
 	assert_has(text, "\"lowered_percent\":50,\"flaps\":3,\"held_down_ms\":2500,"
 			 "\"transitions\":7,\"target\":9,\"shared_by\":2");
 	free(text);
+}
+
+static void who_is_not_probed_says_so(void **state)
+{
+	struct snapshot_real *real = &reals[0];
+	char *text;
+
+	real->health.type = HEALTH_TYPE_NONE;
+	text = dump(render_real(&snapshot, real));
+	assert_has(text, "\"reason\":\"not probed\"");
+	assert_has(text, "\"next_in_ms\":null");
+	free(text);
+	setup(state);
+}
+
+static void orders_and_ejections_say_since_when(void **state)
+{
+	struct snapshot_real *real = &reals[0];
+	char *text;
+
+	real->admin = ADMIN_DISABLED;
+	real->has_admin_since = true;
+	real->admin_for_ms = 77;
+	real->held_back_percent = 60;
+	real->circuit = (struct circuit){
+		.state = CIRCUIT_OPEN, .since_ms = 9000, .until_ms = 13000, .permille = 500};
+	text = dump(render_real(&snapshot, real));
+	assert_has(text, "\"admin\":\"disabled\",\"admin_since_ms\":77,");
+	assert_has(text, "\"reason_since_ms\":2000,\"held_back_percent\":60,");
+	assert_has(text, "\"circuit\":{\"state\":\"open\",\"since_ms\":1000,\"left_ms\":3000,");
+	free(text);
+	setup(state);
 }
 
 static void a_probe_without_a_result_says_null(void **state)
@@ -399,6 +435,8 @@ int main(void)
 		TEST(a_real_without_a_next_hop_says_null),
 		TEST(a_real_explains_itself),
 		TEST(health_counts_time_from_now),
+		TEST(who_is_not_probed_says_so),
+		TEST(orders_and_ejections_say_since_when),
 		TEST(a_probe_without_a_result_says_null),
 		TEST(a_reply_that_is_no_text_does_not_break_the_document),
 		TEST(stats_name_every_counter),

@@ -75,23 +75,28 @@ static void assert_same(const struct admin_order *a, const struct admin_order *b
 	assert_int_equal(a->drain.then, b->drain.then);
 	assert_int_equal(a->drain.disables, b->drain.disables);
 	assert_int_equal(a->drain.removes, b->drain.removes);
+	assert_int_equal(a->since_ms, b->since_ms);
 }
 
 static void what_is_remembered_comes_back(void **state)
 {
 	static const struct admin_order orders[] = {
-		{ADMIN_ENABLED, {}},
-		{ADMIN_DRAIN, {}},
-		{ADMIN_DRAIN, {.deadline_ms = 1800000000123}},
-		{ADMIN_DRAIN, {.deadline_ms = 1800000000123, .then = DRAIN_MOVE}},
-		{ADMIN_DRAIN, {.deadline_ms = 1, .then = DRAIN_RESET, .disables = true}},
-		{ADMIN_DRAIN, {.disables = true}},
-		{ADMIN_DRAIN, {.removes = true}},
-		{ADMIN_DRAIN, {.deadline_ms = 7, .then = DRAIN_MOVE, .removes = true}},
-		{ADMIN_REMOVED, {}},
-		{ADMIN_DISABLED, {}},
-		{ADMIN_DISABLED, {.then = DRAIN_RESET}},
-		{ADMIN_ENABLED, {}},
+		{ADMIN_ENABLED, {}, 0},
+		{ADMIN_DRAIN, {}, 1800000000001},
+		{ADMIN_DRAIN, {.deadline_ms = 1800000000123}, 1800000000001},
+		{ADMIN_DRAIN, {.deadline_ms = 1800000000123, .then = DRAIN_MOVE}, 1800000000001},
+		{ADMIN_DRAIN,
+		 {.deadline_ms = 1, .then = DRAIN_RESET, .disables = true},
+		 1800000000001},
+		{ADMIN_DRAIN, {.disables = true}, 1800000000001},
+		{ADMIN_DRAIN, {.removes = true}, 1800000000001},
+		{ADMIN_DRAIN,
+		 {.deadline_ms = 7, .then = DRAIN_MOVE, .removes = true},
+		 1800000000001},
+		{ADMIN_REMOVED, {}, 1800000000001},
+		{ADMIN_DISABLED, {}, 1800000000001},
+		{ADMIN_DISABLED, {.then = DRAIN_RESET}, 1800000000001},
+		{ADMIN_ENABLED, {}, 0},
 	};
 	struct ip_addr real = address("fd00::1"), other = address("10.0.0.1");
 	struct admin_order drain = {.admin = ADMIN_DRAIN};

@@ -19,7 +19,7 @@ static const struct column columns[] = {
 	{"since_ms", "SINCE", cell_duration},
 	{"last_ago_ms", "AGO", cell_duration},
 	{"last_duration_ms", "TOOK", cell_duration},
-	{"next_in_ms", "NEXT", cell_duration},
+	{"next_in_ms", "NEXT", cell_next},
 	{"probes", "PROBES", cell_count},
 	{"probe_failures", "FAILED", cell_count},
 	{"transitions", "TURNS", cell_count},

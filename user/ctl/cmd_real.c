@@ -16,7 +16,7 @@ const struct column real_columns[N_REAL_COLUMNS] = {
 	{"new_flows", "NEW", cell_count},
 	{"packets", "PACKETS", cell_count},
 	{"bytes", "BYTES", cell_bytes},
-	{"next_in_ms", "PROBE", cell_duration},
+	{"next_in_ms", "PROBE", cell_next},
 	{"reason", "WHY", cell_why},
 };
 
@@ -59,6 +59,7 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"backup", "backup", cell_yes_no},
 		{"state", "state", cell_state},
 		{"admin", "admin", cell_text},
+		{"admin_since_ms", "admin since", cell_duration},
 		{"drain.left_ms", "drain ends in", cell_duration},
 		{"drain.then", "then", cell_text},
 		{"removed", "removed", cell_yes_no},
@@ -78,12 +79,13 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"health.last_ago_ms", "ago", cell_duration},
 		{"health.probes", "probes", cell_count},
 		{"health.probe_failures", "failed", cell_count},
-		{"health.next_in_ms", "next probe in", cell_duration},
+		{"health.next_in_ms", "next probe in", cell_next},
 		{"health.shared_by", "probe shared by", cell_number},
 		{"health.transitions", "transitions", cell_count},
 		{"health.flaps", "flaps", cell_count},
 		{"health.held_down_ms", "held down for", cell_duration},
 		{"lowered_percent", "lowered by", cell_percent},
+		{"held_back_percent", "held back", cell_percent},
 	};
 	char *path = client_path("reals", invocation->args[0], invocation->args[1], NULL);
 	enum exit_status status = ctl_show_record(invocation, path, columns,

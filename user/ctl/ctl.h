@@ -112,8 +112,10 @@ enum exit_status cmd_completion(const struct invocation *invocation);
 
 /* Why the state is what it is: "connected, 3m12s", or what the operator said, and notes. */
 void cell_why(const json_t *row, const char *field, char *cell);
-/* The same without the time, which has a column of its own. */
+/* Of a probe: the same without the time, which has a column of its own, and the operator. */
 void cell_reason(const json_t *row, const char *field, char *cell);
+/* When the next probe begins: "182ms", or "now" while one is under way. */
+void cell_next(const json_t *row, const char *field, char *cell);
 
 /* Reals as a table: real list and vip show. */
 #define N_REAL_COLUMNS 10

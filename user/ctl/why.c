@@ -21,10 +21,39 @@ static json_int_t number(const json_t *row, const char *field)
 	return json_integer_value(json_object_get(row, field));
 }
 
-/* "; held down 12s more (4 flaps)" and the like: what the verdict alone does not say. */
+/* Of the state that the row has. */
+static bool is_in(const json_t *row, const char *state)
+{
+	const char *have = json_string_value(json_object_get(row, "state"));
+
+	return have && strcmp(have, state) == 0;
+}
+
+/* "; slow start, 40% held back": of what its weight and state promise it gets something else. */
+static void add_flows(const json_t *row, char *cell)
+{
+	if (!json_object_get(row, "effective_weight"))
+		return; /* a row of health list */
+	if (is_in(row, "down") && number(row, "effective_weight"))
+		add(cell, "; gets new flows all the same: too few are up");
+	if (!is_in(row, "up"))
+		return;
+	if (number(row, "held_back_percent"))
+		add(cell, "; slow start, %lld%% held back",
+		    (long long)number(row, "held_back_percent"));
+	if (number(row, "effective_weight"))
+		return;
+	if (!number(row, "weight"))
+		add(cell, "; no new flows: its weight is 0");
+	else if (json_is_true(json_object_get(row, "backup")))
+		add(cell, "; no new flows: it is a backup");
+	else
+		add(cell, "; no new flows: its pool has none");
+}
+
+/* "; held down 12s more, 4 flaps" and the like: what the verdict alone does not say. */
 static void add_notes(const json_t *row, char *cell)
 {
-	const char *state = json_string_value(json_object_get(row, "state"));
 	const char *last = json_string_value(json_object_get(row, "last_result"));
 	const char *reason = json_string_value(json_object_get(row, "reason"));
 	char held[CELL_MAX];
@@ -33,14 +62,44 @@ static void add_notes(const json_t *row, char *cell)
 		add(cell, "; assumed up until its first result");
 	if (number(row, "lowered_percent"))
 		add(cell, "; weight lowered by %lld%%", (long long)number(row, "lowered_percent"));
+	add_flows(row, cell);
 	cell_duration(row, "held_down_ms", held);
 	if (number(row, "held_down_ms"))
 		add(cell, "; held down %.20s more, %lld flaps", held,
 		    (long long)number(row, "flaps"));
 	else if (number(row, "flaps") > 1)
 		add(cell, "; %lld flaps", (long long)number(row, "flaps"));
-	if (state && last && reason && strcmp(last, reason) != 0)
+	if (last && reason && strcmp(last, reason) != 0)
 		add(cell, "; last: %.60s", last);
+}
+
+/* What made the state what it is; of the probe and what it advises. */
+static void add_reason(const json_t *row, const char *field, char *cell)
+{
+	char reason[CELL_MAX] = "no result yet";
+
+	if (!json_is_null(json_object_get(row, field)))
+		cell_text(row, field, reason);
+	add(cell, "%.100s", reason);
+}
+
+/* ", 12s" */
+static void add_span(const json_t *row, const char *field, char *cell)
+{
+	char span[CELL_MAX];
+
+	if (!json_is_integer(cell_value(row, field)))
+		return;
+	cell_duration(row, field, span);
+	add(cell, ", %.20s", span);
+}
+
+/* A real may be down for longer than for the reason that was given last. */
+static void add_health(const json_t *row, const char *field, char *cell)
+{
+	add_reason(row, field, cell);
+	add_span(row, is_in(row, "down") ? "since_ms" : "reason_since_ms", cell);
+	add_notes(row, cell);
 }
 
 /* ", move in 4m12s" */
@@ -54,7 +113,9 @@ static void add_deadline(const json_t *row, char *cell)
 	add(cell, ", %s in %.40s", json_string_value(cell_value(row, "drain.then")), left);
 }
 
-/* "83% of its SYNs repeated, others 0%, 25s more; ", and that it is on trial afterwards. */
+/*
+ * "83% of its SYNs repeated, others 0%, 5.0s, ends in 25s; ", and that it is on trial afterwards.
+ */
 static void add_circuit(const json_t *row, char *cell)
 {
 	const char *state = json_string_value(cell_value(row, "circuit.state"));
@@ -63,42 +124,50 @@ static void add_circuit(const json_t *row, char *cell)
 	if (!state || strcmp(state, "closed") == 0)
 		return;
 	if (strcmp(state, "half-open") == 0) {
-		add(cell, "on trial after an ejection; ");
-		return;
+		add(cell, "on trial after an ejection");
+		add_span(row, "circuit.since_ms", cell);
+	} else {
+		add(cell, "%.0f%% of its SYNs repeated, others %.0f%%",
+		    100 * json_number_value(cell_value(row, "circuit.repeated_share")),
+		    100 * json_number_value(cell_value(row, "circuit.others_share")));
+		add_span(row, "circuit.since_ms", cell);
+		cell_duration(row, "circuit.left_ms", left);
+		add(cell, ", ends in %.20s", left);
 	}
-	cell_duration(row, "circuit.left_ms", left);
-	add(cell, "%.0f%% of its SYNs repeated, others %.0f%%, %.20s more; ",
-	    100 * json_number_value(cell_value(row, "circuit.repeated_share")),
-	    100 * json_number_value(cell_value(row, "circuit.others_share")), left);
+	add(cell, "; ");
 }
 
 void cell_why(const json_t *row, const char *field, char *cell)
 {
 	const char *admin = json_string_value(json_object_get(row, "admin"));
-	char reason[CELL_MAX], since[CELL_MAX];
 
 	cell[0] = '\0';
 	if (admin && strcmp(admin, "enabled") != 0) {
 		add(cell, "%s by operator", admin);
+		add_span(row, "admin_since_ms", cell);
 		add_deadline(row, cell);
-		return;
-	}
-	if (json_is_true(json_object_get(row, "removed"))) {
+		/* What speaks against enabling it again. */
+		if (!is_in(row, "down") && !json_is_false(json_object_get(row, "last_ok")))
+			return;
+		add(cell, "; ");
+	} else if (json_is_true(json_object_get(row, "removed"))) {
 		add(cell, "no longer in the configuration; its flows finish");
 		return;
 	}
 	add_circuit(row, cell);
-	cell_text(row, field, reason);
-	cell_duration(row, "since_ms", since);
-	add(cell, "%.100s, %.40s", reason, since);
-	add_notes(row, cell);
+	add_health(row, field, cell);
 }
 
 void cell_reason(const json_t *row, const char *field, char *cell)
 {
-	char reason[CELL_MAX];
-
-	cell_text(row, field, reason);
-	snprintf(cell, CELL_MAX, "%.100s", reason);
+	cell[0] = '\0';
+	add_reason(row, field, cell);
 	add_notes(row, cell);
+}
+
+void cell_next(const json_t *row, const char *field, char *cell)
+{
+	cell_duration(row, field, cell);
+	if (json_is_integer(cell_value(row, field)) && !json_integer_value(cell_value(row, field)))
+		snprintf(cell, CELL_MAX, "now");
 }

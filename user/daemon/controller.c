@@ -238,7 +238,7 @@ static int set_order(struct real_run *run, const struct admin_order *order, stru
 int controller_set_admin(struct controller *controller, const char *vip, const struct ip_addr *real,
 			 enum admin_state admin, struct err *err)
 {
-	struct admin_order order = {.admin = admin};
+	struct admin_order order = {.admin = admin, .since_ms = controller_wall_ms()};
 	struct real_run *run;
 	int r = controller_find_run(controller, vip, real, &run, err);
 
@@ -251,6 +251,7 @@ int controller_drain(struct controller *controller, const char *vip, const struc
 	struct admin_order order = {
 		.admin = ADMIN_DRAIN,
 		.drain = {.disables = request->disables, .removes = request->removes},
+		.since_ms = controller_wall_ms(),
 	};
 	const struct drain_spec *usual;
 	struct real_run *run;

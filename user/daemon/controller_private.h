@@ -27,6 +27,7 @@ struct real_run {
 	size_t position; /* of spec among the VIP's reals there */
 	struct desired_member want; /* as it was last applied */
 	enum admin_state admin;
+	uint64_t admin_since_ms; /* CLOCK_REALTIME; 0: not known */
 	struct drain drain;
 	bool is_drain_over; /* its deadline has passed */
 	bool is_drained; /* and said so */
@@ -42,6 +43,7 @@ struct real_run {
 	struct health_advice advice;
 	uint64_t health_since_ms;
 	char reason[128]; /* of verdict and advice; empty: none was told yet */
+	uint64_t reason_since_ms; /* when one of both last changed */
 	uint64_t transitions; /* of the verdict */
 	uint64_t was_for_ms; /* how long the verdict before had held */
 	struct health_listener *listener;

@@ -59,6 +59,16 @@ static void view_next_hop(const struct view *view, struct snapshot_real *real)
 	memcpy(real->interface, hop.interface, sizeof(real->interface));
 }
 
+/* The wall clock may have been set back since. */
+static void view_admin(struct snapshot_real *real, enum admin_state admin, uint64_t since_ms)
+{
+	uint64_t now = controller_wall_ms();
+
+	real->admin = admin;
+	real->has_admin_since = admin != ADMIN_ENABLED && since_ms;
+	real->admin_for_ms = real->has_admin_since && now > since_ms ? now - since_ms : 0;
+}
+
 static void view_drain(const struct real_run *run, struct snapshot_real *real)
 {
 	uint64_t now = controller_wall_ms(), deadline = run->drain.deadline_ms;
@@ -114,7 +124,7 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	struct member_stats sum = view_member(view, real, m);
 
 	real->effective_weight = run->want.weight;
-	real->admin = run->admin;
+	view_admin(real, run->admin, run->admin_since_ms);
 	real->circuit = run->circuit;
 	real->state = effective_real_state(run_input(run), drain_has_flows(run));
 	view_drain(run, real);
@@ -123,6 +133,8 @@ static void view_real(struct view *view, struct snapshot_vip *vip, const struct 
 	if (run->listener)
 		health_read(run->listener, view->s->now_ms, &real->health);
 	real->reason = run->reason[0] ? run->reason : NULL;
+	real->reason_since_ms = run->reason_since_ms;
+	real->held_back_percent = run->ramp_applied;
 	real->advice = run->advice;
 	/* The probe counts rows of results; the verdict in force is the run's. */
 	real->health.state.is_assumed = run->is_assumed;
@@ -176,7 +188,8 @@ static void view_removed_real(struct view *view, struct snapshot_vip *vip,
 		real->pool = NULL;
 	real->is_removed = true;
 	real->state = REAL_REMOVED;
-	real->admin = parked ? ADMIN_REMOVED : ADMIN_ENABLED;
+	view_admin(real, parked ? ADMIN_REMOVED : ADMIN_ENABLED,
+		   runtime_get(view->c->runtime, vip->spec->name, address).since_ms);
 	real->health.state.verdict = HEALTH_UNKNOWN;
 	real->health.state.since_ms = view->s->now_ms;
 	view_member(view, real, applied ? applied_find_member(applied, address, 0) : NULL);

@@ -20,6 +20,7 @@ void drain_take(struct real_run *run, const struct admin_order *order)
 	uint64_t deadline = order->drain.deadline_ms;
 
 	run->admin = order->admin;
+	run->admin_since_ms = order->since_ms;
 	run->drain = order->drain;
 	run->is_drain_over = deadline && deadline <= controller_wall_ms();
 	run->is_drained = false;
@@ -69,7 +70,9 @@ static void for_each_drain(struct controller *c, void (*fn)(struct real_run *run
 
 static void disable(struct real_run *run)
 {
-	struct admin_order order = {.admin = ADMIN_DISABLED, .drain.then = drain_rest_now(run)};
+	struct admin_order order = {.admin = ADMIN_DISABLED,
+				    .drain.then = drain_rest_now(run),
+				    .since_ms = controller_wall_ms()};
 	struct err err = {};
 
 	if (runtime_set(run->controller->runtime, run->vip, &run->spec.address, &order, &err))

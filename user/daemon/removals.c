@@ -43,7 +43,8 @@ static void say_added(struct controller *c, const char *vip, const struct ip_add
 static int change(struct controller *c, size_t v, const struct ip_addr *real, bool is_back,
 		  struct err *err)
 {
-	struct admin_order order = {.admin = is_back ? ADMIN_ENABLED : ADMIN_REMOVED};
+	struct admin_order order = {.admin = is_back ? ADMIN_ENABLED : ADMIN_REMOVED,
+				    .since_ms = controller_wall_ms()};
 	const char *vip = c->config->vips[v].name;
 	struct admin_order was = runtime_get(c->runtime, vip, real);
 	struct config *old = c->config, *fresh;

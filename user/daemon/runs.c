@@ -137,7 +137,7 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	if (is_known)
 		recall(run, vip, &known);
 	run->is_returning = run->health == HEALTH_UNKNOWN && has_flows_left(c, vip, &real->address);
-	run->health_since_ms = controller_now_ms();
+	run->health_since_ms = run->reason_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
 	free(run);
@@ -423,6 +423,7 @@ static void on_health_changed(void *user, const struct health_news *news)
 	uint64_t now = controller_now_ms();
 
 	snprintf(run->reason, sizeof(run->reason), "%s", news->reason);
+	run->reason_since_ms = now;
 	run->transitions += run->health != news->standing.verdict;
 	if (run->health != news->standing.verdict || run->is_assumed) {
 		run->was_for_ms = now - run->health_since_ms;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": "drain"}}}, or, of a
- * drain that ends, {"admin": "drain", "deadline_ms": N, "then": "move", "disables": false,
- * "removes": false} in place of "drain"; or "removed". Beside it {"pools": {"<vip>": "<pools>"}}.
+ * Recorded runtime changes: see runtime.h. {"reals": {"<vip>": {"<address>": {"admin": "drain",
+ * "since_ms": N}}}}; of a drain that ends also "deadline_ms": N, "then": "move", "disables": false,
+ * "removes": false. Older daemons wrote "drain" in place of {"admin": "drain"}. Beside it {"pools":
+ * {"<vip>": "<pools>"}}.
  */
 #include "runtime.h"
 
@@ -85,6 +86,7 @@ static struct admin_order order_of(const json_t *entry)
 	if (!json_is_object(entry))
 		return order;
 	order.admin = admin_of(json_string_value(json_object_get(entry, "admin")));
+	order.since_ms = (uint64_t)json_integer_value(json_object_get(entry, "since_ms"));
 	order.drain.deadline_ms =
 		(uint64_t)json_integer_value(json_object_get(entry, "deadline_ms"));
 	order.drain.then = rest_of(json_string_value(json_object_get(entry, "then")));
@@ -107,11 +109,12 @@ static json_t *order_to_json(const struct admin_order *order)
 	const struct drain *drain = &order->drain;
 
 	if (!drain->deadline_ms && !drain->disables && !drain->removes && drain->then == DRAIN_KEEP)
-		return json_string(admin_texts[order->admin]);
-	return json_pack("{s:s, s:I, s:s, s:b, s:b}", "admin", admin_texts[order->admin],
-			 "deadline_ms", (json_int_t)drain->deadline_ms, "then",
-			 drain_rest_name(drain->then), "disables", drain->disables, "removes",
-			 drain->removes);
+		return json_pack("{s:s, s:I}", "admin", admin_texts[order->admin], "since_ms",
+				 (json_int_t)order->since_ms);
+	return json_pack("{s:s, s:I, s:I, s:s, s:b, s:b}", "admin", admin_texts[order->admin],
+			 "since_ms", (json_int_t)order->since_ms, "deadline_ms",
+			 (json_int_t)drain->deadline_ms, "then", drain_rest_name(drain->then),
+			 "disables", drain->disables, "removes", drain->removes);
 }
 
 static int put(json_t *root, const char *vip, const char *real, const struct admin_order *order)

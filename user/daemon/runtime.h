@@ -32,6 +32,7 @@ struct drain {
 struct admin_order {
 	enum admin_state admin;
 	struct drain drain; /* also of a real that its drain has disabled */
+	uint64_t since_ms; /* CLOCK_REALTIME; 0: an older daemon did not record it */
 };
 
 struct admin_order runtime_get(const struct runtime *runtime, const char *vip,

@@ -199,9 +199,19 @@ static json_t *last_text_to_json(const struct snapshot_health *health)
 	return health->has_result ? text_to_json(health->last_text) : json_null();
 }
 
+/* null: nothing is known yet. */
 static json_t *reason_to_json(const struct snapshot_real *real)
 {
+	if (!real->reason && real->health.type == HEALTH_TYPE_NONE && !real->is_removed)
+		return json_string("not probed");
 	return real->reason ? text_to_json(real->reason) : last_text_to_json(&real->health);
+}
+
+/* null: never. */
+static json_t *next_to_json(const struct snapshot *s, const struct snapshot_health *h)
+{
+	return h->type == HEALTH_TYPE_NONE ? json_null()
+					   : u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms));
 }
 
 static void set_last_result(json_t *object, const struct snapshot *s,
@@ -215,8 +225,7 @@ static void set_last_result(json_t *object, const struct snapshot *s,
 			    has ? u64_to_json(h->last_duration_ms) : json_null());
 	json_object_set_new(object, "last_ago_ms",
 			    has ? u64_to_json(elapsed_ms(s->now_ms, h->last_at_ms)) : json_null());
-	json_object_set_new(object, "next_in_ms",
-			    u64_to_json(elapsed_ms(h->next_at_ms, s->now_ms)));
+	json_object_set_new(object, "next_in_ms", next_to_json(s, h));
 	json_object_set_new(object, "successes", u64_to_json(h->state.successes));
 	json_object_set_new(object, "failures", u64_to_json(h->state.failures));
 }
@@ -224,12 +233,15 @@ static void set_last_result(json_t *object, const struct snapshot *s,
 /* How its circuit breaker stands. */
 static json_t *circuit_to_json(const struct snapshot *s, const struct circuit *c)
 {
+	json_t *since = c->state != CIRCUIT_CLOSED ? u64_to_json(elapsed_ms(s->now_ms, c->since_ms))
+						   : json_null();
 	json_t *left = c->state == CIRCUIT_OPEN ? u64_to_json(elapsed_ms(c->until_ms, s->now_ms))
 						: json_null();
 
-	return json_pack("{s:s, s:o, s:i, s:f, s:f}", "state", circuit_state_name(c->state),
-			 "left_ms", left, "ejections", (int)c->ejections, "repeated_share",
-			 c->permille / 1000.0, "others_share", c->others_permille / 1000.0);
+	return json_pack("{s:s, s:o, s:o, s:i, s:f, s:f}", "state", circuit_state_name(c->state),
+			 "since_ms", since, "left_ms", left, "ejections", (int)c->ejections,
+			 "repeated_share", c->permille / 1000.0, "others_share",
+			 c->others_permille / 1000.0);
 }
 
 static void set_explanation(json_t *object, const struct snapshot *s,
@@ -237,6 +249,9 @@ static void set_explanation(json_t *object, const struct snapshot *s,
 {
 	const struct snapshot_health *h = &real->health;
 
+	json_object_set_new(object, "reason_since_ms",
+			    u64_to_json(elapsed_ms(s->now_ms, real->reason_since_ms)));
+	json_object_set_new(object, "held_back_percent", u64_to_json(real->held_back_percent));
 	json_object_set_new(object, "repeated_syns", u64_to_json(real->repeated_syns));
 	json_object_set_new(object, "circuit", circuit_to_json(s, &real->circuit));
 	json_object_set_new(object, "assumed", json_boolean(h->state.is_assumed));
@@ -269,16 +284,18 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 	json_t *object;
 
 	object = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, "
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, "
 		"s:o, s:o, s:o, s:f, s:s?, s:b}",
 		"vip", real->vip, "address", addr_to_json(&real->address), "port", port, "protocol",
 		protocol, "weight", u64_to_json(real->weight), "effective_weight",
 		u64_to_json(real->effective_weight), "state", real_state_name(real->state), "admin",
-		admin_state_name(real->admin), "drain", drain_to_json(real), "removed",
-		real->is_removed, "member_id", u64_to_json(real->member_id), "next_hop",
-		next_hop_to_json(real), "active_flows", u64_to_json(real->active_flows),
-		"new_flows", u64_to_json(real->new_flows), "packets", u64_to_json(real->packets),
-		"bytes", u64_to_json(real->bytes), "reason", reason_to_json(real), "since_ms",
+		admin_state_name(real->admin), "admin_since_ms",
+		real->has_admin_since ? u64_to_json(real->admin_for_ms) : json_null(), "drain",
+		drain_to_json(real), "removed", real->is_removed, "member_id",
+		u64_to_json(real->member_id), "next_hop", next_hop_to_json(real), "active_flows",
+		u64_to_json(real->active_flows), "new_flows", u64_to_json(real->new_flows),
+		"packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes), "reason",
+		reason_to_json(real), "since_ms",
 		u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
 		real->share, "pool", real->pool, "backup", real->is_backup);
 	set_last_result(object, s, &real->health);

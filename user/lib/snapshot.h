@@ -105,6 +105,8 @@ struct snapshot_real {
 	bool is_backup;
 	enum real_state state;
 	enum admin_state admin;
+	bool has_admin_since; /* it is known when the operator said so */
+	uint64_t admin_for_ms; /* since then */
 	struct snapshot_drain drain;
 	struct circuit circuit;
 	uint64_t repeated_syns;
@@ -118,6 +120,8 @@ struct snapshot_real {
 	uint64_t packets;
 	uint64_t bytes;
 	const char *reason; /* of the verdict and the advice; NULL: none was told yet */
+	uint64_t reason_since_ms; /* CLOCK_MONOTONIC; of the one that came last */
+	uint32_t held_back_percent; /* of its weight, by slow start */
 	struct health_advice advice;
 	struct snapshot_health health;
 };
