@@ -28,11 +28,11 @@ fill docs/configuration.md reference "$work/reference" >"$work/configuration.md"
 {
 	echo "| counter | meaning |"
 	echo "|---|---|"
-	# The list as the compiler reads it: one ROW(name, "text") a counter.
+	# The list as the compiler reads it: one ROW(name, "text") a counter, the text in pieces.
 	printf '#include "xdplb/counters.h"\nXDPLB_ALL_COUNTERS(ROW)\n' |
-		"${CC:-cc}" -E -P -Iinclude -x c - | tr '\n' ' ' |
-		grep -oE 'ROW\([a-z_]+, "[^"]*"\)' |
-		sed -E 's/ROW\(([a-z_]+), "(.*)"\)/| \x60\1\x60 | \2 |/'
+		"${CC:-cc}" -E -P -Iinclude -x c - | tr '\n' ' ' | sed -E 's/" +"//g' |
+		grep -oE 'ROW\([a-z0-9_]+, "[^"]*"\)' |
+		sed -E 's/ROW\(([a-z0-9_]+), "(.*)"\)/| \x60\1\x60 | \2 |/'
 } >"$work/counters"
 fill docs/packet-path.md counters "$work/counters" >"$work/packet-path.md"
 "$out/xdplbd" --schema >"$work/xdplb.schema.json"

@@ -15,3 +15,9 @@ DROPS = [name for name in COUNTERS if name.startswith("drop_")]
 def test_every_drop_has_its_cause_and_fix_in_the_operations_page(name):
     page = (ROOT / "docs/operations.md").read_text()
     assert re.search(rf"^\|.*`{name}`.*\|.+\|.+\|$", page, re.M)
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_every_counter_is_in_the_table_of_the_packet_path(name):
+    page = (ROOT / "docs/packet-path.md").read_text()
+    assert re.search(rf"^\| `{name}` \| .+ \|$", page, re.M)
