@@ -281,10 +281,10 @@ $(OUT)/gen/host_maps.inc: bpf/maps.h
 	$(call msg,GEN,$@)sed -nE -e 's/^\} ([a-z0-9_]+) SEC\("\.maps"\);/MAP(\1)/p' \
 		-e 's/^struct .* ([a-z0-9_]+)(\[.*\])? SEC\("\.data\..*"\);/VARIABLE(\1)/p' $< > $@
 
-$(OUT)/tests/fuzz/host_parse: tests/fuzz/host_parse.c $(OUT)/gen/host_maps.inc
+$(OUT)/tests/fuzz/host_parse: tests/fuzz/host_parse.c $(OUT)/gen/host_maps.inc $(LIB)
 	@mkdir -p $(@D)
 	$(call msg,FUZZ,$@)$(CLANG) -O1 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
 		-Wno-sign-compare -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
-		-fno-sanitize-recover=all -Itests/fuzz/host -Ibpf -Iinclude -Iuser -I$(OUT)/gen -MMD -MP -MF $@.d $< -o $@
+		-fno-sanitize-recover=all -Itests/fuzz/host -Ibpf -Iinclude -Iuser -I$(OUT)/gen -MMD -MP -MF $@.d $< $(LIB) -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -30,6 +30,7 @@
 
 #include "host_map.h"
 #include "lib/dataplane.h"
+#include "lib/quic_map.h"
 
 #define HEADROOM    256
 #define FRAME_START 40 /* struct xdp_frame: what the kernel keeps in the headroom */
@@ -80,20 +81,22 @@ static size_t element_size(const struct host_map *map)
 	return map->header.value_size + (is_array(map) ? 0 : map->header.key_size);
 }
 
-/* The longest prefix of an LPM trie's elements, or an equal key; its value. */
+/* An equal key; in an LPM trie a prefix of it. */
 static bool key_matches(const struct host_map *map, const uint8_t *element, const void *key)
 {
 	const uint8_t *a = element + 4, *b = (const uint8_t *)key + 4;
-	uint32_t bits;
+	uint32_t bits, key_bits;
 
 	if (map->header.type != BPF_MAP_TYPE_LPM_TRIE)
 		return memcmp(element, key, map->header.key_size) == 0;
 	memcpy(&bits, element, sizeof(bits));
-	if (memcmp(a, b, bits / 8) != 0)
+	memcpy(&key_bits, key, sizeof(key_bits));
+	if (bits > key_bits || memcmp(a, b, bits / 8) != 0)
 		return false;
 	return bits % 8 == 0 || (a[bits / 8] ^ b[bits / 8]) >> (8 - bits % 8) == 0;
 }
 
+/* In an LPM trie the longest prefix's value. */
 void *host_map_lookup(const void *variable, const void *key)
 {
 	struct host_map *map = find_map(variable);
@@ -250,6 +253,41 @@ __u32 bpf_get_smp_processor_id(void)
 	return 0;
 }
 
+/* ---- Counters --------------------------------------------------------------------------- */
+
+static struct stats *packet_stats(void)
+{
+	uint32_t row = 0;
+
+	return host_map_lookup(&stats, &row);
+}
+
+static struct stats total; /* of all packets */
+
+static void add_to_total(void)
+{
+	const struct stats *s = packet_stats();
+
+#define X(name, text) total.name += s->name;
+	XDPLB_ALL_COUNTERS(X)
+#undef X
+}
+
+/* The counters that rose, into the file that HOST_COUNTERS names: which ways were gone. */
+static void write_total(void)
+{
+	FILE *f = fopen(getenv("HOST_COUNTERS"), "w");
+
+	if (!f)
+		abort();
+#define X(name, text)                                                                              \
+	if (total.name)                                                                            \
+		fprintf(f, "%s\n", #name);
+	XDPLB_ALL_COUNTERS(X)
+#undef X
+	fclose(f);
+}
+
 /* ---- Start ------------------------------------------------------------------------------- */
 
 static bool is_express_on;
@@ -269,6 +307,8 @@ static void set_knobs(const struct dataplane_knobs *k)
 	knob_schedulers = k->schedulers;
 	knob_gue_port = k->gue_port;
 	knob_gue_checksum6 = k->gue_checksum6;
+	knob_quic = k->is_quic_on;
+	quic_map_aes_tables((struct aes_tables *)&knob_aes);
 }
 
 static void copy_to_variable(const struct host_map *map)
@@ -330,17 +370,26 @@ static void start(void)
 		      -1, 0);
 	if (buffer == MAP_FAILED)
 		abort();
+	if (getenv("HOST_COUNTERS"))
+		atexit(write_total);
 }
 
 /* ---- One packet -------------------------------------------------------------------------- */
 
-/* What packets leave behind is forgotten; the large maps are the daemon's alone. */
+/* Large maps that packets only read; affinity is written by schedulers that no snapshot has. */
+static bool is_constant(const struct host_map *map)
+{
+	return map->map == &rings || map->map == &members || map->map == &vip_index ||
+	       map->map == &affinity;
+}
+
+/* What packets leave behind is forgotten. */
 static void reset_state(void)
 {
 	for (size_t i = 0; i < N_MAPS; i++) {
 		struct host_map *map = &maps[i];
 
-		if (map->map != &rings && map->map != &members)
+		if (!is_constant(map))
 			memcpy(map->elements, map->snapshot, element_size(map) * map->header.n);
 		map->n = map->header.n;
 	}
@@ -348,8 +397,7 @@ static void reset_state(void)
 
 static uint64_t verdicts_counted(void)
 {
-	uint32_t row = 0;
-	const struct stats *s = host_map_lookup(&stats, &row);
+	const struct stats *s = packet_stats();
 	const struct host_map *m = find_map(&member_stats);
 	uint64_t n = 0;
 
@@ -388,9 +436,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	verdict = is_express_on ? xdplb(&ctx) : xdplb_stages(&ctx);
 	expect(verdict >= XDP_DROP && verdict <= XDP_REDIRECT, "no verdict");
 	expect(verdicts_counted() == 1, "not counted once");
+	add_to_total();
 	if (verdict == XDP_PASS)
 		expect(ctx.data_end - ctx.data == len &&
 			       !memcmp((void *)(long)ctx.data, bytes, len),
 		       "a packet for the host was changed");
 	return 0;
+}
+
+/* ---- Mutation ---------------------------------------------------------------------------- */
+
+/* The IP length becomes that of the frame: else nearly all that is cut short ends at that lie. */
+static void fit_length(uint8_t *frame, size_t len)
+{
+	const size_t ip4 = ETH_HLEN, ip6 = ETH_HLEN + sizeof(struct ipv6hdr);
+	uint8_t *at = NULL;
+	size_t l3_len = 0;
+
+	if (len >= ip4 + sizeof(struct iphdr) && frame[12] == 0x08 && frame[13] == 0x00) {
+		at = frame + ip4 + offsetof(struct iphdr, tot_len);
+		l3_len = len - ip4;
+	} else if (len >= ip6 && frame[12] == 0x86 && frame[13] == 0xdd) {
+		at = frame + ETH_HLEN + offsetof(struct ipv6hdr, payload_len);
+		l3_len = len - ip6;
+	}
+	if (at) {
+		at[0] = (uint8_t)(l3_len >> 8);
+		at[1] = (uint8_t)l3_len;
+	}
+}
+
+size_t LLVMFuzzerMutate(uint8_t *bytes, size_t len, size_t max);
+
+size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t len, size_t max, unsigned int seed)
+{
+	len = LLVMFuzzerMutate(bytes, len, max);
+	if (seed % 2)
+		fit_length(bytes, len);
+	return len;
 }
