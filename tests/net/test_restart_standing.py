@@ -259,6 +259,67 @@ def test_a_flapping_real_is_held_down_for_the_rest_of_its_time(make_lab, sig):
     assert row()["flaps"] == 3 and row()["held_down_ms"] > 9000
 
 
+# ---- since when ----
+
+
+@ENDS
+def test_a_real_is_down_since_before_the_restart(make_lab, sig):
+    lab = make_lab(reals=2)
+    down, up = lab.reals4
+    for host in lab.reals:
+        lab.start_nginx(host)
+        say(lab, "well", host)
+    daemon = start(lab, config(vip(lab.reals4), health=HTTP))
+    say(lab, None)
+    daemon.wait_states({down: "down"})
+    wait_written(daemon, down, "verdict")
+    assert set(written(daemon)) == {("web", down)}  # of one that is well there is nothing to say
+    wait_for(lambda: daemon.reals()[down]["since_ms"] > 500, 5, "time passes")
+    before = daemon.reals()
+    # Its probe hangs: nothing new is known of it.
+    daemon = start_again(daemon, sig, lambda: os.killpg(lab.nginx("real1").pid, signal.SIGSTOP))
+    row = daemon.reals()[down]
+    assert (row["state"], row["reason"]) == ("down", "status 404")
+    for key in ("since_ms", "reason_since_ms"):
+        assert before[down][key] <= row[key] < before[down][key] + 20000
+    # Since it is up is known of the others after a clean end.
+    assert (daemon.reals()[up]["since_ms"] > before[up]["since_ms"]) == (sig == signal.SIGTERM)
+    os.killpg(lab.nginx("real1").pid, signal.SIGCONT)
+    say(lab, "well")
+    daemon.wait_states({down: "up"})
+    [event] = [e for e in daemon.ctl_json("events") if e["what"] == "real_up"][-1:]
+    assert event["real"] == down and event["for_ms"] > before[down]["since_ms"]
+    wait_for(lambda: not written(daemon), 5, "nothing is left to say")
+
+
+def test_after_a_detach_nothing_is_known_of_reals_that_were_well(make_lab):
+    lab = make_lab(reals=1)
+    lab.start_nginx("real1")
+    say(lab, "well")
+    daemon = start(lab, config(vip(lab.reals4), health=HTTP))
+    os.killpg(lab.nginx("real1").pid, signal.SIGSTOP)
+    daemon.ctl("detach")
+    daemon.process.wait(10)
+    daemon = lab.start_daemon(daemon.config.read_text(), state_dir=daemon.state_dir)
+    row = daemon.reals()[lab.reals4[0]]
+    assert (row["state"], row["reason"]) == ("unknown", None) and row["since_ms"] < 5000
+    assert "no result yet" in daemon.ctl("real", "list")[1]
+
+
+@ENDS
+def test_a_real_that_is_assumed_up_is_still_assumed_so(make_lab, sig):
+    lab = make_lab(reals=1)
+    away = {**HTTP, "source": "10.1.0.200", "start": "up"}  # no address of ours: no probe is made
+    daemon = start(lab, config(vip(lab.reals4), health=away))
+    wait_written(daemon, lab.reals4[0], "verdict")
+    daemon = start_again(daemon, sig)
+    assert daemon.reals()[lab.reals4[0]]["assumed"]
+    # Not proven: its first failure decides.
+    daemon.write_config(config(vip(lab.reals4), health={**HTTP, "fall": 100}))
+    daemon.ctl_json("reload")
+    daemon.wait_states({lab.reals4[0]: "down"}, 5)
+
+
 # ---- the file ----
 
 

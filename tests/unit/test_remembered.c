@@ -19,6 +19,7 @@ static const struct remembered samples[] = {
 	{.health.advice = {ADMIN_DISABLED, 75}},
 	{.health.advice = {ADMIN_ENABLED, 100}, .reason = "\xc3\xa4 \"quoted\"\n"},
 	{.health.agent = {.is_down = true}},
+	{.health.is_assumed = true, .verdict = HEALTH_UP, .since_ms = 1, .reason_since_ms = 1},
 	{.health.agent = {.admin = ADMIN_DRAIN, .lowered_percent = 100}},
 	{.health.flaps = {.count = 1, .since_ms = 4990000}},
 	{.health.flaps = {.count = 7, .since_ms = 4990000, .held_until_ms = 5030000}},
@@ -37,6 +38,9 @@ static const struct remembered samples[] = {
 		    .agent = {.admin = ADMIN_DRAIN, .lowered_percent = 25},
 		    .flaps = {.count = 2, .since_ms = 4999999, .held_until_ms = 5010000}},
 	 .circuit = {.state = CIRCUIT_OPEN, .ejections = 1, .since_ms = 1, .until_ms = 5000001},
+	 .verdict = HEALTH_DOWN,
+	 .since_ms = 4000000,
+	 .reason_since_ms = 4900000,
 	 .reason = "agent: drain 75%"},
 };
 
@@ -59,6 +63,10 @@ static struct remembered there_and_back(const struct remembered *known, const st
 
 static void assert_same(const struct remembered *a, const struct remembered *b)
 {
+	assert_int_equal(a->verdict, b->verdict);
+	assert_int_equal(a->since_ms, b->since_ms);
+	assert_int_equal(a->reason_since_ms, b->reason_since_ms);
+	assert_int_equal(a->health.is_assumed, b->health.is_assumed);
 	assert_int_equal(a->health.advice.admin, b->health.advice.admin);
 	assert_int_equal(a->health.advice.lowered_percent, b->health.advice.lowered_percent);
 	assert_int_equal(a->health.agent.is_down, b->health.agent.is_down);
@@ -88,7 +96,10 @@ static void what_is_remembered_comes_back(void **state)
 
 static void of_a_real_like_any_other_there_is_nothing_to_remember(void **state)
 {
-	struct remembered usual = {.reason = "status 200",
+	struct remembered usual = {.verdict = HEALTH_UP,
+				   .since_ms = 4000000,
+				   .reason_since_ms = 4500000,
+				   .reason = "status 200",
 				   .circuit = {.since_ms = 4000000, .until_ms = 4500000}};
 	struct remembered back = there_and_back(&usual, &then);
 
@@ -156,6 +167,10 @@ static void what_makes_no_sense_is_refused_and_says_where(void **state)
 	} cases[] = {
 		{"[7]", "expected an object"},
 		{"[\"drain\"]", "expected an object"},
+		{"[{\"verdict\": {\"state\": \"unknown\"}}]",
+		 "verdict: state: expected up or down"},
+		{"[{\"verdict\": {\"state\": \"up\", \"since_ms\": \"x\"}}]",
+		 "verdict: since_ms: expected a number from 0 to 9223372036854775807"},
 		{"[{\"advice\": []}]", "advice: expected an object"},
 		{"[{\"advice\": {\"admin\": \"gone\"}}]",
 		 "advice: admin: expected enabled, drain or disabled"},

@@ -266,6 +266,7 @@ struct health_memory health_remember(const struct health_listener *listener)
 	struct health_rules rules = health_rules_of(&probe->spec);
 
 	return (struct health_memory){
+		.is_assumed = probe->state.is_assumed,
 		.advice = probe->advice,
 		.agent = probe->agent,
 		.flaps = health_state_remember(&probe->state, &rules, health_now_us() / 1000),

@@ -2,9 +2,10 @@
 /*
  * What is known of the reals and is not in the maps (remembered.h), kept in DIR/standing.json for
  * the next daemon: {"reals": {"<vip>": {"<address>": {...}}}}, only of reals of which there is
- * something to say. Written from the event loop after something of it has changed, with a pause
- * after each time, so that it costs little whatever happens: the last second may be lost. It is
- * not waited for until it is on the disk: a power failure takes the maps, too.
+ * something to say: at a clean end of all, since there may be one that has been up for a year.
+ * Written from the event loop after something of it has changed, with a pause after each time, so
+ * that it costs little whatever happens: the last second may be lost. It is not waited for until it
+ * is on the disk: a power failure takes the maps, too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct remember {
 	char path[512];
 	json_t *old; /* by VIP and address, what an earlier daemon left; NULL once it is in use */
 	bool is_in_use;
+	bool is_ending; /* written for the last time */
 	bool has_entries; /* the file */
 	bool has_failed; /* said in the log */
 	sd_event_source *timer;
@@ -119,7 +121,10 @@ void remember_take_over(struct controller *c)
 
 static struct remembered known_of(const struct real_run *run)
 {
-	struct remembered known = {.circuit = run->circuit};
+	struct remembered known = {.circuit = run->circuit,
+				   .verdict = run->health,
+				   .since_ms = run->health_since_ms,
+				   .reason_since_ms = run->reason_since_ms};
 
 	_Static_assert(sizeof(known.reason) == sizeof(run->reason), "a reason is copied whole");
 	memcpy(known.reason, run->reason, sizeof(known.reason));
@@ -129,13 +134,24 @@ static struct remembered known_of(const struct real_run *run)
 	return known;
 }
 
+static bool is_notable(const struct remembered *known)
+{
+	return known->verdict == HEALTH_DOWN || !remembered_is_empty(known);
+}
+
+static bool is_probed(const struct real_run *run)
+{
+	return run->controller->config->vips[run->vip_position].health.type != HEALTH_TYPE_NONE;
+}
+
 static int add_real(json_t *vips, struct real_run *run, const struct moment *moment)
 {
 	struct remembered known = known_of(run);
 	json_t *reals = json_object_get(vips, run->vip);
 	char text[ADDR_TEXT_MAX];
 
-	run->is_remembered = !remembered_is_empty(&known);
+	run->is_remembered = is_notable(&known) ||
+			     (run->controller->remember->is_ending && is_probed(run));
 	if (!run->is_remembered)
 		return 0;
 	if (!reals) {
@@ -220,7 +236,7 @@ void remember_real(struct real_run *run)
 {
 	struct remembered known = known_of(run);
 
-	if (run->is_remembered || !remembered_is_empty(&known))
+	if (run->is_remembered || is_notable(&known))
 		remember_changed(run->controller);
 }
 
@@ -253,6 +269,7 @@ void remember_stop(struct controller *c)
 
 	if (!remember)
 		return;
+	remember->is_ending = true;
 	if (remember->is_in_use)
 		write_file(c);
 	sd_event_source_disable_unref(remember->timer);

@@ -78,7 +78,8 @@ static struct health_standing recalled_standing(const struct controller *c,
 	struct health_state state;
 
 	health_state_init(&state, adopted_health(c, vip, real), now);
-	if (state.verdict == HEALTH_UNKNOWN && vip->health.starts_up)
+	if ((state.verdict == HEALTH_UNKNOWN && vip->health.starts_up) ||
+	    (state.verdict == HEALTH_UP && memory->is_assumed))
 		health_state_assume_up(&state, now);
 	health_state_recall(&state, &memory->flaps, &rules, now);
 	return (struct health_standing){
@@ -106,14 +107,37 @@ static void take_standing(struct real_run *run, const struct health_standing *st
 	run->advice = standing->advice;
 }
 
+static void take_time(uint64_t *ms, uint64_t known_ms)
+{
+	if (known_ms && known_ms < *ms)
+		*ms = known_ms;
+}
+
+/*
+ * The verdict that there is may be another: it changed again right before the daemon's end, or the
+ * maps are gone, and only what was advised holds.
+ */
+static void recall_reason(struct real_run *run, const struct remembered *known)
+{
+	bool is_same = known->verdict == run->health, is_of_advice = !remembered_is_empty(known);
+
+	if (is_same) {
+		take_time(&run->health_since_ms, known->since_ms);
+		take_time(&run->reason_since_ms, known->reason_since_ms);
+	}
+	if (is_same ||
+	    (is_of_advice && (known->verdict == HEALTH_UNKNOWN || run->health == HEALTH_UNKNOWN)))
+		memcpy(run->reason, known->reason, sizeof(run->reason));
+}
+
 static void recall(struct real_run *run, const struct vip_spec *vip, const struct remembered *known)
 {
 	run->circuit = known->circuit;
 	ejection_recall(&vip->ejection, &run->circuit, controller_now_ms());
 	run->trial_percent = vip->ejection.trial_percent;
 	if (vip->health.type != HEALTH_TYPE_NONE)
-		memcpy(run->reason, known->reason, sizeof(run->reason));
-	run->is_remembered = !remembered_is_empty(known);
+		recall_reason(run, known);
+	run->is_remembered = true;
 }
 
 static struct real_run *run_new(struct controller *c, const struct vip_spec *vip,
@@ -134,10 +158,10 @@ static struct real_run *run_new(struct controller *c, const struct vip_spec *vip
 	order = runtime_get(c->runtime, vip->name, &real->address);
 	drain_take(run, &order);
 	take_standing(run, &standing);
+	run->health_since_ms = run->reason_since_ms = controller_now_ms();
 	if (is_known)
 		recall(run, vip, &known);
 	run->is_returning = run->health == HEALTH_UNKNOWN && has_flows_left(c, vip, &real->address);
-	run->health_since_ms = run->reason_since_ms = controller_now_ms();
 	if (run->vip)
 		return run;
 	free(run);

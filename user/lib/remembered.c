@@ -3,6 +3,7 @@
  * What is known of a real, as JSON: see remembered.h.
  *
  *   {"reason": "agent: drain",
+ *    "verdict": {"state": "up", "assumed": false, "since_ms": N, "reason_since_ms": N},
  *    "advice": {"admin": "drain", "lowered_percent": 25},
  *    "agent": {"admin": "drain", "lowered_percent": 25, "down": false},
  *    "flaps": {"count": 3, "since_ms": N, "held_until_ms": N},
@@ -34,8 +35,9 @@ static bool has_circuit(const struct circuit *circuit)
 
 bool remembered_is_empty(const struct remembered *known)
 {
-	return !has_advice(&known->health.advice) && !has_words(&known->health.agent) &&
-	       !known->health.flaps.count && !has_circuit(&known->circuit);
+	return !known->health.is_assumed && !has_advice(&known->health.advice) &&
+	       !has_words(&known->health.agent) && !known->health.flaps.count &&
+	       !has_circuit(&known->circuit);
 }
 
 /* ---- to JSON --------------------------------------------------------------------------------- */
@@ -43,6 +45,14 @@ bool remembered_is_empty(const struct remembered *known)
 static json_int_t to_wall(uint64_t ms, const struct moment *moment)
 {
 	return (json_int_t)(moment->wall_ms + ms - moment->now_ms);
+}
+
+static json_t *verdict_to_json(const struct remembered *known, const struct moment *moment)
+{
+	return json_pack("{s:s, s:b, s:I, s:I}", "state", health_verdict_name(known->verdict),
+			 "assumed", known->health.is_assumed, "since_ms",
+			 to_wall(known->since_ms, moment), "reason_since_ms",
+			 to_wall(known->reason_since_ms, moment));
 }
 
 static json_t *flaps_to_json(const struct health_flaps *flaps, const struct moment *moment)
@@ -88,6 +98,8 @@ json_t *remembered_to_json(const struct remembered *known, const struct moment *
 	/* What a real has answered may be no text: then there is none. */
 	if (!r && known->reason[0])
 		json_object_set_new(json, "reason", json_string(known->reason));
+	if (!r && known->verdict != HEALTH_UNKNOWN)
+		r = json_object_set_new(json, "verdict", verdict_to_json(known, moment));
 	if (!r && has_advice(&health->advice))
 		r = json_object_set_new(json, "advice", advice_to_json(&health->advice));
 	if (!r && has_words(&health->agent))
@@ -179,6 +191,30 @@ static int take_state(const json_t *json, enum circuit_state *ret_state, struct 
 	return value ? err_set(err, EINVAL, "state: expected closed, open or half-open") : 0;
 }
 
+static int take_verdict(const json_t *json, enum health_verdict *ret_verdict, struct err *err)
+{
+	const json_t *value = json_object_get(json, "state");
+	const char *text = json_string_value(value);
+
+	for (int verdict = HEALTH_UP; text && verdict <= HEALTH_DOWN; verdict++) {
+		if (strcmp(text, health_verdict_name(verdict)) == 0) {
+			*ret_verdict = verdict;
+			return 0;
+		}
+	}
+	return value ? err_set(err, EINVAL, "state: expected up or down") : 0;
+}
+
+static int verdict_from_json(const json_t *json, const struct moment *moment,
+			     struct remembered *known, struct err *err)
+{
+	int r = take_verdict(json, &known->verdict, err);
+
+	known->health.is_assumed = json_is_true(json_object_get(json, "assumed"));
+	r = r ? r : take_time(json, "since_ms", moment, &known->since_ms, err);
+	return r ? r : take_time(json, "reason_since_ms", moment, &known->reason_since_ms, err);
+}
+
 static int advice_from_json(const json_t *json, const struct moment *moment,
 			    struct remembered *known, struct err *err)
 {
@@ -227,10 +263,8 @@ static const struct {
 	int (*take)(const json_t *json, const struct moment *moment, struct remembered *known,
 		    struct err *err);
 } parts[] = {
-	{"advice", advice_from_json},
-	{"agent", agent_from_json},
-	{"flaps", flaps_from_json},
-	{"circuit", circuit_from_json},
+	{"verdict", verdict_from_json}, {"advice", advice_from_json},	{"agent", agent_from_json},
+	{"flaps", flaps_from_json},	{"circuit", circuit_from_json},
 };
 
 int remembered_from_json(const json_t *json, const struct moment *moment,

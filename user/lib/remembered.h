@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What is known of a real beside up and down, and so is not in the maps: what its check says of it,
- * its flaps, its circuit. As values, and as they are kept over a restart of the daemon. Pure.
+ * What is known of a real beside up and down, and so is not in the maps: since when it is, what its
+ * check says of it, its flaps, its circuit. As values, and as they are kept over a restart of the
+ * daemon. Pure.
  */
 #pragma once
 
@@ -17,6 +18,7 @@
 
 /* What the health engine knows of a target; all 0: nothing. */
 struct health_memory {
+	bool is_assumed; /* up, but never proven */
 	struct health_advice advice;
 	struct agent_state agent;
 	struct health_flaps flaps;
@@ -26,6 +28,9 @@ struct health_memory {
 struct remembered {
 	struct health_memory health;
 	struct circuit circuit;
+	enum health_verdict verdict; /* what follows is of; HEALTH_UNKNOWN: it was not said */
+	uint64_t since_ms; /* of the verdict; 0: not known, as of the next */
+	uint64_t reason_since_ms;
 	char reason[128]; /* of verdict and advice */
 };
 
@@ -35,7 +40,7 @@ struct moment {
 	uint64_t wall_ms; /* CLOCK_REALTIME */
 };
 
-/* Whether there is nothing that a daemon could not find out again. */
+/* Whether it is like any other: there is nothing to say but its verdict, since when and why. */
 bool remembered_is_empty(const struct remembered *known);
 
 /* Only what there is to say; times become CLOCK_REALTIME. NULL: no memory. */
