@@ -47,9 +47,8 @@ static int parse_item(const struct config *config, char *item, struct pool_use *
 		      struct err *err)
 {
 	struct pool_use use = {.weight = WEIGHT_DEFAULT};
-	char *words = NULL;
-	char *name = strtok_r(item, ":", &words);
-	char *word = strtok_r(NULL, ":", &words);
+	char *name = strsep(&item, ":");
+	char *word = strsep(&item, ":"); /* empty if nothing follows a colon: no weight */
 
 	if (word && strcmp(word, "backup") != 0) {
 		if (!parse_weight(word, &use.weight))
@@ -57,10 +56,10 @@ static int parse_item(const struct config *config, char *item, struct pool_use *
 				       "pool %s: expected a weight from 0 to %d or \"backup\", "
 				       "got \"%s\"",
 				       name, WEIGHT_MAX, word);
-		word = strtok_r(NULL, ":", &words);
+		word = strsep(&item, ":");
 	}
 	use.is_backup = word && strcmp(word, "backup") == 0;
-	if (word && (!use.is_backup || strtok_r(NULL, ":", &words)))
+	if (word && (!use.is_backup || item))
 		return err_set(err, EINVAL, "pool %s: expected NAME[:WEIGHT][:backup]", name);
 	use.pool = config_find_pool(config, name);
 	if (use.pool == SIZE_MAX)
