@@ -25,6 +25,7 @@ static struct {
 	unsigned int calls;
 	size_t n_reals; /* of the VIP */
 	size_t most_reals; /* that were asked for at once */
+	size_t fails_after; /* the snapshot of this number fails; 0: none */
 	enum admin_state admin;
 	struct drain_request drain;
 	char vip[32];
@@ -188,8 +189,11 @@ size_t controller_find_real(const struct controller *controller, size_t vip,
 int controller_snapshot(struct controller *controller, const struct snapshot_scope *scope,
 			struct snapshot **ret_snapshot, struct err *err)
 {
-	struct snapshot *s = calloc(1, sizeof(*s));
+	struct snapshot *s;
 
+	if (fake.fails_after && --fake.fails_after == 0)
+		return err_set(err, ENODEV, "detached");
+	s = calloc(1, sizeof(*s));
 	s->config = &config;
 	s->n_vips = scope->first_vip == 0 && scope->n_vips;
 	s->vips = calloc(1, sizeof(*s->vips));

@@ -63,24 +63,28 @@ static inline int on_progress(sd_event_source *source, void *user)
 /* PIECES of them, PIECE_GROWS bytes longer each than the one before, and filled with its number. */
 #define PIECES	    200
 #define PIECE_GROWS 300
+#define BREAKS_OFF  10 /* pieces before a stream does that breaks off */
 
 struct pieces {
 	struct http_stream stream;
 	struct fixture *fixture;
 	unsigned int n;
+	bool breaks_off;
 };
 
-static inline char *pieces_next(struct http_stream *stream, size_t *ret_len)
+static inline int pieces_next(struct http_stream *stream, char **ret_piece, size_t *ret_len)
 {
 	struct pieces *p = (struct pieces *)stream;
-	char *piece;
 
+	if (p->breaks_off && p->n == BREAKS_OFF)
+		return -EIO;
 	if (p->n == PIECES)
-		return NULL;
+		return 0;
 	p->n++;
 	*ret_len = (size_t)p->n * PIECE_GROWS;
-	piece = malloc(*ret_len);
-	return memset(piece, (char)p->n, *ret_len);
+	*ret_piece = malloc(*ret_len);
+	memset(*ret_piece, (char)p->n, *ret_len);
+	return 0;
 }
 
 static inline void pieces_free(struct http_stream *stream)
@@ -89,12 +93,13 @@ static inline void pieces_free(struct http_stream *stream)
 	free(stream);
 }
 
-static inline struct http_stream *pieces_new(struct fixture *f)
+static inline struct http_stream *pieces_new(struct fixture *f, bool breaks_off)
 {
 	struct pieces *p = calloc(1, sizeof(*p));
 
 	p->stream = (struct http_stream){.next = pieces_next, .free = pieces_free};
 	p->fixture = f;
+	p->breaks_off = breaks_off;
 	return &p->stream;
 }
 
@@ -115,8 +120,8 @@ static inline unsigned int echo(void *user, const struct http_request *request,
 	f->handled++;
 	f->body_len = request->body_len;
 	assert_int_equal(strlen(request->body), request->body_len);
-	if (strcmp(request->path, "/stream") == 0) {
-		ret_reply->stream = pieces_new(f);
+	if (strcmp(request->path, "/stream") == 0 || strcmp(request->path, "/broken") == 0) {
+		ret_reply->stream = pieces_new(f, request->path[1] == 'b');
 		return 200;
 	}
 	if (strcmp(request->path, "/none") == 0) {

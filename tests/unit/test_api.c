@@ -45,20 +45,28 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* The document that a stream is the text of. */
+/* The document that a stream is the text of; NULL: it broke off. */
 static json_t *read_stream(struct http_stream *stream)
 {
 	char *text = NULL, *piece;
 	size_t len, all;
 	FILE *f = open_memstream(&text, &all);
 	json_t *document;
+	int r;
 
-	while ((piece = stream->next(stream, &len)) != NULL) {
-		assert_int_equal(fwrite(piece, 1, len, f), len);
+	do {
+		piece = NULL;
+		r = stream->next(stream, &piece, &len);
+		if (piece)
+			assert_int_equal(fwrite(piece, 1, len, f), len);
 		free(piece);
-	}
+	} while (!r && piece);
 	stream->free(stream);
 	fclose(f);
+	if (r) {
+		free(text);
+		return NULL;
+	}
 	assert_int_equal(text[all - 1], '\n');
 	document = json_loads(text, 0, NULL);
 	free(text);
@@ -139,6 +147,22 @@ static void a_list_has_every_real_once_and_never_many_at_once(void **state)
 			}
 		}
 	}
+}
+
+/* One that ended early with a bracket would be a list of fewer reals. */
+static void a_list_that_cannot_go_on_breaks_off(void **state)
+{
+	struct api_test *t = *state;
+
+	fake.n_reals = 100;
+	for (size_t ok = 0; ok < 5; ok++) {
+		fake.fails_after = ok + 1;
+		assert_int_equal(ask(t, "GET", "/v1/reals", ""), 200);
+		assert_null(t->reply);
+	}
+	fake.fails_after = 0;
+	assert_int_equal(ask(t, "GET", "/v1/reals", ""), 200);
+	assert_int_equal(json_array_size(t->reply), 100);
 }
 
 static void a_list_can_be_of_one_vip_which_there_must_be(void **state)
@@ -477,6 +501,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_read_answers_with_a_document),
 		TEST(a_list_has_every_real_once_and_never_many_at_once),
+		TEST(a_list_that_cannot_go_on_breaks_off),
 		TEST(a_list_can_be_of_one_vip_which_there_must_be),
 		TEST(a_change_names_the_process_that_asked_for_it),
 		TEST(events_can_be_those_after_a_number),

@@ -100,6 +100,16 @@ static void a_stream_is_sent_whole_and_in_order(void **state)
 	assert_int_equal(client.fixture->streams_freed, 1);
 }
 
+static void a_stream_that_breaks_off_is_not_taken_for_whole(void **state)
+{
+	struct client client = {.fixture = *state, .run = request, .url = "http://x/broken"};
+
+	serve(&client);
+	assert_int_equal(client.status, 0); /* curl says that something is missing */
+	assert_int_equal(client.taken, PIECE_GROWS * BREAKS_OFF * (BREAKS_OFF + 1) / 2);
+	assert_int_equal(client.fixture->streams_freed, 1);
+}
+
 static void begin_a_stream_and_hang_up(struct client *client)
 {
 	static const char ask[] = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -274,6 +284,7 @@ int main(void)
 		TEST(the_handlers_status_reaches_the_client),
 		TEST(a_405_names_the_method_in_its_header),
 		TEST(a_stream_is_sent_whole_and_in_order),
+		TEST(a_stream_that_breaks_off_is_not_taken_for_whole),
 		TEST(a_client_that_hangs_up_in_a_stream_leaves_nothing_behind),
 		TEST(a_body_over_16_mib_is_refused),
 		TEST(a_client_that_hangs_up_harms_nobody),

@@ -4,6 +4,7 @@
  * at once would keep probes waiting for half a second. Each row is as it is when it is rendered; a
  * configuration that comes in between may show a real twice or not at all.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,24 +27,29 @@ static struct list *list_of(struct http_stream *stream)
 }
 
 /* In one piece: json_dumpf() writes it in a thousand. */
-static void write_row(FILE *text, const json_t *row)
+static int write_row(FILE *text, const json_t *row)
 {
 	char *copy = json_dumps(row, JSON_COMPACT);
 
-	fputs(copy ? copy : "null", text);
+	if (!copy)
+		return -ENOMEM;
+	fputs(copy, text);
 	free(copy);
+	return 0;
 }
 
-static void write_rows(struct list *list, FILE *text, const json_t *rows)
+static int write_rows(struct list *list, FILE *text, const json_t *rows)
 {
 	size_t i;
 	json_t *row;
+	int r = rows ? 0 : -ENOMEM;
 
 	json_array_foreach (rows, i, row) {
 		fputs(list->has_rows ? ",\n" : "", text);
 		list->has_rows = true;
-		write_row(text, row);
+		r = r ? r : write_row(text, row);
 	}
+	return r;
 }
 
 /* On to the VIP's next reals or to the next VIP. */
@@ -63,45 +69,54 @@ static bool is_vip_through(const struct list *list)
 	       list->scope.first_vip != controller_find_vip(list->controller, list->vip);
 }
 
-static void write_piece(struct list *list, FILE *text)
+static int write_piece(struct list *list, FILE *text)
 {
 	struct snapshot *s;
 	struct err err;
 	json_t *rows;
+	int r;
 
-	list->is_over = is_vip_through(list) ||
-			controller_snapshot(list->controller, &list->scope, &s, &err) < 0;
+	list->is_over = is_vip_through(list);
 	if (list->is_over)
-		return;
+		return 0;
+	r = controller_snapshot(list->controller, &list->scope, &s, &err);
+	if (r)
+		return r;
 	list->is_over = s->n_vips == 0;
 	rows = list->render(s);
-	write_rows(list, text, rows);
+	r = write_rows(list, text, rows);
 	json_decref(rows);
 	move_on(list, s);
 	snapshot_free(s);
+	return r;
 }
 
-static char *list_next(struct http_stream *stream, size_t *ret_len)
+static int list_next(struct http_stream *stream, char **ret_piece, size_t *ret_len)
 {
 	struct list *list = list_of(stream);
 	char *piece = NULL;
+	size_t len;
 	FILE *text;
+	int r;
 
 	if (list->is_over)
-		return NULL;
-	text = open_memstream(&piece, ret_len);
+		return 0;
+	text = open_memstream(&piece, &len);
 	if (!text)
-		return NULL;
+		return -ENOMEM;
 	if (!list->has_begun)
 		fputc('[', text);
 	list->has_begun = true;
-	write_piece(list, text);
+	r = write_piece(list, text);
 	if (list->is_over)
 		fputs("]\n", text);
-	if (fclose(text) == 0)
-		return piece;
-	free(piece);
-	return NULL;
+	if (fclose(text) || r) {
+		free(piece);
+		return r ? r : -ENOMEM;
+	}
+	*ret_piece = piece;
+	*ret_len = len;
+	return 0;
 }
 
 static void list_free(struct http_stream *stream)

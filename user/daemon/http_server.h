@@ -34,8 +34,9 @@ bool http_request_peer(const struct http_request *request, uid_t *ret_uid, pid_t
 
 /* A body that is made piece by piece while it is sent, so that a long one keeps nobody waiting. */
 struct http_stream {
-	char *(*next)(struct http_stream *stream,
-		      size_t *ret_len); /* from malloc(); NULL: the end */
+	/* A piece from malloc(), NULL: the end. Negative: the client is to see that it breaks off.
+	 */
+	int (*next)(struct http_stream *stream, char **ret_piece, size_t *ret_len);
 	void (*free)(struct http_stream *stream);
 };
 

@@ -21,8 +21,10 @@ static ssize_t on_read(void *user, uint64_t position, char *room, size_t size)
 
 	while (s->sent == s->len) {
 		free(s->piece);
+		s->piece = NULL;
 		s->sent = s->len = 0;
-		s->piece = s->stream->next(s->stream, &s->len);
+		if (s->stream->next(s->stream, &s->piece, &s->len))
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		if (!s->piece)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 	}
