@@ -319,18 +319,21 @@ static int commit_run(struct real_run *run, const struct vip_spec *vip,
 	return r;
 }
 
+/* Of all its reals, whatever fails; the first failure. */
 static int commit_vip(struct controller *c, const struct desired_vip *desired, size_t v,
 		      struct vip_run *vip, struct err *err)
 {
 	size_t old = find_old_vip(c, desired->spec, v);
 	const struct vip_spec *old_spec = old == SIZE_MAX ? NULL : &c->config->vips[old];
+	struct err ignored;
 	int r = 0;
 
-	for (size_t i = 0; i < vip->n_reals && !r; i++) {
+	for (size_t i = 0; i < vip->n_reals; i++) {
 		vip->reals[i]->vip_position = v;
 		vip->reals[i]->want = desired->members[i];
-		r = commit_run(vip->reals[i], desired->spec, &desired->spec->reals[i], old_spec,
-			       err);
+		if (commit_run(vip->reals[i], desired->spec, &desired->spec->reals[i], old_spec,
+			       r ? &ignored : err))
+			r = -EIO;
 	}
 	standing_changed(c, vip, desired->spec->name, &desired->standing);
 	return r;
@@ -340,10 +343,14 @@ int runs_commit(struct controller *c, const struct desired *desired, struct runs
 		struct err *err)
 {
 	struct runs old_runs = c->runs;
+	struct err ignored;
 	int r = 0;
 
-	for (size_t v = 0; v < fresh->n_vips && !r; v++)
-		r = commit_vip(c, &desired->vips[v], v, &fresh->vips[v], err);
+	/* Whatever fails: each run must know its place in the configuration that is in force. */
+	for (size_t v = 0; v < fresh->n_vips; v++) {
+		if (commit_vip(c, &desired->vips[v], v, &fresh->vips[v], r ? &ignored : err))
+			r = -EIO;
+	}
 	c->runs = *fresh;
 	*fresh = (struct runs){};
 	free_unshared(&old_runs, &c->runs);
