@@ -81,6 +81,7 @@ def test_a_switch_waits_until_the_new_pool_is_proven_and_refuses_one_that_is_not
     daemon = start(lab, text(lab))
     rc, _, err = daemon.ctl("vip", "set", "web", "pool=dead")
     assert rc == 1 and "stays with blue" in err and "--force" in err
+    assert "of the 1 reals of dead none is up (10.1.0.77: " in err
     assert row(daemon)["pools"] == "blue" and row(daemon)["state"] == "up"
     assert set(daemon.reals()) == set(lab.reals4[:2])
     assert answers(lab) == BLUE
@@ -100,6 +101,7 @@ def test_a_pool_that_died_since_it_last_served_is_not_switched_to(lab):
         lab.stop_nginx(host)
     rc, _, err = daemon.ctl("vip", "set", "web", "pool=file")
     assert rc == 1 and "of the 2 reals of blue none is up" in err
+    assert f"({lab.reals4[0]}: connect: Connection refused)" in err
     assert answers(lab) == GREEN
     audit = (daemon.state_dir / "audit.log").read_text()
     assert '"vip_pools"' in audit and '"vip_pools_refused"' in audit

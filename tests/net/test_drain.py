@@ -396,3 +396,23 @@ def test_no_more_reals_are_ejected_than_allowed_and_none_where_it_is_off(serving
     daemon.write_config(config(vip(lab.reals4), health=PROBED))
     daemon.ctl_json("reload")
     assert {row["state"] for row in daemon.reals("web").values()} == {"up"}
+
+
+def test_an_ejected_real_serves_where_nobody_else_does_and_is_not_switched_to(serving_lab):
+    lab = serving_lab
+    uses = [{"name": "blue"}, {"name": "green"}]
+    daemon = start(lab, config(
+        vip(None, pools=uses, ejection={**EJECTION, "time": "10m", "max_time": "10m"}),
+        pools={"blue": lab.reals4[:1], "green": lab.reals4[1:]}, health=PROBED))
+    with Clients(lab):
+        deafen(lab, "real1")
+        wait_for(lambda: circuit(daemon) == "open", 20, "real1 is ejected")
+    cure(lab, "real1")
+    rc, _, err = daemon.ctl("vip", "set", "web", "pool=blue")
+    assert rc == 1 and f"({lab.reals4[0]}: ejected)" in err
+    assert answers(lab) == {"real2", "real3"}
+    # Weightless reals are up, and no reason to leave the only one ejected.
+    ok(daemon, "vip", "set", "web", "pools=blue,green:0", "--force")
+    assert answers(lab) == {"real1"}
+    wait_for(lambda: circuit(daemon) == "closed", 10, "real1 is taken back")
+    assert answers(lab) == {"real1"}

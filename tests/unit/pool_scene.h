@@ -18,8 +18,8 @@ struct scene {
 };
 
 /*
- * One word a real: "u" up, "d" down, "?" not proven, "D" up and drained, "x" up and disabled;
- * before it "b" for a backup and "0" for a weight of 0.
+ * One word a real: "u" up, "d" down, "?" not proven, "D" up and drained, "x" up and disabled, "e"
+ * up and ejected; before it "b" for a backup and "0" for a weight of 0.
  */
 static inline void scene(struct scene *s, const char *words)
 {
@@ -36,7 +36,7 @@ static inline void scene(struct scene *s, const char *words)
 			real->is_backup = true;
 		if (*c == '0')
 			real->weight = 0;
-		if (!strchr("ud?Dx", *c))
+		if (!strchr("ud?Dxe", *c))
 			continue;
 		s->inputs[n].health = *c == 'd'	  ? HEALTH_DOWN
 				      : *c == '?' ? HEALTH_UNKNOWN
@@ -44,6 +44,7 @@ static inline void scene(struct scene *s, const char *words)
 		s->inputs[n].admin = *c == 'D'	 ? ADMIN_DRAIN
 				     : *c == 'x' ? ADMIN_DISABLED
 						 : ADMIN_ENABLED;
+		s->inputs[n].is_ejected = *c == 'e';
 		n++;
 	}
 	s->vip.reals = s->reals;

@@ -29,12 +29,14 @@ static struct circuit_sample take_sample(struct real_run *run)
 	const struct applied_member *m =
 		vip ? applied_find_member(vip, &run->spec.address, run->position) : NULL;
 	const struct dp *dp = dataplane_dp(c->dataplane);
+	struct real_input input = run_input(run);
 	struct circuit_sample sample = {};
 	struct member_stats now;
 
 	if (!m || dp->ops->member_stats_read(dp->user, m->id, &now))
 		return sample;
-	sample.is_up = run->admin == ADMIN_ENABLED && run->health == HEALTH_UP && run->spec.weight;
+	sample.is_up = input.admin == ADMIN_ENABLED && input.health == HEALTH_UP &&
+		       run->spec.weight && run->has_pool_weight;
 	if (run->sampled_id == m->id && now.new_flows >= run->sampled_flows &&
 	    now.repeated_syns >= run->sampled_repeated) {
 		sample.new_flows = now.new_flows - run->sampled_flows;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "controller_private.h"
+#include "lib/addr.h"
 #include "lib/config_switch.h"
 #include "lib/pool_text.h"
 #include "log.h"
@@ -103,26 +104,48 @@ struct proof {
 	size_t n; /* reals that would get flows first */
 	size_t up; /* proven */
 	size_t open; /* not answered yet, or on their way up */
+	char why[ADDR_TEXT_MAX + 130]; /* the first that is not up, and what is known of it */
 };
+
+static const char *what_is_missing(struct real_input input, const struct snapshot_health *h)
+{
+	if (input.admin != ADMIN_ENABLED)
+		return admin_state_name(input.admin);
+	if (input.is_ejected)
+		return "ejected";
+	if (!h->has_result)
+		return "has not answered yet";
+	return h->last_ok ? "answers, but not for long enough" : h->last_text;
+}
+
+static void note_missing(const struct real_run *run, struct real_input input,
+			 const struct snapshot_health *h, struct proof *proof)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!proof->why[0])
+		snprintf(proof->why, sizeof(proof->why), "%s: %s",
+			 addr_format(&run->spec.address, text), what_is_missing(input, h));
+}
 
 static void look_at(const struct real_run *run, const struct health_spec *health, uint64_t now,
 		    struct proof *proof)
 {
 	struct real_input input = run_input(run);
 	struct snapshot_health h = {};
+	bool is_proven;
 
 	proof->n++;
-	if (input.admin != ADMIN_ENABLED)
-		return;
-	if (health->type == HEALTH_TYPE_NONE) {
+	if (run->listener)
+		health_read(run->listener, now, &h);
+	is_proven = health->type == HEALTH_TYPE_NONE ||
+		    (h.has_result && h.last_ok && run->health == HEALTH_UP);
+	if (is_proven && input.admin == ADMIN_ENABLED && !input.is_ejected) {
 		proof->up++;
 		return;
 	}
-	if (run->listener)
-		health_read(run->listener, now, &h);
-	if (h.has_result && h.last_ok && run->health == HEALTH_UP)
-		proof->up++;
-	else
+	note_missing(run, input, &h, proof);
+	if (input.admin == ADMIN_ENABLED && !is_proven)
 		proof->open += !h.has_result || h.last_ok;
 }
 
@@ -256,10 +279,12 @@ static void finish(struct controller *c, bool force)
 	if (!r && !force) {
 		proof = prove_wanted(c, v, uses, n);
 		if (!proof.up)
-			r = err_set(err, ECANCELED,
-				    "VIP %s stays with %s: of the %zu reals of %s none is up (see "
-				    "`xdplbctl health list`); --force switches all the same",
-				    s->vip, s->was, proof.n, s->wanted);
+			r = err_set(
+				err, ECANCELED,
+				"VIP %s stays with %s: of the %zu reals of %s none is up%s%s%s; "
+				"--force switches all the same",
+				s->vip, s->was, proof.n, s->wanted, proof.n ? " (" : "", proof.why,
+				proof.n ? ")" : "");
 	}
 	r = r ? r : put_in_force(c, v, uses, n, err);
 	if (r) {

@@ -55,9 +55,9 @@ void desired_free(struct desired *desired);
  *
  * New flows go to the reals that are up and no backups; while there is none, to the backups that
  * are up. While fewer than vip->panic_percent of those are up, and one is, health is ignored among
- * them: all that are enabled and have a weight count as up. While nobody is up at all,
- * vip->on_all_down says whose health is ignored. Health is not ignored before half of the reals in
- * question have been proven up or down.
+ * them: all that are enabled and have a weight count as up. While nobody else is up, those that are
+ * up but ejected serve. While nobody is up at all, vip->on_all_down says whose health is ignored.
+ * Health is not ignored before half of the reals in question have been proven up or down.
  *
  * Who is up and gets no new flows drains: its flows stay.
  */

@@ -75,12 +75,14 @@ struct level {
 	size_t usable; /* not taken out by the operator */
 	size_t unknown; /* of the usable */
 	size_t up;
+	size_t ejected; /* of the usable; up, but for that */
 };
 
 /* Who gets new flows. */
 struct choice {
 	int priority; /* PRIORITIES: nobody */
 	bool ignores_health;
+	bool ignores_ejection;
 };
 
 static bool has_weight(const struct vip_spec *vip, const struct real_spec *real)
@@ -102,6 +104,7 @@ static void count_levels(const struct vip_spec *vip, const struct real_input *in
 			continue;
 		level->usable++;
 		level->unknown += inputs[r].health == HEALTH_UNKNOWN;
+		level->ejected += inputs[r].health == HEALTH_UP && inputs[r].is_ejected;
 	}
 }
 
@@ -122,7 +125,11 @@ static struct choice choose(const struct vip_spec *vip, const struct level *leve
 
 	for (int p = PRIMARY; p < PRIORITIES; p++) {
 		if (levels[p].up)
-			return (struct choice){p, is_panic(vip, &levels[p])};
+			return (struct choice){p, is_panic(vip, &levels[p]), false};
+	}
+	for (int p = PRIMARY; p < PRIORITIES; p++) {
+		if (levels[p].ejected)
+			return (struct choice){.priority = p, .ignores_ejection = true};
 	}
 	if (vip->on_all_down == ALL_DOWN_BACKUP)
 		choice.priority = BACKUP;
@@ -148,8 +155,9 @@ static uint32_t state_of(const struct vip_spec *vip, size_t r, struct real_input
 			 has_weight(vip, real);
 	uint32_t notes = alone & ~(MEMBER_STATE_MASK | MEMBER_RESETS);
 
-	if (is_chosen && choice.ignores_health && input.admin == ADMIN_ENABLED &&
-	    input.health == HEALTH_DOWN)
+	if (is_chosen && input.admin == ADMIN_ENABLED &&
+	    ((choice.ignores_health && input.health == HEALTH_DOWN) ||
+	     (choice.ignores_ejection && input.health == HEALTH_UP && input.is_ejected)))
 		return MEMBER_UP | notes;
 	if (!is_chosen && (alone & MEMBER_STATE_MASK) == MEMBER_UP)
 		return MEMBER_DRAIN | notes;
@@ -176,7 +184,7 @@ static void judge(const struct vip_spec *vip, const struct level *levels, struct
 	s.is_below_min = s.up < s.wanted;
 	if (choice.priority == PRIORITIES)
 		s.state = VIP_DOWN;
-	else if (choice.ignores_health)
+	else if (choice.ignores_health || choice.ignores_ejection)
 		s.state = VIP_PANIC;
 	else
 		s.state = s.is_on_backup || s.is_below_min ? VIP_DEGRADED : VIP_UP;

@@ -51,7 +51,7 @@ enum real_state {
 enum vip_condition {
 	VIP_UP = 0,
 	VIP_DEGRADED = 1, /* served by backups, or fewer reals are up than min_healthy */
-	VIP_PANIC = 2, /* health is ignored */
+	VIP_PANIC = 2, /* health is ignored, or that reals are ejected */
 	VIP_DOWN = 3, /* no real for a new flow */
 };
 
