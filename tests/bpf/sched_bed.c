@@ -122,6 +122,19 @@ void sched_start_flows(struct bed *bed, uint32_t first, uint32_t n, uint32_t *re
 		ret_counts[sched_send(bed, first + i, SEGMENT_SYN)]++;
 }
 
+size_t sched_cpus(int *ret_cpus)
+{
+	cpu_set_t cpus;
+	size_t n = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < SCHED_CPUS; cpu++) {
+		if (CPU_ISSET(cpu, &cpus))
+			ret_cpus[n++] = cpu;
+	}
+	return n;
+}
+
 void sched_pin(int cpu)
 {
 	cpu_set_t cpus;

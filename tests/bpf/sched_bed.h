@@ -46,6 +46,9 @@ size_t sched_real_of(struct bed *bed, const struct packet *packet);
 /* SYNs of flows first ... first + n - 1; adds to ret_counts of their reals. */
 void sched_start_flows(struct bed *bed, uint32_t first, uint32_t n, uint32_t *ret_counts);
 
+/* CPUs that the test may use, SCHED_CPUS at most; how many. */
+#define SCHED_CPUS 64
+size_t sched_cpus(int *ret_cpus);
 /* From here on this thread runs there. Skips the test where there is no such CPU. */
 void sched_pin(int cpu);
 void sched_unpin(void);

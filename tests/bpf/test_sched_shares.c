@@ -35,19 +35,42 @@ static void the_statistic_sees_wrong_weights(void **state)
 	assert_true(sched_chi_deviations(counts, wrong, 4) > 10);
 }
 
-static void random_over_every_cpu_together_is_as_chance_has_it(void **state)
+/* In pieces that are no round, so that every CPU stands somewhere else. */
+static double deviations_over_every_cpu(struct bed *bed, enum xdplb_scheduler scheduler)
 {
-	struct bed_vip vip = sched_vip(SCHEDULER_RANDOM, 8, NULL);
-	uint32_t counts[8] = {};
+	struct bed_vip vip = sched_vip(scheduler, 4, weights);
+	uint32_t counts[4] = {}, flow = 0;
+	int cpus[SCHED_CPUS];
+	size_t n = sched_cpus(cpus);
 
 	vip.ring = 16381;
-	bed_apply(*state, &vip, 1);
-	for (int cpu = 0; cpu < 2; cpu++) {
-		sched_pin(cpu);
-		sched_start_flows(*state, (uint32_t)cpu * 4000, 4000, counts);
+	bed_apply(bed, &vip, 1);
+	for (uint32_t piece = 0; piece < 300; piece++) {
+		for (size_t i = 0; i < n; i++) {
+			sched_pin(cpus[i]);
+			sched_start_flows(bed, flow, 7, counts);
+			flow += 7;
+		}
 	}
 	sched_unpin();
-	assert_in_range((uint32_t)(sched_chi_deviations(counts, NULL, 8) + 10), 6, 14);
+	return sched_chi_deviations(counts, weights, 4);
+}
+
+static void random_over_every_cpu_together_is_as_chance_has_it(void **state)
+{
+	double deviations = deviations_over_every_cpu(*state, SCHEDULER_RANDOM);
+
+	if (deviations < -3 || deviations > 4)
+		fail_msg("%.1f standard deviations", deviations);
+}
+
+/* Chance is so even once in ten thousand times. */
+static void rr_over_every_cpu_together_is_far_more_even_than_chance(void **state)
+{
+	double deviations = deviations_over_every_cpu(*state, SCHEDULER_RR);
+
+	if (deviations > -3)
+		fail_msg("%.1f standard deviations", deviations);
 }
 
 /* So it is no round robin in disguise: for eight reals, eight flows seldom go to eight. */
@@ -127,6 +150,7 @@ int main(void)
 		cmocka_unit_test(new_flows_are_shared_by_weight),
 		cmocka_unit_test(the_statistic_sees_wrong_weights),
 		BED_TEST(random_over_every_cpu_together_is_as_chance_has_it),
+		BED_TEST(rr_over_every_cpu_together_is_far_more_even_than_chance),
 		BED_TEST(random_is_not_in_turn),
 		BED_TEST(rr_gives_exact_shares_in_every_round_of_a_cpu),
 		BED_TEST(rr_spreads_the_turns_of_a_real),
