@@ -191,6 +191,46 @@ static void what_a_real_is_denied_changes_the_weight_of_no_other(void **state)
 	}
 }
 
+static void what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one(void **state)
+{
+	static const struct {
+		size_t reals, denied;
+		uint32_t size, weight; /* of the ring; of those denied, 100 of the others */
+		bool has_slot;
+	} rows[] = {
+		{100, 1, 251, 100, true},   {100, 100, 251, 100, true}, {100, 60, 251, 100, true},
+		{200, 199, 251, 100, true}, {250, 1, 251, 100, true},	{50, 5, 251, 21, true},
+		{200, 50, 251, 1, false},   {10, 2, 65537, 100, true},
+	};
+	static uint16_t slots[RING];
+	struct scene s;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pool_use uses[] = {{.weight = 100}};
+		uint32_t counts[MAX_REALS] = {};
+		struct maglev_real reals[MAX_REALS];
+
+		pools(&s, uses, 1, (size_t[]){rows[i].reals});
+		s.vip.ring = rows[i].size;
+		for (size_t r = 0; r < rows[i].denied; r++) {
+			s.reals[r].weight = rows[i].weight;
+			s.inputs[r].held_back_percent = 95;
+			s.inputs[r].lowered_percent = 95;
+		}
+		work_out(&s);
+		for (size_t r = 0; r < rows[i].reals; r++)
+			reals[r] = (struct maglev_real){s.reals[r].address,
+							s.members[r].ring_weight};
+		assert_int_equal(maglev_build(reals, rows[i].reals, rows[i].size, slots), 0);
+		for (size_t slot = 0; slot < rows[i].size; slot++)
+			counts[slots[slot]]++;
+		for (size_t r = 0; r < rows[i].denied; r++) {
+			if ((counts[r] > 0) != rows[i].has_slot)
+				fail_msg("row %zu: real %zu has %u slots", i, r, counts[r]);
+		}
+	}
+}
+
 /* ---- Flows that move ------------------------------------------------------------------------- */
 
 static uint16_t ring_before[RING], ring_after[RING];
@@ -319,6 +359,7 @@ int main(void)
 		cmocka_unit_test(a_share_that_is_rounded_up_is_still_a_weight),
 		cmocka_unit_test(shown_weights_give_the_same_shares_and_sum_up_to_the_same),
 		cmocka_unit_test(what_a_real_is_denied_changes_the_weight_of_no_other),
+		cmocka_unit_test(what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one),
 		cmocka_unit_test(a_change_moves_hardly_more_flows_than_it_must),
 	};
 

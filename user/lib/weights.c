@@ -99,6 +99,34 @@ static uint32_t shown(uint64_t share, const struct sums *sums)
 	return at_least_one((uint64_t)((unsigned __int128)share * reals / pools >> POINT));
 }
 
+/*
+ * Who is denied a part gets a slot all the same, unless the whole would be less: of a first step of
+ * slow start, or of a trial, something must come. By what all would have, nobody denied anything,
+ * so that it does not depend on what the others are denied.
+ */
+static void keep_a_slot(const struct vip_spec *vip, const struct sums *sums, unsigned int shift,
+			struct desired_member *members)
+{
+	uint64_t all = 0, least;
+
+	if (!vip->ring || !sums->is_lowered)
+		return;
+	for (size_t r = 0; r < vip->n_reals; r++) {
+		if (is_in_ring(&members[r]))
+			all += ring_weight(share_of(vip, &vip->reals[r], sums), shift);
+	}
+	least = (all + vip->ring - 1) / vip->ring;
+	for (size_t r = 0; r < vip->n_reals; r++) {
+		struct desired_member *m = &members[r];
+		uint32_t whole;
+
+		if (!is_in_ring(m) || m->ring_weight >= least)
+			continue;
+		whole = ring_weight(share_of(vip, &vip->reals[r], sums), shift);
+		m->ring_weight = whole < least ? whole : (uint32_t)least;
+	}
+}
+
 void weights_fill(const struct vip_spec *vip, const struct real_input *inputs,
 		  struct desired_member *members)
 {
@@ -118,4 +146,5 @@ void weights_fill(const struct vip_spec *vip, const struct real_input *inputs,
 		m->ring_weight = ring_weight(share, shift);
 		m->weight = shown(share, &sums);
 	}
+	keep_a_slot(vip, &sums, shift, members);
 }

@@ -2,7 +2,8 @@
 /*
  * Weights of the reals in a ring: shares between pools times shares inside a pool, as integers.
  * Pure; the same on every balancer. What one real is denied (a lowered weight, slow start) changes
- * its own weight only, so that flows move to or from it and between no others.
+ * its own weight only, so that flows move to or from it and between no others; something stays: a
+ * slot of the ring, if the whole would be as much.
  */
 #pragma once
 
