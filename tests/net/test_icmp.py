@@ -71,8 +71,8 @@ def test_a_large_download_finds_the_smaller_mtu_of_the_clients_link(lab, address
 
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])
-@pytest.mark.parametrize("kind", [["-U"], ["-T", "-p", "80"], ["-T", "-p", UNSERVED]],
-                         ids=["udp", "tcp", "tcp-unserved"])
+@pytest.mark.parametrize("kind", [[], ["-U"], ["-I"], ["-T", "-p", "80"], ["-T", "-p", UNSERVED]],
+                         ids=["udp", "udp-53", "icmp", "tcp", "tcp-unserved"])
 def test_traceroute_ends_at_the_vip(lab, address, kind):
     out = lab.run(lab.client, ["traceroute", "-n", "-m", "8", "-q", "1", "-w", "2", *kind,
                                address]).stdout

@@ -265,11 +265,12 @@ def test_a_link_that_goes_down_and_up_is_served_again(one_real):
         wait_served(lab, address)
     lab.run(lab.balancer, "ip link set eth0 down")
     for real in ("10.1.0.1", "fd00:1::1"):
-        wait_for(lambda a=real: f"next hop lost real={a}" in daemon.log_text(), 5, "the log tells")
+        wait_for(lambda a=real: f"next hop lost real={a}" in daemon.log_text(), SOON,
+                 "the log tells")
     # The kernel drops IPv6 addresses with the link.
     lab.run(lab.balancer, "ip link set eth0 up && ip address add fd00:1::10/64 dev eth0 nodad")
     for address in (VIP4, VIP6):
-        wait_served(lab, address)
+        wait_served(lab, address, deadline=SOON)
 
 
 # ---- generic mode ----
