@@ -20,9 +20,6 @@ LIMIT_S=${VMTEST_LIMIT_S:-2400}
 VIRTIOFSD=/usr/lib/qemu/virtiofsd
 # What the initramfs needs to find its root.
 BOOT_MODULES=(virtio_pci virtiofs overlay)
-# What a kernel says when something is wrong with it.
-COMPLAINTS='Kernel panic|BUG:|WARNING:|Oops|general protection fault|Call Trace:|blocked for more'
-COMPLAINTS+='|detected stall|UBSAN:|KASAN:|refcount_t:|unregister_netdevice: waiting|leaked'
 
 RELEASE=$(echo "$DIRECTORY"/boot/vmlinuz-*)
 RELEASE=${RELEASE##*/vmlinuz-}
@@ -134,23 +131,9 @@ show() {
 	done
 }
 
-judge() {
-	local status
-	status=$(cat "$tmp/status" 2>/dev/null || echo none)
-	if [[ $status != 0 ]]; then
-		tail -n 20 "$LOG" | sed 's/^/    /'
-		die "exit status $status; its console is in $LOG"
-	fi
-	if grep -aE "$COMPLAINTS" "$LOG" >"$tmp/complaints"; then
-		head -n 20 "$tmp/complaints" | sed 's/^/    /'
-		die "the kernel complained; its console is in $LOG"
-	fi
-	echo "$RELEASE passed"
-}
-
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
 rm -f "$LOG"
 make_initramfs
 boot
-judge
+vmtest/judge.sh "$RELEASE" "$LOG" "$(cat "$tmp/status" 2>/dev/null)"

@@ -17,4 +17,9 @@ fi
 export PYTHONPATH=tests/net XDPLB_BUILD=$out XDPLB_SLOWNESS=6
 /usr/bin/python3 -m pytest -v -rs --tb=short --no-header --color=no -p no:cacheprovider \
 	-p conftest ${only:+-k "$only"} vmtest || failed=1
+# What the console may have lost. Bits: an oops, a warning, a CPU that hung.
+if (($(</proc/sys/kernel/tainted) & (1 << 7 | 1 << 9 | 1 << 14))); then
+	echo "the kernel is tainted: $(</proc/sys/kernel/tainted)"
+	failed=1
+fi
 exit $failed
