@@ -12,12 +12,18 @@ shut        has said its last word (FIN) before it hears anything, and goes on r
 slow        waits 300 ms before it answers a request
 drip        a reply's bytes, one a second
 cut         closes after half of a reply
+
+On an ADDRESS instead of a port, for pings that the kernel ignores:
+ping-late   answers 400 ms later
+ping-noise  answers with others' data, with other numbers, and with half of the answer
 """
 
 import pathlib
 import socket
 import ssl
+import struct
 import sys
+import threading
 import time
 
 from tcp_server import serve
@@ -63,7 +69,41 @@ def agent(connection, path, delay=0):
     connection.sendall(pathlib.Path(path).read_bytes())
 
 
+def echo_reply(rest):
+    """An ICMP echo reply with what follows the checksum: RFC 792."""
+    words = b"\0\0\0\0" + rest + b"\0" * (len(rest) % 2)
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return struct.pack("!BBH", 0, 0, ~total & 0xffff) + rest
+
+
+def serve_pings(address, answer):
+    """answer(rest of a request) makes the rests of its replies."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    s.bind((address, 0))
+    print("ready", flush=True)
+    while True:
+        packet, peer = s.recvfrom(65535)
+        icmp = packet[(packet[0] & 15) * 4:]
+        if icmp[0] == 8:
+            threading.Thread(target=lambda rest=icmp[4:], to=peer: [
+                s.sendto(echo_reply(reply), to) for reply in answer(rest)], daemon=True).start()
+
+
+def ping_late(rest):
+    time.sleep(0.4)
+    return [rest]
+
+
+def ping_noise(rest):
+    return [rest[:4] + bytes(byte ^ 1 for byte in rest[4:]), rest[:3] + bytes([rest[3] ^ 1]) +
+            rest[4:], rest[:len(rest) // 2], b"\0\0\0\0"]
+
+
 def main(kind, port, *arguments):
+    if kind.startswith("ping-"):
+        serve_pings(port, {"ping-late": ping_late, "ping-noise": ping_noise}[kind])
     talk = {"agent": lambda connection: agent(connection, *arguments),
             "agent-slow": lambda connection: agent(connection, *arguments, 0.3),
             "mute": mute, "garbage": garbage, "shut": shut, "slow": slow, "drip": drip,

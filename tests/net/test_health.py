@@ -239,26 +239,6 @@ def test_fall_and_rise_are_counted_in_probes(bare_real):
     daemon.process.wait(10)
 
 
-def test_a_reload_does_not_wait_for_a_probe_that_hangs(make_lab):
-    lab = make_lab(reals=2)
-    lab.start_nginx("real1")
-    start_server(lab, "real2", "silent", 80)
-    hang = {**PROBE, "timeout": "20s"}
-
-    def wanted(*reals):
-        return config(vip(reals), health=hang)
-    daemon = lab.start_daemon(wanted(*lab.reals4))
-    daemon.wait_states({lab.reals4[0]: "up", lab.reals4[1]: "unknown"})
-    for reals in (lab.reals4[:1], lab.reals4, lab.reals4[1:], lab.reals4[:1]):
-        daemon.write_config(wanted(*reals))
-        began = time.monotonic()
-        daemon.ctl_json("reload")
-        assert time.monotonic() - began < 5
-        assert set(daemon.reals()) == set(reals)
-    daemon.wait_states({lab.reals4[0]: "up"})
-    assert daemon.stop() == 0
-
-
 # ---- nobody is left ----
 
 

@@ -369,28 +369,3 @@ def test_scripts_of_many_reals_take_turns_and_block_nobody(services, daemon_of):
     wait_for(all_up, 40, "all are up")
     assert 16 < most <= 32
     assert slowest < 2
-
-
-# ---- reload in the middle of a probe ----
-
-
-@pytest.mark.parametrize("probe", [
-    {**UDP, "port": 5402}, {**DNS, "port": 5402}, {"type": "icmp"}, script("sleep 1000")],
-    ids=lambda probe: probe["type"])
-def test_a_reload_does_not_wait_for_a_probe_under_way(services, daemon_of, probe):
-    lab = services
-    hang = {**probe, "timeout": "20s"}
-    ignore_ping(lab, 1)
-    try:
-        daemon = daemon_of({"hangs": hang, "other": {"type": "tcp", "port": 80}})
-        wait_for(lambda: standing(daemon)["other"][0] == "up", 5, "the other is up")
-        for other in ({**hang, "fall": 9}, {"type": "tcp", "port": 80}, hang):
-            daemon.write_config(probe_config(lab, {"hangs": other,
-                                                   "other": {"type": "tcp", "port": 80}}))
-            began = time.monotonic()
-            daemon.ctl_json("reload")
-            assert time.monotonic() - began < 5
-        assert standing(daemon)["other"][0] == "up"
-        assert daemon.process.poll() is None
-    finally:
-        ignore_ping(lab, 0)
