@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Pools: shares of new flows, backups, panic, all down, the alarm of min_healthy."""
+"""Pools: shares of new flows, backups and their levels, panic, all down, the alarm of min_healthy."""
 
 import math
 
@@ -70,6 +70,82 @@ def test_backups_serve_while_nobody_else_can_and_keep_what_they_began(lab):
         assert answers(lab) == {"real1"}
         assert some.ask() == some.reals and set(some.reals) == {"real3", "real4"}
     assert "vip degraded vip=web" in daemon.log_text() and "on_backup=1" in daemon.log_text()
+
+
+LEVELS = [{"name": "main"}, {"name": "spare", "weight": 200, "backup": True},
+          {"name": "last", "backup": 2}]
+
+
+def shares(daemon, lab):
+    return [round(daemon.reals()[a]["share"], 3) for a in lab.reals4]
+
+
+def test_backups_join_level_by_level_while_too_few_are_up_and_leave_when_enough_are(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(None, pools=LEVELS, backup_below="100%"), health=KEEN,
+                               pools={"main": four[:2], "spare": four[2:3], "last": four[3:]}))
+    assert answers(lab) == {"real1", "real2"}
+    assert row(daemon)["pools"] == "main,spare:200:backup,last:backup2"
+    assert [daemon.reals()[a]["backup_level"] for a in four] == [0, 0, 1, 2]
+
+    lab.stop_nginx("real2")
+    wait_vip(daemon, state="degraded", on_backup=True, backup_level=1, backup_below=2,
+             reason="1 of 2 up, fewer than backup_below 100%: backups of level 1 serve too")
+    daemon.settle()
+    assert row(daemon)["reason"] in daemon.ctl("vip", "show", "web")[1]
+    assert row(daemon)["reason"] in daemon.ctl("vip", "list")[1]
+    listed = daemon.ctl("real", "list")[1]
+    assert "; serves, a backup of level 1" in listed
+    assert "; no new flows: it is a backup of level 2" in listed
+    assert shares(daemon, lab) == [0.333, 0, 0.667, 0]
+    n, before = 900, served_by(lab)
+    assert Load(lab, n, 20).finish() == 0
+    served = {host: count - before[host] for host, count in served_by(lab).items()}
+    assert served["real1"] + served["real3"] == n
+    # Five standard deviations.
+    assert abs(served["real1"] - n / 3) < 5 * math.sqrt(n * 2 / 9), served
+
+    lab.stop_nginx("real1")
+    wait_vip(daemon, state="degraded", backup_level=2,
+             reason="no primary is up: backups of levels 1 to 2 serve")
+    daemon.settle()
+    assert answers(lab) == {"real3", "real4"}
+    with connections(lab, 20, reals=lab.reals[2:]) as some:
+        lab.start_nginx("real1")
+        wait_vip(daemon, backup_level=1)
+        daemon.settle()
+        assert answers(lab) == {"real1", "real3"}
+        assert some.ask() == some.reals
+        lab.start_nginx("real2")
+        wait_vip(daemon, state="up", on_backup=False, backup_level=0, reason=None)
+        daemon.settle()
+        assert answers(lab) == {"real1", "real2"}
+        assert some.ask() == some.reals and set(some.reals) == {"real3", "real4"}
+    assert row(daemon)["backup_joins"] == 2
+    told = [line.split(" vip backups ")[1] for line in daemon.log_text().splitlines()
+            if " vip backups " in line]
+    assert [line.split(" reals_up=")[0] for line in told] == [
+        "joined vip=web level=1 was=0", "joined vip=web level=2 was=1",
+        "left vip=web level=1 was=2", "left vip=web level=0 was=1"]
+
+
+def test_the_levels_of_backups_are_changed_at_one_command(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(None, pools=LEVELS), health=KEEN,
+                               pools={"main": four[:2], "spare": four[2:3], "last": four[3:]}))
+    assert daemon.ctl("vip", "set", "web", "pools=main,spare:backup3,last:backup")[0] == 0
+    assert [daemon.reals()[a]["backup_level"] for a in four] == [0, 0, 3, 1]
+    for host in ("real1", "real2"):
+        lab.stop_nginx(host)
+    wait_vip(daemon, backup_level=1, reason="no primary is up: backups of level 1 serve")
+    daemon.settle()
+    assert answers(lab) == {"real4"}
+    lab.stop_nginx("real4")
+    wait_vip(daemon, backup_level=3, reason="no primary is up: backups of level 3 serve")
+    daemon.settle()
+    assert answers(lab) == {"real3"}
+    status, _, error = daemon.ctl("vip", "set", "web", "pools=main,spare:backup8")
+    assert status != 0 and "\"backup1\" to \"backup7\"" in error
 
 
 @pytest.mark.parametrize("panic, used", [("60%", {"real1", "real2", "real3"}), ("30%", {"real1"})])

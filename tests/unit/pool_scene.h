@@ -19,7 +19,7 @@ struct scene {
 
 /*
  * One word a real: "u" up, "d" down, "?" not proven, "D" up and drained, "x" up and disabled, "e"
- * up and ejected; before it "b" for a backup and "0" for a weight of 0.
+ * up and ejected; before it a "b" for each level of backups and "0" for a weight of 0.
  */
 static inline void scene(struct scene *s, const char *words)
 {
@@ -33,7 +33,7 @@ static inline void scene(struct scene *s, const char *words)
 		if (!real->weight && (c == words || c[-1] == ' '))
 			real->weight = 100;
 		if (*c == 'b')
-			real->is_backup = true;
+			real->backup_level++;
 		if (*c == '0')
 			real->weight = 0;
 		if (!strchr("ud?Dxe", *c))

@@ -60,7 +60,7 @@ static const struct mistake mistakes[] = {
 	{YAML(VIP ", reals: [{address: 10.1.0.1, wieght: 5}]}\n"),
 	 "f.yaml:4:89: vips[0].reals[0]: unknown key \"wieght\"; did you mean \"weight\"?"},
 	{YAML(VIP ", fast_interval: 1s}\n"),
-	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, source, ring, slow_start, panic, on_all_down, min_healthy, timeouts, on_no_port, echo, on_down, drain, ejection, health, name, address, port, protocol, reals, quic, pool, pools"},
+	 "f.yaml:4:61: vips[0]: unknown key \"fast_interval\"; known are encap, scheduler, source, ring, slow_start, panic, on_all_down, min_healthy, backup_below, timeouts, on_no_port, echo, on_down, drain, ejection, health, name, address, port, protocol, reals, quic, pool, pools"},
 	{YAML(IF "vips: [{address: 192.0.2.1, port: 80, protocol: tcp}]\n"),
 	 "f.yaml:2:8: vips[0]: expected the key \"name\", which is missing"},
 	{YAML(IF "vips: [{name: a, address: 192.0.2.1, port: 80}]\n"),

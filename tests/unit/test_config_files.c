@@ -110,7 +110,7 @@ static void assert_same_reals(const struct real_spec *a, size_t n_a, const struc
 		assert_true(addr_equal(&a[i].address, &b[i].address));
 		assert_int_equal(a[i].weight, b[i].weight);
 		assert_int_equal(a[i].pool, b[i].pool);
-		assert_int_equal(a[i].is_backup, b[i].is_backup);
+		assert_int_equal(a[i].backup_level, b[i].backup_level);
 	}
 }
 
@@ -144,11 +144,13 @@ static void assert_same_vip(const struct vip_spec *a, const struct vip_spec *b)
 	assert_int_equal(a->on_all_down, b->on_all_down);
 	assert_int_equal(a->min_healthy.value, b->min_healthy.value);
 	assert_int_equal(a->min_healthy.is_percent, b->min_healthy.is_percent);
+	assert_int_equal(a->backup_below.value, b->backup_below.value);
+	assert_int_equal(a->backup_below.is_percent, b->backup_below.is_percent);
 	assert_int_equal(a->n_pools, b->n_pools);
 	for (size_t i = 0; i < a->n_pools; i++) {
 		assert_string_equal(a->pools[i].name, b->pools[i].name);
 		assert_int_equal(a->pools[i].weight, b->pools[i].weight);
-		assert_int_equal(a->pools[i].is_backup, b->pools[i].is_backup);
+		assert_int_equal(a->pools[i].backup_level, b->pools[i].backup_level);
 	}
 	assert_same_reals(a->reals, a->n_reals, b->reals, b->n_reals);
 }

@@ -126,10 +126,10 @@ static void what_a_real_is_goes_with_it(void **state)
 
 	assert_true(vip_remove_real(vip, &three));
 	assert_int_equal(vip_find_removed(vip, &three)->pool, 1);
-	assert_true(vip_find_removed(vip, &three)->is_backup);
+	assert_true(vip_find_removed(vip, &three)->backup_level);
 	assert_true(vip_add_real(vip, &three));
 	assert_int_equal(vip->reals[2].pool, 1);
-	assert_true(vip->reals[2].is_backup);
+	assert_true(vip->reals[2].backup_level);
 }
 
 static void a_variant_differs_in_one_vip_and_either_can_go(void **state)

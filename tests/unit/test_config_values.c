@@ -169,37 +169,47 @@ static void a_vip_has_the_reals_of_its_pools(void **state)
 {
 	struct config *c = parse_config(
 		IF "encap: {source4: 10.0.0.10}\n"
-		   "defaults: {panic: 50%, slow_start: 30s, min_healthy: 2}\n"
+		   "defaults: {panic: 50%, slow_start: 30s, min_healthy: 2, backup_below: 40%}\n"
 		   "pools:\n"
 		   "- {name: blue, reals: [{address: 10.1.0.1, weight: 7}, {address: 10.1.0.2, "
-		   "backup: true}]}\n"
+		   "backup: 3}]}\n"
 		   "- {name: green, reals: [{address: 10.1.1.1}]}\n"
 		   "vips:\n"
 		   "- {name: canary, address: 192.0.2.1, port: 80, protocol: tcp, on_all_down: "
 		   "backup,\n"
 		   "   pools: [{name: green, weight: 10, backup: true}, {name: blue}]}\n"
+		   "- {name: late, address: 192.0.2.4, port: 80, protocol: tcp, backup_below: 3,\n"
+		   "   pools: [{name: green, backup: 7}, {name: blue, backup: 2}]}\n"
 		   "- {name: one, address: 192.0.2.2, port: 80, protocol: tcp, pool: blue, "
 		   "min_healthy: 60%,\n"
 		   "   slow_start: 0s, panic: 0%}\n"
 		   "- {name: own, address: 192.0.2.3, port: 80, protocol: tcp}\n");
-	const struct vip_spec *canary = &c->vips[0], *one = &c->vips[1], *own = &c->vips[2];
+	const struct vip_spec *canary = &c->vips[0], *late = &c->vips[1];
+	const struct vip_spec *one = &c->vips[2], *own = &c->vips[3];
 
 	assert_int_equal(canary->n_pools, 2);
 	assert_string_equal(canary->pools[0].name, "green");
 	assert_int_equal(canary->pools[0].weight, 10);
-	assert_true(canary->pools[0].is_backup);
+	assert_int_equal(canary->pools[0].backup_level, 1);
 	assert_int_equal(canary->pools[1].weight, 100);
 	assert_int_equal(canary->n_reals, 3);
 	assert_int_equal(canary->reals[0].pool, 0);
-	assert_true(canary->reals[0].is_backup); /* by its pool */
+	assert_int_equal(canary->reals[0].backup_level, 1); /* by its pool */
 	assert_int_equal(canary->reals[1].pool, 1);
 	assert_int_equal(canary->reals[1].weight, 7);
-	assert_false(canary->reals[1].is_backup);
-	assert_true(canary->reals[2].is_backup); /* by itself */
+	assert_int_equal(canary->reals[1].backup_level, 0);
+	assert_int_equal(canary->reals[2].backup_level, 3); /* by itself */
 	assert_int_equal(canary->on_all_down, ALL_DOWN_BACKUP);
 	assert_int_equal(canary->slow_start_ms, 30000);
 	assert_int_equal(canary->min_healthy.value, 2);
 	assert_false(canary->min_healthy.is_percent);
+	assert_int_equal(canary->backup_below.value, 40);
+	assert_true(canary->backup_below.is_percent);
+	assert_int_equal(late->backup_below.value, 3);
+	assert_false(late->backup_below.is_percent);
+	assert_int_equal(late->reals[0].backup_level, 7);
+	assert_int_equal(late->reals[1].backup_level, 2); /* by its pool */
+	assert_int_equal(late->reals[2].backup_level, 3); /* the higher of both */
 	assert_int_equal(one->n_pools, 1);
 	assert_int_equal(one->n_reals, 2);
 	assert_int_equal(one->on_all_down, ALL_DOWN_DROP);

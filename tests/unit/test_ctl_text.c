@@ -102,13 +102,16 @@ static void a_real_says_why(void **state)
 		 " 'weight': 10, 'effective_weight': 4",
 		 "x, 1ms; slow start, 60% held back", NULL},
 		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 0,"
-		 " 'backup': true, 'effective_weight': 0",
+		 " 'backup_level': 1, 'effective_weight': 0",
 		 "x, 1ms; no new flows: its weight is 0", NULL},
 		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 5,"
-		 " 'backup': true, 'effective_weight': 0",
-		 "x, 1ms; no new flows: it is a backup", NULL},
+		 " 'backup_level': 2, 'effective_weight': 0",
+		 "x, 1ms; no new flows: it is a backup of level 2", NULL},
 		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 5,"
-		 " 'backup': false, 'effective_weight': 0",
+		 " 'backup_level': 2, 'effective_weight': 5",
+		 "x, 1ms; serves, a backup of level 2", NULL},
+		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 1, 'weight': 5,"
+		 " 'backup_level': 0, 'effective_weight': 0",
 		 "x, 1ms; no new flows: its pool has none", NULL},
 		{"'state': 'down', 'reason': 'x', 'since_ms': 1, 'weight': 5, 'effective_weight': "
 		 "5",

@@ -112,12 +112,12 @@ the_share_of_a_dead_real_goes_to_its_pool_and_that_of_a_dead_pool_to_the_others(
 
 static void a_pool_of_weight_0_is_kept_ready_and_a_backup_pool_waits(void **state)
 {
-	struct pool_use uses[] = {{.weight = 1}, {.weight = 0}, {.weight = 5, .is_backup = true}};
+	struct pool_use uses[] = {{.weight = 1}, {.weight = 0}, {.weight = 5, .backup_level = 1}};
 	char result[8];
 	struct scene s;
 
 	pools(&s, uses, 3, (size_t[]){1, 1, 1});
-	s.reals[2].is_backup = true;
+	s.reals[2].backup_level = 1;
 	work_out(&s);
 	describe(&s, result);
 	assert_string_equal(result, "+ss");

@@ -51,8 +51,13 @@ static int teardown(void **state)
 static void what_is_read_is_written_the_same(void **state)
 {
 	static const char *const texts[] = {
-		"blue",	      "blue:90,green:10",	  "blue:0",
-		"six:backup", "blue,green:5:backup,both", "green:65535",
+		"blue",
+		"blue:90,green:10",
+		"blue:0",
+		"six:backup",
+		"blue,green:5:backup,both",
+		"green:65535",
+		"six:backup2,blue:0:backup7",
 	};
 	struct pool_use uses[VIP_POOLS_MAX];
 	char text[POOL_TEXT_MAX];
@@ -66,6 +71,8 @@ static void what_is_read_is_written_the_same(void **state)
 	}
 	assert_int_equal(pool_text_parse(*state, "blue:100", uses, &n, &err), 0);
 	assert_string_equal(pool_text_format(uses, n, text), "blue");
+	assert_int_equal(pool_text_parse(*state, "blue:backup1", uses, &n, &err), 0);
+	assert_string_equal(pool_text_format(uses, n, text), "blue:backup");
 }
 
 static void what_is_no_list_of_pools_is_refused_with_its_reason(void **state)
@@ -85,11 +92,17 @@ static void what_is_no_list_of_pools_is_refused_with_its_reason(void **state)
 		{"blue:-1", -EINVAL, "expected a weight from 0 to 65535"},
 		{"blue:", -EINVAL, "expected a weight from 0 to 65535"},
 		{"blue::5", -EINVAL, "expected a weight from 0 to 65535"},
-		{"blue:5:", -EINVAL, "expected NAME[:WEIGHT][:backup]"},
-		{"blue:5:backup:", -EINVAL, "expected NAME[:WEIGHT][:backup]"},
+		{"blue:5:", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
+		{"blue:5:backup:", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
 		{"blue::backup", -EINVAL, "expected a weight from 0 to 65535"},
-		{"blue:5:spare", -EINVAL, "expected NAME[:WEIGHT][:backup]"},
-		{"blue:backup:5", -EINVAL, "expected NAME[:WEIGHT][:backup]"},
+		{"blue:5:spare", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
+		{"blue:backup:5", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
+		{"blue:5:backup:5", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
+		{"blue:5:5", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
+		{"blue:backup0", -EINVAL, "\"backup1\" to \"backup7\", got \"backup0\""},
+		{"blue:backup8", -EINVAL, "\"backup1\" to \"backup7\", got \"backup8\""},
+		{"blue:backup22", -EINVAL, "\"backup1\" to \"backup7\""},
+		{"blue:5:backups", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
 		{"red", -ENOENT, "no pool named red"},
 		{"blue,green,blue:5", -EINVAL, "pool blue is named twice"},
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Who of a VIP's reals gets new flows: backups, panic, all down. How many: test_pool_shares.c. */
+/* Who of a VIP's reals gets new flows: backups and their levels, panic, all down. How many:
+ * test_pool_shares.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,6 +51,15 @@ static const struct {
 	{"d d bd", 0, ALL_DOWN_BACKUP, "--+", VIP_PANIC},
 	{"d d", 0, ALL_DOWN_BACKUP, "--", VIP_DOWN},
 	{"bd bd", 0, ALL_DOWN_ALL, "++", VIP_PANIC},
+	{"x bbd bbbd", 0, ALL_DOWN_ALL, "-+-", VIP_PANIC},
+	{"d bx bbd bbbd", 0, ALL_DOWN_BACKUP, "--+-", VIP_PANIC},
+	{"d bb?", 0, ALL_DOWN_BACKUP, "--", VIP_DOWN},
+	/* levels of backups, one after the other */
+	{"u bu bbu", 0, ALL_DOWN_DROP, "+ss", VIP_UP},
+	{"d bu bbu", 0, ALL_DOWN_DROP, "-+s", VIP_DEGRADED},
+	{"d bd bbu", 0, ALL_DOWN_DROP, "--+", VIP_DEGRADED},
+	{"d bbbbbbbu bbbbbbu", 0, ALL_DOWN_DROP, "-s+", VIP_DEGRADED},
+	{"d d bd bbu bbd bbd bbbd", 50, ALL_DOWN_ALL, "---+++-", VIP_PANIC},
 	{"d D x", 0, ALL_DOWN_ALL, "+s-", VIP_PANIC},
 	{"D x", 0, ALL_DOWN_ALL, "s-", VIP_DOWN},
 	{"0d", 0, ALL_DOWN_ALL, "-", VIP_DOWN},
@@ -90,6 +100,101 @@ static void new_flows_go_where_the_table_says(void **state)
 				 all_down_name(rows[i].on_all_down), result,
 				 vip_condition_name(s.standing.state));
 	}
+}
+
+static const struct {
+	const char *reals;
+	struct share below;
+	uint32_t panic;
+	const char *result;
+	enum vip_condition state;
+	int first, last;
+} level_rows[] = {
+	{"u u bu", {2, false}, 0, "++s", VIP_UP, 0, 0},
+	{"u d bu", {2, false}, 0, "+-+", VIP_DEGRADED, 0, 1},
+	{"d d bu", {2, false}, 0, "--+", VIP_DEGRADED, 1, 1},
+	{"u D bu", {2, false}, 0, "+s+", VIP_DEGRADED, 0, 1},
+	{"u 0u bu", {2, false}, 0, "+s+", VIP_DEGRADED, 0, 1},
+	/* one level at a time, as far as it takes */
+	{"u d bu bbu", {2, false}, 0, "+-+s", VIP_DEGRADED, 0, 1},
+	{"u d bu bbu", {3, false}, 0, "+-++", VIP_DEGRADED, 0, 2},
+	{"d d bu bu bbu", {2, false}, 0, "--++s", VIP_DEGRADED, 1, 1},
+	{"d d bu bd bbu", {2, false}, 0, "--+-+", VIP_DEGRADED, 1, 2},
+	{"u d bd bbu bbbu", {2, false}, 0, "+--+s", VIP_DEGRADED, 0, 2},
+	{"u d bbbu", {2, false}, 0, "+-+", VIP_DEGRADED, 0, 3},
+	{"u d bu bbbbbbbu", {9, false}, 0, "+-++", VIP_DEGRADED, 0, 7},
+	/* who is not up does not join: there are no backups then */
+	{"u d", {2, false}, 0, "+-", VIP_UP, 0, 0},
+	{"u d bd", {2, false}, 0, "+--", VIP_UP, 0, 0},
+	{"u d b0u bx", {2, false}, 0, "+-s-", VIP_UP, 0, 0},
+	{"u d bu bbd", {9, false}, 0, "+-+-", VIP_DEGRADED, 0, 1},
+	/* of the primaries that have a weight, rounded up */
+	{"u u d d bu", {50, true}, 0, "++--s", VIP_UP, 0, 0},
+	{"u u d d bu", {51, true}, 0, "++--+", VIP_DEGRADED, 0, 1},
+	{"u u 0d 0d bu bu", {100, true}, 0, "++--ss", VIP_UP, 0, 0},
+	{"d d d d bu bu bbu", {50, true}, 0, "----++s", VIP_DEGRADED, 1, 1},
+	{"d d d d bu bu bbu", {51, true}, 0, "----+++", VIP_DEGRADED, 1, 2},
+	{"bu bbu", {100, true}, 0, "+s", VIP_DEGRADED, 1, 1},
+	/* who is not proven is not missed yet */
+	{"u ? bu", {2, false}, 0, "+-s", VIP_UP, 0, 0},
+	{"u ? d bu", {3, false}, 0, "+--+", VIP_DEGRADED, 0, 1},
+	{"? ? bu bbu", {2, false}, 0, "--+s", VIP_DEGRADED, 1, 1},
+	{"u d b? bbu", {2, false}, 0, "+--s", VIP_UP, 0, 0},
+	/* who is ejected is missed */
+	{"u e bu", {2, false}, 0, "+s+", VIP_DEGRADED, 0, 1},
+	{"e bu bbe", {9, false}, 0, "s+s", VIP_DEGRADED, 1, 1},
+	{"d be bbe", {9, false}, 0, "-+s", VIP_PANIC, 1, 1},
+	/* panic: all that serve against the first level */
+	{"u d d d", {2, false}, 50, "++++", VIP_PANIC, 0, 0},
+	{"u d d d bd", {2, false}, 50, "++++-", VIP_PANIC, 0, 0},
+	{"u d d d bu", {2, false}, 50, "+---+", VIP_DEGRADED, 0, 1},
+	{"u d d d bu bd bx", {2, false}, 75, "++++++-", VIP_PANIC, 0, 1},
+	{"u d d d bu bd bbu bbbd", {3, false}, 80, "+++++++-", VIP_PANIC, 0, 2},
+};
+
+static void a_level_joins_while_too_few_are_up(void **state)
+{
+	char result[MAX_REALS + 1];
+	struct scene s;
+
+	for (size_t i = 0; i < sizeof(level_rows) / sizeof(level_rows[0]); i++) {
+		scene(&s, level_rows[i].reals);
+		s.vip.backup_below = level_rows[i].below;
+		s.vip.panic_percent = level_rows[i].panic;
+		work_out(&s);
+		describe(&s, result);
+		if (strcmp(result, level_rows[i].result) != 0 ||
+		    s.standing.state != level_rows[i].state ||
+		    s.standing.first_level != level_rows[i].first ||
+		    s.standing.last_level != level_rows[i].last ||
+		    s.standing.is_on_backup != (level_rows[i].last > 0))
+			fail_msg("row %zu, %s: %s %s, levels %u to %u", i, level_rows[i].reals,
+				 result, vip_condition_name(s.standing.state),
+				 s.standing.first_level, s.standing.last_level);
+	}
+}
+
+static void a_real_that_starts_slowly_is_missed_still(void **state)
+{
+	char result[MAX_REALS + 1];
+	struct scene s;
+
+	scene(&s, "u u bu bbu");
+	s.vip.backup_below = (struct share){2, false};
+	s.inputs[1].held_back_percent = 95;
+	work_out(&s);
+	describe(&s, result);
+	assert_string_equal(result, "+++s");
+	assert_int_equal(s.standing.up, 2);
+	assert_int_equal(s.standing.slow, 1);
+	s.inputs[2].held_back_percent = 5;
+	work_out(&s);
+	describe(&s, result);
+	assert_string_equal(result, "++++");
+	s.inputs[1].held_back_percent = 0;
+	work_out(&s);
+	describe(&s, result);
+	assert_string_equal(result, "++ss");
 }
 
 static void a_real_used_in_spite_of_its_health_is_still_noted_as_down(void **state)
@@ -158,6 +263,8 @@ static void a_vip_is_degraded_below_its_minimum_of_reals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_real_that_starts_slowly_is_missed_still),
+		cmocka_unit_test(a_level_joins_while_too_few_are_up),
 		cmocka_unit_test(new_flows_go_where_the_table_says),
 		cmocka_unit_test(a_real_used_in_spite_of_its_health_is_still_noted_as_down),
 		cmocka_unit_test(a_real_that_returns_keeps_its_flows_until_it_is_proven),

@@ -86,8 +86,9 @@ static int setup(void **state)
 					.first_real = 0,
 					.n_reals = 2,
 					.fingerprint = 0xabc,
-					.standing = {.wanted = 1},
+					.standing = {.wanted = 1, .needed = 2},
 					.alarms = 3,
+					.joins = 4,
 					.packets = 42};
 	vips[1] = (struct snapshot_vip){
 		.spec = &specs[1], .standing = {.state = VIP_DOWN}, .first_real = 2, .n_reals = 1};
@@ -171,7 +172,8 @@ static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
 		      "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
 		      "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
 		      "\"fingerprint\":\"0000000000000abc\",\"pools\":null,\"file_pools\":null,"
-		      "\"on_backup\":false,\"min_healthy\":1,"
+		      "\"on_backup\":false,\"reason\":null,\"backup_level\":0,"
+		      "\"backup_below\":2,\"backup_joins\":4,\"min_healthy\":1,"
 		      "\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
 	free(text);
 	json_decref(list);
@@ -189,7 +191,7 @@ static void a_vip_without_a_real_that_is_up_is_down(void **state)
 static void a_vip_and_its_reals_name_their_pools(void **state)
 {
 	struct pool_use uses[] = {{.name = "blue", .weight = 90},
-				  {.name = "spare", .weight = 100, .is_backup = true}};
+				  {.name = "spare", .weight = 100, .backup_level = 1}};
 	char *text;
 
 	specs[0].pools = uses;
@@ -241,6 +243,49 @@ static void a_drain_says_what_comes_of_it(void **state)
 	free(text);
 }
 
+static void a_vip_says_why_its_backups_serve(void **state)
+{
+	static const struct {
+		struct share below;
+		uint8_t first, last;
+		size_t slow;
+		const char *reason;
+	} rows[] = {
+		{{50, true}, 0, 0, 0, "null"},
+		{{50, true},
+		 0,
+		 1,
+		 0,
+		 "\"3 of 10 up, fewer than backup_below 50%: backups of level 1 serve too\""},
+		{{4, false},
+		 0,
+		 3,
+		 2,
+		 "\"3 of 10 up (2 starting slowly), fewer than backup_below 4: "
+		 "backups of levels 1 to 3 serve too\""},
+		{{0, false}, 1, 1, 0, "\"no primary is up: backups of level 1 serve\""},
+		{{5, false}, 2, 3, 0, "\"no primary is up: backups of levels 2 to 3 serve\""},
+	};
+	char *text, part[160];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		specs[0].backup_below = rows[i].below;
+		vips[0].standing = (struct vip_standing){
+			.up = 3,
+			.slow = rows[i].slow,
+			.counted = 10,
+			.first_level = rows[i].first,
+			.last_level = rows[i].last,
+			.is_on_backup = rows[i].last > 0,
+		};
+		text = dump(render_vip(&snapshot, &vips[0]));
+		snprintf(part, sizeof(part), "\"reason\":%s,\"backup_level\":%u", rows[i].reason,
+			 rows[i].last);
+		assert_has(text, part);
+		free(text);
+	}
+}
+
 static void a_vip_says_how_it_does(void **state)
 {
 	static const char *const names[] = {
@@ -277,7 +322,7 @@ static void a_real_has_the_fields_that_scripts_rely_on(void **state)
 				  "\"mac\":\"02:00:00:00:00:fe\"},\"active_flows\":0,"
 				  "\"new_flows\":0,\"packets\":5000000000,\"bytes\":0,"
 				  "\"reason\":null,\"since_ms\":3000,\"share\":0.25,"
-				  "\"pool\":null,\"backup\":false,"
+				  "\"pool\":null,\"backup\":false,\"backup_level\":0,"
 				  "\"last_ok\":null,\"last_result\":null,"
 				  "\"last_duration_ms\":null,\"last_ago_ms\":null,"
 				  "\"next_in_ms\":400,\"successes\":0,\"failures\":0,"
@@ -432,6 +477,7 @@ int main(void)
 		TEST(removed_reals_are_shown_by_themselves_and_not_among_the_vips),
 		TEST(a_drain_says_what_comes_of_it),
 		TEST(a_vip_says_how_it_does),
+		TEST(a_vip_says_why_its_backups_serve),
 		TEST(a_real_without_a_next_hop_says_null),
 		TEST(a_real_explains_itself),
 		TEST(health_counts_time_from_now),

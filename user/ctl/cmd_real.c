@@ -45,6 +45,17 @@ static void cell_share(const json_t *row, const char *field, char *cell)
 	snprintf(cell, CELL_MAX, "%.1f%%", 100 * json_number_value(json_object_get(row, field)));
 }
 
+/* "no", or "level 2" */
+static void cell_backup(const json_t *row, const char *field, char *cell)
+{
+	json_int_t level = json_integer_value(json_object_get(row, field));
+
+	if (level)
+		snprintf(cell, CELL_MAX, "level %d", (int)level);
+	else
+		snprintf(cell, CELL_MAX, "no");
+}
+
 enum exit_status cmd_real_show(const struct invocation *invocation)
 {
 	static const struct column columns[] = {
@@ -56,7 +67,7 @@ enum exit_status cmd_real_show(const struct invocation *invocation)
 		{"effective_weight", "effective weight", cell_text},
 		{"share", "share", cell_share},
 		{"pool", "pool", cell_text},
-		{"backup", "backup", cell_yes_no},
+		{"backup_level", "backup", cell_backup},
 		{"state", "state", cell_state},
 		{"admin", "admin", cell_text},
 		{"admin_since_ms", "admin since", cell_duration},

@@ -16,7 +16,7 @@ enum exit_status cmd_vip_list(const struct invocation *invocation)
 		{"scheduler", "SCHEDULER", cell_text}, {"state", "STATE", cell_state},
 		{"reals_up", "UP", cell_number},       {"reals", "REALS", cell_number},
 		{"active_flows", "FLOWS", cell_count}, {"packets", "PACKETS", cell_count},
-		{"bytes", "BYTES", cell_bytes},
+		{"bytes", "BYTES", cell_bytes},	       {"reason", "WHY", cell_text},
 	};
 
 	return ctl_show_table(invocation, "/v1/vips", columns,
@@ -64,6 +64,7 @@ static int print_vip(const struct invocation *invocation, const json_t *vip)
 		{"removed", "removed", cell_list},
 		{"state", "state", cell_state},
 		{"on_backup", "on backup", cell_yes_no},
+		{"reason", "why", cell_text},
 		{"min_healthy", "min healthy", cell_text},
 		{"below_min_healthy", "below it", cell_yes_no},
 		{"active_flows", "active flows", cell_count},

@@ -32,6 +32,8 @@ static bool is_in(const json_t *row, const char *state)
 /* "; slow start, 40% held back": of what its weight and state promise it gets something else. */
 static void add_flows(const json_t *row, char *cell)
 {
+	long long level = number(row, "backup_level");
+
 	if (!json_object_get(row, "effective_weight"))
 		return; /* a row of health list */
 	if (is_in(row, "down") && number(row, "effective_weight"))
@@ -41,12 +43,15 @@ static void add_flows(const json_t *row, char *cell)
 	if (number(row, "held_back_percent"))
 		add(cell, "; slow start, %lld%% held back",
 		    (long long)number(row, "held_back_percent"));
-	if (number(row, "effective_weight"))
+	if (number(row, "effective_weight")) {
+		if (level)
+			add(cell, "; serves, a backup of level %lld", level);
 		return;
+	}
 	if (!number(row, "weight"))
 		add(cell, "; no new flows: its weight is 0");
-	else if (json_is_true(json_object_get(row, "backup")))
-		add(cell, "; no new flows: it is a backup");
+	else if (level)
+		add(cell, "; no new flows: it is a backup of level %lld", level);
 	else
 		add(cell, "; no new flows: its pool has none");
 }

@@ -233,7 +233,8 @@ static const struct route routes[] = {
 	{"GET", "/v1/vips", "", NULL, "All VIPs", get_vips},
 	{"GET", "/v1/vips/{name}", "", NULL, "One VIP with its members", get_vip},
 	{"POST", "/v1/vips/{name}/pools", "pool pools force", NULL,
-	 "Give it one pool, or several (NAME[:WEIGHT][:backup],...), or those of the file (file)",
+	 "Give it one pool, or several (NAME[:WEIGHT][:backup[LEVEL]],...), or those of the file "
+	 "(file)",
 	 post_pools},
 	{"GET", "/v1/reals", "vip", NULL, "Reals of all VIPs or of one", api_get_reals},
 	{"GET", "/v1/reals/{vip}/{address}", "", NULL, "One real with its health", api_get_real},

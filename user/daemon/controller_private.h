@@ -68,6 +68,9 @@ struct vip_run {
 	enum vip_condition reported; /* the state in the log */
 	bool is_alarmed; /* fewer reals are up than min_healthy says, and the log says so */
 	uint64_t alarms;
+	uint8_t reported_level; /* of backups, the last that serves as the log says; 0: none */
+	bool reported_alone; /* without primaries */
+	uint64_t joins; /* how often a level joined */
 };
 
 struct runs {

@@ -111,7 +111,7 @@ static struct snapshot_real *add_real(struct view *view, const struct snapshot_v
 	real->address = spec->address;
 	real->weight = spec->weight;
 	real->pool = vip->spec->n_pools ? vip->spec->pools[spec->pool].name : NULL;
-	real->is_backup = spec->is_backup;
+	real->backup_level = spec->backup_level;
 	return real;
 }
 
@@ -231,6 +231,7 @@ static void view_vip(struct view *view, size_t v)
 	vip->standing = c->runs.vips[v].standing;
 	vip->is_alarmed = c->runs.vips[v].is_alarmed;
 	vip->alarms = c->runs.vips[v].alarms;
+	vip->joins = c->runs.vips[v].joins;
 	view_shares(view, vip, &c->runs.vips[v]);
 	if (view->scope->removed)
 		view_removed_real(view, vip, applied, view->scope->removed);

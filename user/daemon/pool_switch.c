@@ -51,7 +51,7 @@ static bool is_named(const struct pool_use *uses, size_t n, size_t pool)
 static size_t keep_backups(const struct vip_spec *vip, struct pool_use *uses, size_t n)
 {
 	for (size_t i = 0; i < vip->n_pools && n < VIP_POOLS_MAX; i++) {
-		if (vip->pools[i].is_backup && !is_named(uses, n, vip->pools[i].pool))
+		if (vip->pools[i].backup_level && !is_named(uses, n, vip->pools[i].pool))
 			uses[n++] = vip->pools[i];
 	}
 	return n;
@@ -158,7 +158,7 @@ static bool is_wanted(const struct pool_spec *pool, const struct pool_use *use,
 
 		if (memcmp(&real->address, address, sizeof(*address)) == 0)
 			return use->weight && real->weight &&
-			       !(is_primary && (use->is_backup || real->is_backup));
+			       !(is_primary && (use->backup_level || real->backup_level));
 	}
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* How VIPs do, told once per change: their states, and the alarm of min_healthy. */
+/* How VIPs do, told once per change: their states, their backups, the alarm of min_healthy. */
 #include "controller_private.h"
 #include "log.h"
 
@@ -7,10 +7,11 @@ static void audit(struct controller *c, const char *what, const char *name,
 		  const struct vip_standing *s)
 {
 	audit_add(c->audit, &actor_health, what,
-		  json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}", "vip", name, "state",
+		  json_pack("{s:s, s:s, s:I, s:I, s:I, s:b, s:i, s:I}", "vip", name, "state",
 			    vip_condition_name(s->state), "reals_up", (json_int_t)s->up, "reals",
 			    (json_int_t)s->counted, "min_healthy", (json_int_t)s->wanted,
-			    "on_backup", s->is_on_backup));
+			    "on_backup", s->is_on_backup, "backup_level", (int)s->last_level,
+			    "backup_below", (json_int_t)s->needed));
 }
 
 static void report_state(struct controller *c, struct vip_run *vip, const char *name)
@@ -43,6 +44,28 @@ static void report_min(struct controller *c, struct vip_run *vip, const char *na
 			 name, s->up, s->wanted);
 }
 
+/* That they serve, up to which level, and whether alone. */
+static void report_backups(struct controller *c, struct vip_run *vip, const char *name)
+{
+	const struct vip_standing *s = &vip->standing;
+	uint8_t was = vip->reported_level;
+	bool is_alone = s->first_level > 0, joins = s->last_level > was;
+	bool is_worse = joins || (s->last_level == was && is_alone);
+	const char *what = is_alone ? "serve alone" : "serve with primaries";
+
+	if (s->last_level == was && is_alone == vip->reported_alone)
+		return;
+	if (s->last_level != was)
+		what = joins ? "joined" : "left";
+	vip->joins += joins;
+	vip->reported_level = s->last_level;
+	vip->reported_alone = is_alone;
+	audit(c, "vip_backups", name, s);
+	log_line(is_worse ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		 "vip backups %s vip=%s level=%u was=%u reals_up=%zu backup_below=%zu reals=%zu",
+		 what, name, s->last_level, was, s->up, s->needed, s->counted);
+}
+
 void standing_changed(struct controller *c, struct vip_run *vip, const char *name,
 		      const struct vip_standing *standing)
 {
@@ -52,4 +75,5 @@ void standing_changed(struct controller *c, struct vip_run *vip, const char *nam
 		return;
 	report_state(c, vip, name);
 	report_min(c, vip, name);
+	report_backups(c, vip, name);
 }

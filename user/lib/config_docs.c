@@ -72,6 +72,12 @@ static json_t *share_schema(const struct schema_field *field)
 			 "^" NUMBER_PATTERN "%?$");
 }
 
+static json_t *level_schema(const struct schema_field *field)
+{
+	return json_pack("{s[{s[bb]}o]}", "anyOf", "enum", 0, 1,
+			 number_schema(field, "^[1-9][0-9]*$"));
+}
+
 static json_t *value_schema(const struct schema_field *field)
 {
 	switch (field->type) {
@@ -104,6 +110,8 @@ static json_t *value_schema(const struct schema_field *field)
 	case SCHEMA_BOOL:
 		return field->unbuilt ? json_pack("{s[b]}", "enum", 0)
 				      : json_pack("{s[bb]}", "enum", 0, 1);
+	case SCHEMA_LEVEL:
+		return level_schema(field);
 	case SCHEMA_ADDRESS:
 		return pattern_schema("^[0-9a-fA-F:.]+$");
 	case SCHEMA_SOURCE4:
@@ -198,6 +206,7 @@ static const char *type_name(enum schema_type type)
 		[SCHEMA_DURATION] = "duration",
 		[SCHEMA_PERCENT] = "percentage",
 		[SCHEMA_BOOL] = "true or false",
+		[SCHEMA_LEVEL] = "true, false or level",
 		[SCHEMA_SHARE] = "number or percentage",
 		[SCHEMA_ADDRESS] = "address",
 		[SCHEMA_NETWORK] = "address or prefix",
@@ -221,6 +230,7 @@ static bool has_bounds(const struct schema_field *field)
 	case SCHEMA_PORT:
 	case SCHEMA_DURATION:
 	case SCHEMA_PERCENT:
+	case SCHEMA_LEVEL:
 		return field->unbuilt == SCHEMA_BUILT;
 	default:
 		return false;

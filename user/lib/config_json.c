@@ -199,14 +199,19 @@ static json_t *share(const struct share *share)
 	return share->is_percent ? percent(share->value) : json_integer(share->value);
 }
 
+static json_t *level(uint8_t backup_level)
+{
+	return backup_level > 1 ? json_integer(backup_level) : json_boolean(backup_level);
+}
+
 static json_t *reals_json(const struct real_spec *reals, size_t n)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++) {
 		const struct real_spec *spec = &reals[i];
-		json_t *real = json_pack("{so si sb}", "address", address(&spec->address), "weight",
-					 (int)spec->weight, "backup", spec->is_backup);
+		json_t *real = json_pack("{so si so}", "address", address(&spec->address), "weight",
+					 (int)spec->weight, "backup", level(spec->backup_level));
 		char text[2 * QUIC_SERVER_ID_MAX + 1];
 
 		hex_format(spec->server_id.bytes, spec->server_id.length, text);
@@ -237,8 +242,9 @@ static json_t *uses_json(const struct vip_spec *vip)
 	for (size_t i = 0; i < vip->n_pools; i++) {
 		const struct pool_use *use = &vip->pools[i];
 
-		json_array_append_new(list, json_pack("{ss si sb}", "name", use->name, "weight",
-						      (int)use->weight, "backup", use->is_backup));
+		json_array_append_new(list, json_pack("{ss si so}", "name", use->name, "weight",
+						      (int)use->weight, "backup",
+						      level(use->backup_level)));
 	}
 	return list;
 }
@@ -295,6 +301,7 @@ static json_t *vip_json(const struct vip_spec *vip)
 	json_object_set_new(json, "panic", percent(vip->panic_percent));
 	json_object_set_new(json, "on_all_down", json_string(all_down_name(vip->on_all_down)));
 	json_object_set_new(json, "min_healthy", share(&vip->min_healthy));
+	json_object_set_new(json, "backup_below", share(&vip->backup_below));
 	json_object_set_new(json, "timeouts",
 			    json_pack("{so so so so}", "tcp", duration(t->tcp_ms), "tcp_closing",
 				      duration(t->tcp_closing_ms), "tcp_unproven",

@@ -94,7 +94,7 @@ static int resolve_reals(const struct doc_list *list, struct real_spec **ret_rea
 	for (size_t i = 0; i < list->n; i++) {
 		reals[i].address = from[i].address;
 		reals[i].weight = schema_u32(&schema_real, &from[i], REAL_WEIGHT);
-		reals[i].is_backup = schema_u32(&schema_real, &from[i], REAL_BACKUP);
+		reals[i].backup_level = (uint8_t)schema_u32(&schema_real, &from[i], REAL_BACKUP);
 		reals[i].mark = from[i].self;
 		if (from[i].server_id)
 			reals[i].server_id.length = (uint8_t)hex_parse(
@@ -136,7 +136,7 @@ static int resolve_vip_pools(const struct config *config, const struct doc_vip *
 			.name = config->pools[uses[i].pool].name,
 			.pool = uses[i].pool,
 			.weight = schema_u32(&schema_use, &uses[i], USE_WEIGHT),
-			.is_backup = schema_u32(&schema_use, &uses[i], USE_BACKUP),
+			.backup_level = (uint8_t)schema_u32(&schema_use, &uses[i], USE_BACKUP),
 		};
 	}
 	pool_text_format(pools, from->pools.n, text);
@@ -203,6 +203,9 @@ static int resolve_vip(const struct doc_file *doc, const struct doc_vip *from,
 	vip->min_healthy = schema_is_given(from, POLICY_MIN_HEALTHY)
 				   ? from->policy.min_healthy
 				   : doc->defaults.policy.min_healthy;
+	vip->backup_below = schema_is_given(from, POLICY_BACKUP_BELOW)
+				    ? from->policy.backup_below
+				    : doc->defaults.policy.backup_below;
 	resolve_leaving(doc, from, vip);
 	vip->timeouts.tcp_ms = timeout_ms(doc, from, TIMEOUTS_TCP);
 	vip->timeouts.tcp_closing_ms = timeout_ms(doc, from, TIMEOUTS_TCP_CLOSING);

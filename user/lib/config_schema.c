@@ -282,6 +282,14 @@ const struct schema_section schema_timeouts = {
 				.initial_text = "0",                                               \
 				.text = "reals, or share of the reals, that should be up; with "   \
 					"fewer the VIP is degraded and an alarm is logged"},       \
+	[POLICY_BACKUP_BELOW] =                                                                    \
+		{.key = "backup_below",                                                            \
+		 .type = SCHEMA_SHARE,                                                             \
+		 .offset = offsetof(S, policy.backup_below),                                       \
+		 .max = XDPLB_MAX_VIP_MEMBERS - 1,                                                 \
+		 .initial_text = "0",                                                              \
+		 .text = "with fewer reals up than this, or than this share of the primaries, "    \
+			 "the next level of backups joins; 0: with none up"},                      \
 	[POLICY_TIMEOUTS] = {.key = "timeouts",                                                    \
 			     .type = SCHEMA_MAP,                                                   \
 			     .offset = offsetof(S, policy.timeouts),                               \
@@ -336,40 +344,6 @@ const struct schema_section schema_defaults = {
 	.fields = defaults_fields,
 	.n_fields = COUNT_OF(defaults_fields),
 	.size = sizeof(struct doc_defaults),
-};
-
-static const struct schema_field real_fields[] = {
-	[REAL_ADDRESS] = {.key = "address",
-			  .type = SCHEMA_ADDRESS,
-			  .is_required = true,
-			  .offset = offsetof(struct doc_real, address),
-			  .text = "where packets for the VIP are sent; either family"},
-	[REAL_WEIGHT] = {.key = "weight",
-			 .type = SCHEMA_NUMBER,
-			 .offset = offsetof(struct doc_real, weight),
-			 .min = 0,
-			 .max = 65535,
-			 .initial = 100,
-			 .text = "share of new flows, relative to the other reals of the VIP or "
-				 "pool; 0: none"},
-	[REAL_BACKUP] = {.key = "backup",
-			 .type = SCHEMA_BOOL,
-			 .offset = offsetof(struct doc_real, backup),
-			 .text = "used only while no other real is up"},
-	[REAL_SERVER_ID] = {.key = "server_id",
-			    .type = SCHEMA_TEXT,
-			    .offset = offsetof(struct doc_real, server_id),
-			    .check = check_server_id,
-			    .initial_text = "none; needed with `quic`",
-			    .text = "what this real writes into its QUIC connection IDs, in hex"},
-};
-
-const struct schema_section schema_real = {
-	.title = "reals[]",
-	.text = "In a VIP or a pool.",
-	.fields = real_fields,
-	.n_fields = COUNT_OF(real_fields),
-	.size = sizeof(struct doc_real),
 };
 
 static const struct schema_field vip_fields[] = {

@@ -31,6 +31,7 @@ enum schema_type {
 	SCHEMA_PERCENT, /* uint32_t */
 	SCHEMA_SHARE, /* struct share: a number or a percentage */
 	SCHEMA_BOOL, /* uint32_t */
+	SCHEMA_LEVEL, /* uint32_t: a number from min, which is 1, also true; or 0: false */
 	SCHEMA_ADDRESS, /* struct ip_addr */
 	SCHEMA_NETWORK, /* struct doc_network: an address or a prefix */
 	SCHEMA_SOURCE4, /* struct encap_source */
@@ -289,6 +290,7 @@ enum {
 	POLICY_PANIC,
 	POLICY_ON_ALL_DOWN,
 	POLICY_MIN_HEALTHY,
+	POLICY_BACKUP_BELOW,
 	POLICY_TIMEOUTS,
 	POLICY_ON_NO_PORT,
 	POLICY_ECHO,
@@ -308,6 +310,7 @@ struct doc_policy {
 	uint32_t panic;
 	uint32_t on_all_down;
 	struct share min_healthy;
+	struct share backup_below;
 	struct doc_timeouts timeouts;
 	uint32_t on_no_port;
 	uint32_t echo;

@@ -1,7 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Rows of the schema table: pools, and their places in a VIP. */
+/* Rows of the schema table: reals, pools, and pools' places in a VIP. */
 #include "config_schema_row.h"
 #include "config_value.h"
+
+static const struct schema_field real_fields[] = {
+	[REAL_ADDRESS] = {.key = "address",
+			  .type = SCHEMA_ADDRESS,
+			  .is_required = true,
+			  .offset = offsetof(struct doc_real, address),
+			  .text = "where packets for the VIP are sent; either family"},
+	[REAL_WEIGHT] = {.key = "weight",
+			 .type = SCHEMA_NUMBER,
+			 .offset = offsetof(struct doc_real, weight),
+			 .min = 0,
+			 .max = 65535,
+			 .initial = 100,
+			 .text = "share of new flows, relative to the other reals of the VIP or "
+				 "pool; 0: none"},
+	[REAL_BACKUP] = {.key = "backup",
+			 .type = SCHEMA_LEVEL,
+			 .offset = offsetof(struct doc_real, backup),
+			 .min = 1,
+			 .max = BACKUP_LEVEL_MAX,
+			 .initial_text = "false",
+			 .text = "serves when too few others are up, see `backup_below`: its "
+				 "level, where 1 (`true`) is the first to join"},
+	[REAL_SERVER_ID] = {.key = "server_id",
+			    .type = SCHEMA_TEXT,
+			    .offset = offsetof(struct doc_real, server_id),
+			    .check = check_server_id,
+			    .initial_text = "none; needed with `quic`",
+			    .text = "what this real writes into its QUIC connection IDs, in hex"},
+};
+
+const struct schema_section schema_real = {
+	.title = "reals[]",
+	.text = "In a VIP or a pool.",
+	.fields = real_fields,
+	.n_fields = COUNT_OF(real_fields),
+	.size = sizeof(struct doc_real),
+};
 
 static const struct schema_field pool_fields[] = {
 	[POOL_NAME] = {.key = "name",
@@ -42,9 +80,12 @@ static const struct schema_field use_fields[] = {
 			.text = "share of new flows, relative to the VIP's other pools, however "
 				"many reals each has; 0: none, but its reals are probed"},
 	[USE_BACKUP] = {.key = "backup",
-			.type = SCHEMA_BOOL,
+			.type = SCHEMA_LEVEL,
 			.offset = offsetof(struct doc_use, backup),
-			.text = "all its reals are backups here"},
+			.min = 1,
+			.max = BACKUP_LEVEL_MAX,
+			.initial_text = "false",
+			.text = "all its reals are backups here, of this level at least"},
 };
 
 const struct schema_section schema_use = {

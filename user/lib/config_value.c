@@ -286,6 +286,12 @@ static int parse_bool(const char *text, uint32_t *ret_value)
 	return 0;
 }
 
+/* A number from 1, which is also called true; false is 0. */
+static int parse_level(const struct schema_field *field, const char *text, uint32_t *ret_value)
+{
+	return parse_bool(text, ret_value) < 0 ? parse_number(field, text, ret_value) : 0;
+}
+
 static int parse_text(const struct schema_field *field, const char *text, char **ret_text,
 		      struct err *why)
 {
@@ -306,8 +312,12 @@ static int parse_u32(const struct schema_field *field, const char *text, uint32_
 	if (field->type == SCHEMA_CHOICE)
 		return parse_choice(field, text, ret_value, why);
 	value_expected(field, why);
-	r = field->type == SCHEMA_BOOL ? parse_bool(text, &value)
-				       : parse_number(field, text, &value);
+	if (field->type == SCHEMA_BOOL)
+		r = parse_bool(text, &value);
+	else if (field->type == SCHEMA_LEVEL)
+		r = parse_level(field, text, &value);
+	else
+		r = parse_number(field, text, &value);
 	if (r < 0 && text[0] == '0' && isdigit((unsigned char)text[1]))
 		return err_set(why, EINVAL, "expected a number without leading zeros");
 	if (r < 0 || (field->type == SCHEMA_PRIME && !is_prime(value)))
@@ -369,10 +379,15 @@ static void expected_number(const struct schema_field *field, const char *what, 
 void value_expected(const struct schema_field *field, struct err *why)
 {
 	static const char *const numbers[] = {
-		[SCHEMA_NUMBER] = "a number",	   [SCHEMA_PRIME] = "a prime",
-		[SCHEMA_COUNT] = "a count",	   [SCHEMA_PORT] = "a port",
-		[SCHEMA_DURATION] = "a duration",  [SCHEMA_PERCENT] = "a percentage",
-		[SCHEMA_STATUS] = "a status code", [SCHEMA_RATE] = "a rate",
+		[SCHEMA_NUMBER] = "a number",
+		[SCHEMA_PRIME] = "a prime",
+		[SCHEMA_COUNT] = "a count",
+		[SCHEMA_PORT] = "a port",
+		[SCHEMA_DURATION] = "a duration",
+		[SCHEMA_PERCENT] = "a percentage",
+		[SCHEMA_STATUS] = "a status code",
+		[SCHEMA_RATE] = "a rate",
+		[SCHEMA_LEVEL] = "true, false or a level",
 	};
 	static const char *const others[] = {
 		[SCHEMA_MAP] = "a mapping",

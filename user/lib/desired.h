@@ -53,11 +53,13 @@ void desired_free(struct desired *desired);
  * The rule for one VIP: what each of its reals gets depends on all of them. `inputs` and
  * `ret_members` are in the order of vip->reals.
  *
- * New flows go to the reals that are up and no backups; while there is none, to the backups that
- * are up. While fewer than vip->panic_percent of those are up, and one is, health is ignored among
- * them: all that are enabled and have a weight count as up. While nobody else is up, those that are
- * up but ejected serve. While nobody is up at all, vip->on_all_down says whose health is ignored.
- * Health is not ignored before half of the reals in question have been proven up or down.
+ * New flows go to the reals that are up of the first level with one: primaries, then backups by
+ * their levels. While these are fewer than vip->backup_below, the next levels serve with them, one
+ * after the other, as far as it takes. While fewer than vip->panic_percent of the first level's
+ * are up, those that joined included, and one is, health is ignored among them all: who is enabled
+ * and has a weight counts as up. While nobody else is up, those of one level that are up but
+ * ejected serve. While nobody is up at all, vip->on_all_down says whose health is ignored. Health
+ * is not ignored before half of the reals in question have been proven up or down.
  *
  * Who is up and gets no new flows drains: its flows stay.
  */

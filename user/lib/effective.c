@@ -67,23 +67,27 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 
 /* ---- One VIP --------------------------------------------------------------------------------- */
 
-enum { PRIMARY, BACKUP, PRIORITIES };
+enum { PRIMARY, LEVELS = BACKUP_LEVEL_MAX + 1 };
 
-/* The reals of one priority that have a weight, and a pool that has one. */
+/* The reals of one level that have a weight, and a pool that has one. */
 struct level {
 	size_t n;
 	size_t usable; /* not taken out by the operator */
 	size_t unknown; /* of the usable */
 	size_t up;
+	size_t slow; /* of them, those that slow start still holds back */
 	size_t ejected; /* of the usable; up, but for that */
 };
 
-/* Who gets new flows. */
+/* Whose reals get new flows. */
 struct choice {
-	int priority; /* PRIORITIES: nobody */
+	int first; /* LEVELS: nobody's */
+	int last;
 	bool ignores_health;
 	bool ignores_ejection;
 };
+
+static const struct choice nobody = {.first = LEVELS, .last = PRIMARY};
 
 static bool has_weight(const struct vip_spec *vip, const struct real_spec *real)
 {
@@ -94,12 +98,15 @@ static void count_levels(const struct vip_spec *vip, const struct real_input *in
 			 const struct desired_member *alone, struct level *levels)
 {
 	for (size_t r = 0; r < vip->n_reals; r++) {
-		struct level *level = &levels[vip->reals[r].is_backup ? BACKUP : PRIMARY];
+		struct level *level = &levels[vip->reals[r].backup_level];
 
 		if (!has_weight(vip, &vip->reals[r]))
 			continue;
 		level->n++;
-		level->up += (alone[r].state & MEMBER_STATE_MASK) == MEMBER_UP;
+		if ((alone[r].state & MEMBER_STATE_MASK) == MEMBER_UP) {
+			level->up++;
+			level->slow += inputs[r].held_back_percent > 0;
+		}
 		if (inputs[r].admin != ADMIN_ENABLED)
 			continue;
 		level->usable++;
@@ -113,32 +120,67 @@ static bool may_ignore(const struct level *level)
 	return level->usable && 2 * level->unknown <= level->usable;
 }
 
-static bool is_panic(const struct vip_spec *vip, const struct level *level)
+static size_t min_reals(const struct share *min, size_t n)
 {
-	return may_ignore(level) &&
-	       level->up * 100 < (level->usable - level->unknown) * vip->panic_percent;
+	return min->is_percent ? (n * min->value + 99) / 100 : min->value;
+}
+
+/* up: in all levels that serve. How many should be is judged by the first of them. */
+static bool is_panic(const struct vip_spec *vip, const struct level *first, size_t up)
+{
+	return may_ignore(first) &&
+	       up * 100 < (first->usable - first->unknown) * vip->panic_percent;
+}
+
+/*
+ * From the first level with a real that is up; others join while too few are. Who is not proven is
+ * not missed yet: a real that is added would bring the backups in until its first probe. Who starts
+ * slowly is missed still: the others would carry its share alone. A level of which nobody is up is
+ * passed over, and does not count as one that joined.
+ */
+static struct choice choose_up(const struct vip_spec *vip, const struct level *levels, int first)
+{
+	size_t needed = min_reals(&vip->backup_below, levels[PRIMARY].n);
+	size_t up = 0, not_missed = 0;
+	struct choice choice = {.first = first};
+
+	for (int l = PRIMARY; l <= first || (l < LEVELS && not_missed < needed); l++) {
+		up += levels[l].up;
+		not_missed += levels[l].up - levels[l].slow + levels[l].unknown;
+		if (levels[l].up)
+			choice.last = l;
+	}
+	choice.ignores_health = is_panic(vip, &levels[first], up);
+	return choice;
+}
+
+/* The first with a real to use, or LEVELS. */
+static int find_usable(const struct level *levels, int from)
+{
+	while (from < LEVELS && !levels[from].usable)
+		from++;
+	return from;
 }
 
 static struct choice choose(const struct vip_spec *vip, const struct level *levels)
 {
-	struct choice choice = {.priority = PRIORITIES};
+	int level = LEVELS;
 
-	for (int p = PRIMARY; p < PRIORITIES; p++) {
-		if (levels[p].up)
-			return (struct choice){p, is_panic(vip, &levels[p]), false};
+	for (int l = PRIMARY; l < LEVELS; l++) {
+		if (levels[l].up)
+			return choose_up(vip, levels, l);
 	}
-	for (int p = PRIMARY; p < PRIORITIES; p++) {
-		if (levels[p].ejected)
-			return (struct choice){.priority = p, .ignores_ejection = true};
+	for (int l = PRIMARY; l < LEVELS; l++) {
+		if (levels[l].ejected)
+			return (struct choice){.first = l, .last = l, .ignores_ejection = true};
 	}
 	if (vip->on_all_down == ALL_DOWN_BACKUP)
-		choice.priority = BACKUP;
+		level = find_usable(levels, PRIMARY + 1);
 	else if (vip->on_all_down == ALL_DOWN_ALL)
-		choice.priority = levels[PRIMARY].usable ? PRIMARY : BACKUP;
-	if (choice.priority == PRIORITIES || !may_ignore(&levels[choice.priority]))
-		return (struct choice){.priority = PRIORITIES};
-	choice.ignores_health = true;
-	return choice;
+		level = find_usable(levels, PRIMARY);
+	if (level == LEVELS || !may_ignore(&levels[level]))
+		return nobody;
+	return (struct choice){.first = level, .last = level, .ignores_health = true};
 }
 
 bool effective_may_ignore_health(const struct vip_spec *vip)
@@ -151,7 +193,7 @@ static uint32_t state_of(const struct vip_spec *vip, size_t r, struct real_input
 			 uint32_t alone, struct choice choice)
 {
 	const struct real_spec *real = &vip->reals[r];
-	bool is_chosen = (real->is_backup ? BACKUP : PRIMARY) == choice.priority &&
+	bool is_chosen = real->backup_level >= choice.first && real->backup_level <= choice.last &&
 			 has_weight(vip, real);
 	uint32_t notes = alone & ~(MEMBER_STATE_MASK | MEMBER_RESETS);
 
@@ -164,9 +206,13 @@ static uint32_t state_of(const struct vip_spec *vip, size_t r, struct real_input
 	return alone;
 }
 
-static size_t min_reals(const struct share *min, size_t n)
+static bool are_proven(const struct level *levels)
 {
-	return min->is_percent ? (n * min->value + 99) / 100 : min->value;
+	for (int l = PRIMARY; l < LEVELS; l++) {
+		if (levels[l].unknown)
+			return false;
+	}
+	return true;
 }
 
 static void judge(const struct vip_spec *vip, const struct level *levels, struct choice choice,
@@ -174,15 +220,19 @@ static void judge(const struct vip_spec *vip, const struct level *levels, struct
 {
 	const struct level *primary = &levels[PRIMARY];
 	struct vip_standing s = {
-		.is_on_backup = choice.priority == BACKUP,
-		.is_proven = !primary->unknown && !levels[BACKUP].unknown,
+		.first_level = (uint8_t)(choice.first < LEVELS ? choice.first : PRIMARY),
+		.last_level = (uint8_t)choice.last,
+		.is_on_backup = choice.last > PRIMARY,
+		.is_proven = are_proven(levels),
 		.up = primary->up,
+		.slow = primary->slow,
 		.counted = primary->n,
 		.wanted = min_reals(&vip->min_healthy, primary->n),
+		.needed = min_reals(&vip->backup_below, primary->n),
 	};
 
 	s.is_below_min = s.up < s.wanted;
-	if (choice.priority == PRIORITIES)
+	if (choice.first == LEVELS)
 		s.state = VIP_DOWN;
 	else if (choice.ignores_health || choice.ignores_ejection)
 		s.state = VIP_PANIC;
@@ -194,7 +244,7 @@ static void judge(const struct vip_spec *vip, const struct level *levels, struct
 void effective_members(const struct vip_spec *vip, const struct real_input *inputs,
 		       struct desired_member *ret_members, struct vip_standing *ret_standing)
 {
-	struct level levels[PRIORITIES] = {};
+	struct level levels[LEVELS] = {};
 	struct choice choice;
 
 	for (size_t r = 0; r < vip->n_reals; r++)

@@ -58,7 +58,9 @@ int vip_use_pools(struct vip_spec *vip, const struct config *config, const struc
 		for (size_t r = 0; r < pool->n_reals; r++) {
 			reals[n] = pool->reals[r];
 			reals[n].pool = (uint16_t)p;
-			reals[n++].is_backup |= pools[p].is_backup;
+			if (reals[n].backup_level < pools[p].backup_level)
+				reals[n].backup_level = pools[p].backup_level;
+			n++;
 		}
 	}
 	free(vip->pools);

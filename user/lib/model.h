@@ -152,6 +152,9 @@ enum all_down {
 	ALL_DOWN_BACKUP = 2, /* health of the backups is ignored */
 };
 
+/* Backups have levels from 1, the first to join, to this. */
+#define BACKUP_LEVEL_MAX 7
+
 /* So many, or so many of a hundred. */
 struct share {
 	uint32_t value;
@@ -192,7 +195,7 @@ struct real_spec {
 	struct server_id server_id;
 	uint32_t weight; /* inside its pool; 0: no new flows */
 	uint16_t pool; /* position in the VIP's pools; 0 if the VIP has none */
-	bool is_backup; /* itself, or its pool in this VIP */
+	uint8_t backup_level; /* the higher of its own and its pool's in this VIP; 0: a primary */
 	struct mark mark;
 };
 
@@ -207,7 +210,7 @@ struct pool_use {
 	const char *name; /* of config->pools[pool] */
 	size_t pool;
 	uint32_t weight; /* share between the VIP's pools, however many reals they have */
-	bool is_backup;
+	uint8_t backup_level; /* 0: primaries */
 };
 
 struct vip_spec {
@@ -234,6 +237,7 @@ struct vip_spec {
 	uint32_t panic_percent; /* 0: off */
 	enum all_down on_all_down;
 	struct share min_healthy; /* value 0: off */
+	struct share backup_below; /* so few up: the next level joins; value 0: none up */
 	struct pool_use *pools;
 	size_t n_pools; /* 0: it has reals of its own */
 	char *file_pools; /* what the file says, as pool_text.h; NULL: it has reals of its own */

@@ -22,8 +22,11 @@ const char *pool_text_format(const struct pool_use *pools, size_t n, char *buf)
 		if (pools[i].weight != WEIGHT_DEFAULT)
 			len += (size_t)snprintf(buf + len, POOL_TEXT_MAX - len, ":%u",
 						pools[i].weight);
-		if (pools[i].is_backup)
+		if (pools[i].backup_level)
 			len += (size_t)snprintf(buf + len, POOL_TEXT_MAX - len, ":backup");
+		if (pools[i].backup_level > 1)
+			len += (size_t)snprintf(buf + len, POOL_TEXT_MAX - len, "%u",
+						pools[i].backup_level);
 	}
 	return buf;
 }
@@ -42,7 +45,20 @@ static bool parse_weight(const char *text, uint32_t *ret_weight)
 	return true;
 }
 
-/* "green", "green:10", "spare:backup", "spare:10:backup" */
+/* "backup", which is 1, or "backup1" and so on */
+static bool parse_backup(const char *text, uint8_t *ret_level)
+{
+	const char *level = text + strlen("backup");
+
+	if (strncmp(text, "backup", strlen("backup")) != 0)
+		return false;
+	if (*level && (level[0] < '1' || level[0] > '0' + BACKUP_LEVEL_MAX || level[1]))
+		return false;
+	*ret_level = *level ? (uint8_t)(*level - '0') : 1;
+	return true;
+}
+
+/* "green", "green:10", "spare:backup", "spare:10:backup2" */
 static int parse_item(const struct config *config, char *item, struct pool_use *ret_use,
 		      struct err *err)
 {
@@ -50,17 +66,18 @@ static int parse_item(const struct config *config, char *item, struct pool_use *
 	char *name = strsep(&item, ":");
 	char *word = strsep(&item, ":"); /* empty if nothing follows a colon: no weight */
 
-	if (word && strcmp(word, "backup") != 0) {
+	if (word && !parse_backup(word, &use.backup_level)) {
 		if (!parse_weight(word, &use.weight))
 			return err_set(err, EINVAL,
-				       "pool %s: expected a weight from 0 to %d or \"backup\", "
-				       "got \"%s\"",
-				       name, WEIGHT_MAX, word);
+				       "pool %s: expected a weight from 0 to %d, \"backup\" or "
+				       "\"backup1\" to \"backup%d\", got \"%s\"",
+				       name, WEIGHT_MAX, BACKUP_LEVEL_MAX, word);
 		word = strsep(&item, ":");
+		if (word && !parse_backup(word, &use.backup_level))
+			return err_set(err, EINVAL, "pool %s: expected " POOL_TEXT_ITEM, name);
 	}
-	use.is_backup = word && strcmp(word, "backup") == 0;
-	if (word && (!use.is_backup || item))
-		return err_set(err, EINVAL, "pool %s: expected NAME[:WEIGHT][:backup]", name);
+	if (word && item)
+		return err_set(err, EINVAL, "pool %s: expected " POOL_TEXT_ITEM, name);
 	use.pool = config_find_pool(config, name);
 	if (use.pool == SIZE_MAX)
 		return err_set(err, ENOENT, "no pool named %s", name);
@@ -76,7 +93,7 @@ static int add_item(const struct config *config, const char *start, size_t len,
 	int r;
 
 	if (!len || len >= sizeof(item) || start[0] == ':')
-		return err_set(err, EINVAL, "expected pools as NAME[:WEIGHT][:backup],...");
+		return err_set(err, EINVAL, "expected pools as " POOL_TEXT_ITEM ",...");
 	if (*n == VIP_POOLS_MAX)
 		return err_set(err, EINVAL, "expected at most %d pools", VIP_POOLS_MAX);
 	snprintf(item, sizeof(item), "%.*s", (int)len, start);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The pools of a VIP in one line, as `vip set VIP pools=` takes them: "blue:90,green:10", with
- * ":backup" behind a backup pool, and without the weight where it is the default of 100. Pure.
+ * ":backup" behind a backup pool, or ":backup2" by its level, and without the weight where it is
+ * the default of 100. Pure.
  */
 #pragma once
 
 #include "err.h"
 #include "model.h"
+
+/* One of them, for people. */
+#define POOL_TEXT_ITEM "NAME[:WEIGHT][:backup[LEVEL]]"
 
 /* Room for the text of a VIP's pools. */
 #define POOL_TEXT_MAX (VIP_POOLS_MAX * 80)

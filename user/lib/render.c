@@ -152,6 +152,28 @@ static json_t *pools_to_json(const struct vip_spec *spec)
 			     : json_null();
 }
 
+/* Why backups of a VIP get new flows: "1 of 4 up, fewer than backup_below 50%: backups ..." */
+static json_t *backups_to_json(const struct snapshot_vip *vip)
+{
+	const struct vip_standing *s = &vip->standing;
+	const struct share *below = &vip->spec->backup_below;
+	unsigned int from = s->first_level ? s->first_level : 1;
+	char levels[40], slow[40] = "";
+
+	if (!s->is_on_backup)
+		return json_null();
+	if (from == s->last_level)
+		snprintf(levels, sizeof(levels), "backups of level %u", from);
+	else
+		snprintf(levels, sizeof(levels), "backups of levels %u to %u", from, s->last_level);
+	if (s->first_level)
+		return json_sprintf("no primary is up: %s serve", levels);
+	if (s->slow)
+		snprintf(slow, sizeof(slow), " (%zu starting slowly)", s->slow);
+	return json_sprintf("%zu of %zu up%s, fewer than backup_below %u%s: %s serve too", s->up,
+			    s->counted, slow, below->value, below->is_percent ? "%" : "", levels);
+}
+
 static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *vip)
 {
 	char fingerprint[17];
@@ -159,7 +181,7 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
 	return json_pack(
 		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
-		"s:s, s:o, s:s?, s:b, s:o, s:b, s:o}",
+		"s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
 		"name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
 		vip_port_to_json(vip->spec), "protocol", protocol_name(vip->spec->protocol),
 		"scheduler", scheduler_name(vip->spec->scheduler), "state",
@@ -169,9 +191,11 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 		u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes), "ring",
 		u64_to_json(vip->spec->ring), "encap", encap_name(vip->spec->encap), "fingerprint",
 		fingerprint, "pools", pools_to_json(vip->spec), "file_pools", vip->spec->file_pools,
-		"on_backup", vip->standing.is_on_backup, "min_healthy",
-		u64_to_json(vip->standing.wanted), "below_min_healthy", vip->is_alarmed,
-		"min_healthy_alarms", u64_to_json(vip->alarms));
+		"on_backup", vip->standing.is_on_backup, "reason", backups_to_json(vip),
+		"backup_level", u64_to_json(vip->standing.last_level), "backup_below",
+		u64_to_json(vip->standing.needed), "backup_joins", u64_to_json(vip->joins),
+		"min_healthy", u64_to_json(vip->standing.wanted), "below_min_healthy",
+		vip->is_alarmed, "min_healthy_alarms", u64_to_json(vip->alarms));
 }
 
 json_t *render_vips(const struct snapshot *s)
@@ -285,7 +309,7 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 
 	object = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:f, s:s?, s:b}",
+		"s:o, s:o, s:o, s:f, s:s?, s:b, s:o}",
 		"vip", real->vip, "address", addr_to_json(&real->address), "port", port, "protocol",
 		protocol, "weight", u64_to_json(real->weight), "effective_weight",
 		u64_to_json(real->effective_weight), "state", real_state_name(real->state), "admin",
@@ -297,7 +321,8 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 		"packets", u64_to_json(real->packets), "bytes", u64_to_json(real->bytes), "reason",
 		reason_to_json(real), "since_ms",
 		u64_to_json(elapsed_ms(s->now_ms, real->health.state.since_ms)), "share",
-		real->share, "pool", real->pool, "backup", real->is_backup);
+		real->share, "pool", real->pool, "backup", real->backup_level > 0, "backup_level",
+		u64_to_json(real->backup_level));
 	set_last_result(object, s, &real->health);
 	set_explanation(object, s, real);
 	return object;

@@ -50,7 +50,7 @@ enum real_state {
 /* What `vip list` calls it. */
 enum vip_condition {
 	VIP_UP = 0,
-	VIP_DEGRADED = 1, /* served by backups, or fewer reals are up than min_healthy */
+	VIP_DEGRADED = 1, /* served by backups (too), or fewer reals are up than min_healthy */
 	VIP_PANIC = 2, /* health is ignored, or that reals are ejected */
 	VIP_DOWN = 3, /* no real for a new flow */
 };
@@ -58,12 +58,16 @@ enum vip_condition {
 /* How a VIP does, over all its reals. */
 struct vip_standing {
 	enum vip_condition state;
-	bool is_on_backup; /* new flows go to backups */
+	bool is_on_backup; /* new flows go to backups, with or without primaries */
+	uint8_t first_level; /* of those that new flows go to; 0: the primaries */
+	uint8_t last_level; /* likewise; 0 for both if they go nowhere */
 	bool is_proven; /* health of every real is known */
 	bool is_below_min; /* fewer reals are up than min_healthy says */
 	size_t up; /* of those counted, how many are up and not held back by the operator */
+	size_t slow; /* of those up, how many start slowly */
 	size_t counted; /* reals that are no backups and have a weight */
 	size_t wanted; /* min_healthy in reals */
+	size_t needed; /* backup_below in reals */
 };
 
 struct snapshot_health {
@@ -102,7 +106,7 @@ struct snapshot_real {
 	uint32_t effective_weight; /* what the ring gives it: 0 unless it takes new flows */
 	double share; /* of the VIP's new flows */
 	const char *pool; /* NULL: the VIP has reals of its own */
-	bool is_backup;
+	uint8_t backup_level; /* 0: a primary */
 	enum real_state state;
 	enum admin_state admin;
 	bool has_admin_since; /* it is known when the operator said so */
@@ -133,6 +137,7 @@ struct snapshot_vip {
 	struct vip_standing standing;
 	bool is_alarmed; /* min_healthy */
 	uint64_t alarms; /* how often it was since the daemon started */
+	uint64_t joins; /* of levels of backups, since the daemon started */
 	uint64_t active_flows;
 	uint64_t new_flows;
 	uint64_t packets;
