@@ -120,6 +120,13 @@ static void a_real_says_why(void **state)
 		 " 'circuit': {'state': 'open', 'since_ms': 5000, 'left_ms': 25000,"
 		 " 'repeated_share': 0.826, 'others_share': 0.002}, 'effective_weight': 0",
 		 "83% of its SYNs repeated, others 0%, 5.0s, ends in 25s; x, 9.0s", "x"},
+		{"'state': 'ejected', 'reason': 'x', 'reason_since_ms': 9000, 'weight': 5,"
+		 " 'circuit': {'state': 'open', 'since_ms': 5000, 'left_ms': 25000,"
+		 " 'repeated_share': 0.826, 'others_share': 0.002}, 'effective_weight': 5",
+		 "83% of its SYNs repeated, others 0%, 5.0s, ends in 25s; x, 9.0s; gets new flows "
+		 "all the "
+		 "same: too few are up",
+		 NULL},
 		{"'state': 'up', 'reason': 'x', 'reason_since_ms': 9000, 'weight': 5,"
 		 " 'circuit': {'state': 'half-open', 'since_ms': 5000, 'left_ms': null},"
 		 " 'effective_weight': 1",

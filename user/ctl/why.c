@@ -36,7 +36,7 @@ static void add_flows(const json_t *row, char *cell)
 
 	if (!json_object_get(row, "effective_weight"))
 		return; /* a row of health list */
-	if (is_in(row, "down") && number(row, "effective_weight"))
+	if ((is_in(row, "down") || is_in(row, "ejected")) && number(row, "effective_weight"))
 		add(cell, "; gets new flows all the same: too few are up");
 	if (!is_in(row, "up"))
 		return;
