@@ -212,6 +212,44 @@ static void a_trial_is_not_passed_while_every_real_has_losses(void **state)
 	}
 }
 
+static void a_trial_is_passed_soon_after_losses_that_all_had(void **state)
+{
+	struct vip v;
+	int looks = 0;
+
+	eject_and_wait(vip_of(&v, 3));
+	for (int i = 0; i < 1000; i++) {
+		for (size_t k = 0; k < 3; k++)
+			sample(&v, k, 50, 50);
+		look(&v, 1000);
+	}
+	for (size_t k = 0; k < 3; k++)
+		sample(&v, k, 50, 0);
+	for (; v.circuits[0].state == CIRCUIT_HALF_OPEN && looks < 100; looks++)
+		look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_CLOSED);
+	assert_in_range(looks, 2, 10);
+}
+
+static void a_good_look_before_a_bad_one_does_not_count(void **state)
+{
+	struct vip v;
+
+	eject_and_wait(vip_of(&v, 3));
+	sample(&v, 0, 30, 0);
+	look(&v, 1000);
+	/* Nobody else has enough SYNs to be compared with. */
+	for (size_t k = 1; k < 3; k++)
+		sample(&v, k, 1, 0);
+	sample(&v, 0, 0, 100);
+	look(&v, 1000);
+	sample(&v, 0, 1000, 0);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_CLOSED);
+}
+
 static void good_conduct_is_rewarded(void **state)
 {
 	struct vip v;
@@ -337,6 +375,8 @@ int main(void)
 		cmocka_unit_test(without_traffic_a_trial_goes_on),
 		cmocka_unit_test(who_fails_his_trial_is_ejected_for_twice_as_long),
 		cmocka_unit_test(a_trial_is_not_passed_while_every_real_has_losses),
+		cmocka_unit_test(a_trial_is_passed_soon_after_losses_that_all_had),
+		cmocka_unit_test(a_good_look_before_a_bad_one_does_not_count),
 		cmocka_unit_test(good_conduct_is_rewarded),
 		cmocka_unit_test(when_others_go_down_an_ejected_real_serves_again),
 		cmocka_unit_test(a_circuit_from_before_is_taken_over_as_far_as_it_makes_sense),

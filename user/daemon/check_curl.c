@@ -51,7 +51,6 @@ static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct cur
 {
 	struct curl_check *check = user;
 	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
-
 	int err;
 
 	if (fd < 0) {

@@ -140,6 +140,21 @@ static void look_at_open(struct look *look, size_t i)
 		set_state(look, i, CIRCUIT_HALF_OPEN);
 }
 
+/*
+ * It has losses and does not stand out. If the others have them, too, these say nothing of it; if
+ * they got too little to be compared with, later ones count for more.
+ */
+static void fade(const struct look *look, size_t i)
+{
+	struct circuit *c = look->circuits[i];
+	uint32_t median;
+	bool is_compared = median_of_others(look, i, &median);
+
+	c->syns = is_compared ? 0 : c->syns / 2;
+	c->repeated = is_compared ? 0 : c->repeated / 2;
+	c->good_looks = 0;
+}
+
 /* A small weight gets few SYNs: they are summed up until they are enough. */
 static void look_at_half_open(struct look *look, size_t i)
 {
@@ -155,9 +170,10 @@ static void look_at_half_open(struct look *look, size_t i)
 		eject(look, i, have, median);
 		return;
 	}
-	if (have >= MIN_PERMILLE || ++c->good_looks < GOOD_LOOKS)
-		return;
-	close_circuit(look, i);
+	if (have >= MIN_PERMILLE)
+		fade(look, i);
+	else if (++c->good_looks == GOOD_LOOKS)
+		close_circuit(look, i);
 }
 
 static void decay(struct look *look, size_t i)

@@ -26,7 +26,7 @@ struct circuit {
 	uint32_t ejections; /* decays while closed */
 	uint64_t since_ms; /* of state */
 	uint64_t until_ms; /* open: its end; closed: when `ejections` falls by one */
-	uint64_t syns, repeated; /* half-open: since it began */
+	uint64_t syns, repeated; /* half-open: since it began; what decided nothing fades */
 	uint32_t good_looks; /* half-open: in a row */
 	uint32_t permille, others_permille; /* what it was ejected for */
 };
