@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -371,6 +372,32 @@ static void scripts_wait_their_turn(void **state)
 	script_close(&bed);
 }
 
+static void who_waits_hears_at_once_that_nothing_can_be_begun(void **state)
+{
+	enum { n = 2 * AT_ONCE };
+	struct rlimit before, none;
+	struct many many = {};
+	struct bed bed;
+	uint64_t began;
+
+	script_open(&bed);
+	set_shell(&bed, "sleep 0.3");
+	bed.spec.timeout_ms = 20000;
+	for (int i = 0; i < AT_ONCE + n; i++)
+		start_one(&bed, &bed.spec, &many);
+	getrlimit(RLIMIT_NOFILE, &before);
+	none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	began = bed_now_ms();
+	while (many.n[CHECK_NOT_MADE] < n && bed_now_ms() < began + 10000)
+		bed_turn(&bed);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(many.n[CHECK_NOT_MADE], n);
+	assert_string_equal(many.text, "not probed: Too many open files");
+	bed_until(&bed, many.n[CHECK_PASSED] == AT_ONCE);
+	script_close(&bed);
+}
+
 static void a_turn_that_does_not_come_says_nothing_of_the_real(void **state)
 {
 	struct check *running[AT_ONCE], *waiting;
@@ -438,6 +465,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_check_kills_its_group),
 		cmocka_unit_test(a_check_called_off_at_once_leaves_nothing),
 		cmocka_unit_test(scripts_wait_their_turn),
+		cmocka_unit_test(who_waits_hears_at_once_that_nothing_can_be_begun),
 		cmocka_unit_test(a_turn_that_does_not_come_says_nothing_of_the_real),
 	};
 	sigset_t set;

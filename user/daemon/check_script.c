@@ -58,6 +58,7 @@ struct script_check {
 	struct check_request request;
 	struct script_run *run; /* NULL: none yet, or none any more */
 	bool is_waiting;
+	int begin_errno; /* its turn came and it could not begin: told from the loop */
 	sd_event_source *timer;
 };
 
@@ -110,8 +111,12 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 	char text[CHECK_TEXT_MAX];
 
 	if (!check->run) {
-		snprintf(text, sizeof(text), "not probed: %d other scripts run already",
-			 SCRIPTS_AT_ONCE);
+		if (check->begin_errno)
+			snprintf(text, sizeof(text), "not probed: %s",
+				 strerror(check->begin_errno));
+		else
+			snprintf(text, sizeof(text), "not probed: %d other scripts run already",
+				 SCRIPTS_AT_ONCE);
 		script_finish(check, CHECK_NOT_MADE, text);
 		return 0;
 	}
@@ -317,30 +322,27 @@ static int run_begin(struct script_check *check)
 		run_free(run);
 		return err;
 	}
-	TAILQ_REMOVE(&pool->waiting, check, entry);
-	check->is_waiting = false;
 	run->check = check;
 	check->run = run;
 	return 0;
 }
 
-/* One has ended, so one may begin. */
+/* Its time begins now; if it cannot begin, it has none left. Setting a timer does not fail. */
+static void begin(struct script_check *check)
+{
+	uint64_t timeout_us = (uint64_t)check->request.spec->timeout_ms * 1000;
+
+	TAILQ_REMOVE(&check->pool->waiting, check, entry);
+	check->is_waiting = false;
+	check->begin_errno = -run_begin(check);
+	sd_event_source_set_time_relative(check->timer, check->begin_errno ? 0 : timeout_us);
+}
+
+/* One has ended, so one may begin; if that one cannot, it is the next one's turn. */
 static void begin_next(struct check_script_pool *pool)
 {
-	struct script_check *check = TAILQ_FIRST(&pool->waiting);
-	char text[CHECK_TEXT_MAX];
-	int err;
-
-	if (!check)
-		return;
-	err = run_begin(check);
-	if (err == 0)
-		err = sd_event_source_set_time_relative(
-			check->timer, (uint64_t)check->request.spec->timeout_ms * 1000);
-	if (err < 0) {
-		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
-		script_finish(check, CHECK_NOT_MADE, text);
-	}
+	while (pool->n_runs < SCRIPTS_AT_ONCE && !TAILQ_EMPTY(&pool->waiting))
+		begin(TAILQ_FIRST(&pool->waiting));
 }
 
 /* ---- the check and the pool ------------------------------------------------------------------ */
@@ -356,13 +358,15 @@ static int script_start(const struct check_context *context, const struct check_
 		return -ENOMEM;
 	check->pool = pool;
 	check->request = *request;
-	TAILQ_INSERT_TAIL(&pool->waiting, check, entry);
-	check->is_waiting = true;
 	err = sd_event_add_time_relative(context->event, &check->timer, CLOCK_MONOTONIC,
 					 (uint64_t)request->spec->timeout_ms * 1000,
 					 CHECK_ACCURACY_US, on_time, check);
-	if (err >= 0 && pool->n_runs < SCRIPTS_AT_ONCE)
+	if (err >= 0 && pool->n_runs < SCRIPTS_AT_ONCE) {
 		err = run_begin(check);
+	} else if (err >= 0) {
+		TAILQ_INSERT_TAIL(&pool->waiting, check, entry);
+		check->is_waiting = true;
+	}
 	if (err < 0) {
 		script_free(check);
 		return err;
