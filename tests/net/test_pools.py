@@ -129,6 +129,20 @@ def test_backups_join_level_by_level_while_too_few_are_up_and_leave_when_enough_
         "left vip=web level=1 was=2", "left vip=web level=0 was=1"]
 
 
+def test_backups_stay_until_who_came_back_has_its_whole_weight(lab):
+    four = lab.reals4
+    reals = [*four[:2], {"address": four[2], "backup": True}]
+    daemon = start(lab, config(vip(reals, backup_below=2, slow_start="3s"), health=KEEN))
+    lab.stop_nginx("real2")
+    wait_vip(daemon, on_backup=True)
+    lab.start_nginx("real2")
+    wait_vip(daemon, on_backup=True, reals_up=3,
+             reason="2 of 2 up (1 starting slowly), fewer than backup_below 2: "
+                    "backups of level 1 serve too")
+    wait_vip(daemon, on_backup=False, state="up")
+    assert daemon.reals()[four[1]]["effective_weight"] == 100
+
+
 def test_the_levels_of_backups_are_changed_at_one_command(lab):
     four = lab.reals4
     daemon = start(lab, config(vip(None, pools=LEVELS), health=KEEN,
