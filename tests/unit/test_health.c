@@ -72,6 +72,37 @@ static void the_next_probe_is_an_interval_after_the_start(void **state)
 	server_stop(&server);
 }
 
+/* A row of equal intervals is no chance: each has 100 values and more. */
+static void intervals_are_moved_by_the_jitter(void **state)
+{
+	struct health_spec spec = spec_of(HEALTH_TYPE_TCP);
+	static struct server server;
+	struct health_listener *probe;
+	uint64_t shortest = UINT64_MAX, longest = 0;
+	struct seen seen = {};
+	struct lab lab;
+
+	spec.interval_ms = 120;
+	spec.jitter_percent = 50;
+	server_start(&server, SERVER_OK, AF_INET);
+	lab_open(&lab, &callbacks);
+	probe = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen);
+	for (uint64_t n = 1; n <= 12; n++) {
+		struct snapshot_health h;
+		uint64_t interval;
+
+		lab_until(&lab, reading(probe).probes == n);
+		h = reading(probe);
+		interval = h.next_at_ms - (h.last_at_ms - h.last_duration_ms);
+		shortest = interval < shortest ? interval : shortest;
+		longest = interval > longest ? interval : longest;
+	}
+	assert_true(shortest >= 58 && longest <= 182);
+	assert_true(longest - shortest > 10);
+	lab_close(&lab);
+	server_stop(&server);
+}
+
 /* Three failures at the interval would take 2 minutes. */
 static void who_fails_is_probed_faster_until_it_is_down(void **state)
 {
@@ -333,6 +364,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_real_goes_down_after_fall_and_up_after_rise),
 		cmocka_unit_test(the_next_probe_is_an_interval_after_the_start),
+		cmocka_unit_test(intervals_are_moved_by_the_jitter),
 		cmocka_unit_test(who_fails_is_probed_faster_until_it_is_down),
 		cmocka_unit_test(probes_of_a_real_do_not_overlap),
 		cmocka_unit_test(what_an_earlier_check_advised_ends_with_the_next_result),

@@ -18,14 +18,21 @@ static void all_of_one_target_share_a_probe(void **state)
 	static struct server server;
 	struct seen seen[SHARERS] = {};
 	struct snapshot_health h;
+	struct ip_addr address;
 	struct lab lab;
 
 	server_start(&server, SERVER_OK, AF_INET);
 	lab_open(&lab, &callbacks);
+	addr_parse("127.0.0.1", &address);
 	for (size_t i = 0; i < SHARERS; i++) {
-		/* The VIP's port and the same said as the probe's are one target. */
+		/* One VIP's port and another's probes there are one target. */
+		uint16_t vip_port = i % 2 ? (uint16_t)(server.port + i) : server.port;
+
 		spec.port = i % 2 ? server.port : 0;
-		listeners[i] = add(&lab, &server, &spec, HEALTH_UNKNOWN, &seen[i]);
+		assert_int_equal(health_add(lab.health, &address, vip_port, &spec,
+					    &(struct health_standing){}, &seen[i], &listeners[i],
+					    NULL),
+				 0);
 	}
 	lab_until(&lab, all_seen(seen, SHARERS) && reading(listeners[0]).probes >= 3);
 	h = reading(listeners[0]);
