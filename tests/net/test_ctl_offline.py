@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import socketserver
 import subprocess
@@ -122,6 +123,14 @@ def test_help_shows_an_example(words):
     done = ctl(*words.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Example:\n  xdplbctl " in done.stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_explains_every_option_of_a_command(words):
+    text = ctl(*words.split(), "--help").stdout
+    usage = text.splitlines()[0]
+    assert [option for option in re.findall(r"--[a-z-]+", usage)
+            if not re.search(rf"^  {option} .*\w", text, re.M)] == []
 
 
 def test_help_lists_every_command():

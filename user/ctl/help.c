@@ -76,8 +76,10 @@ static void print_own_options(FILE *out, const struct command *command)
 		 "no limit\n"},
 		{"--then",
 		 "  --then WHAT      flows left then: keep, move to other reals, or reset\n"},
-		{"--disable", "  --disable        once it is drained\n"},
+		{"--disable", "  --disable        disable it once it is drained\n"},
+		{"--remove", "  --remove         take it out of its VIP once it is drained\n"},
 		{"--wait", "  --wait           until it is drained, and show how far it is\n"},
+		{"--follow", "  --follow         and what comes, until it is interrupted\n"},
 	};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
