@@ -286,6 +286,42 @@ static void a_vip_says_why_its_backups_serve(void **state)
 	}
 }
 
+static void a_vip_that_is_not_simply_up_says_why(void **state)
+{
+	static const struct {
+		enum vip_condition state;
+		size_t up;
+		bool is_proven, is_below_min;
+		const char *reason;
+	} rows[] = {
+		{VIP_UP, 4, true, false, "null"},
+		{VIP_DEGRADED, 2, true, true, "\"2 of 4 up, fewer than min_healthy 75%\""},
+		{VIP_PANIC, 1, true, false,
+		 "\"1 of 4 up, fewer than panic 50%: those that are down serve too\""},
+		{VIP_PANIC, 0, true, false,
+		 "\"no real is well: those that are down or ejected serve\""},
+		{VIP_DOWN, 0, true, true, "\"no real takes new flows: they are dropped\""},
+		{VIP_DOWN, 0, false, true, "\"no real is proven up yet: new flows are dropped\""},
+	};
+	char *text, part[160];
+
+	specs[0].min_healthy = (struct share){75, true};
+	specs[0].panic_percent = 50;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		vips[0].standing = (struct vip_standing){
+			.state = rows[i].state,
+			.up = rows[i].up,
+			.counted = 4,
+			.is_proven = rows[i].is_proven,
+			.is_below_min = rows[i].is_below_min,
+		};
+		text = dump(render_vip(&snapshot, &vips[0]));
+		snprintf(part, sizeof(part), "\"reason\":%s,", rows[i].reason);
+		assert_has(text, part);
+		free(text);
+	}
+}
+
 static void a_vip_says_how_it_does(void **state)
 {
 	static const char *const names[] = {
@@ -476,6 +512,7 @@ int main(void)
 		TEST(a_vip_and_its_reals_name_their_pools),
 		TEST(removed_reals_are_shown_by_themselves_and_not_among_the_vips),
 		TEST(a_drain_says_what_comes_of_it),
+		TEST(a_vip_that_is_not_simply_up_says_why),
 		TEST(a_vip_says_how_it_does),
 		TEST(a_vip_says_why_its_backups_serve),
 		TEST(a_real_without_a_next_hop_says_null),

@@ -152,7 +152,7 @@ static json_t *pools_to_json(const struct vip_spec *spec)
 			     : json_null();
 }
 
-/* Why backups of a VIP get new flows: "1 of 4 up, fewer than backup_below 50%: backups ..." */
+/* Why backups get new flows: "1 of 4 up, fewer than backup_below 50%: backups ..." */
 static json_t *backups_to_json(const struct snapshot_vip *vip)
 {
 	const struct vip_standing *s = &vip->standing;
@@ -160,8 +160,6 @@ static json_t *backups_to_json(const struct snapshot_vip *vip)
 	unsigned int from = s->first_level ? s->first_level : 1;
 	char levels[40], slow[40] = "";
 
-	if (!s->is_on_backup)
-		return json_null();
 	if (from == s->last_level)
 		snprintf(levels, sizeof(levels), "backups of level %u", from);
 	else
@@ -172,6 +170,30 @@ static json_t *backups_to_json(const struct snapshot_vip *vip)
 		snprintf(slow, sizeof(slow), " (%zu starting slowly)", s->slow);
 	return json_sprintf("%zu of %zu up%s, fewer than backup_below %u%s: %s serve too", s->up,
 			    s->counted, slow, below->value, below->is_percent ? "%" : "", levels);
+}
+
+/* Why the VIP is not simply up; null: it is. */
+static json_t *vip_reason_to_json(const struct snapshot_vip *vip)
+{
+	const struct vip_standing *s = &vip->standing;
+	const struct share *min = &vip->spec->min_healthy;
+
+	if (s->state == VIP_DOWN && !s->is_proven)
+		return json_string("no real is proven up yet: new flows are dropped");
+	if (s->state == VIP_DOWN)
+		return json_string("no real takes new flows: they are dropped");
+	if (s->state == VIP_PANIC && s->up)
+		return json_sprintf("%zu of %zu up, fewer than panic %u%%: those that are down "
+				    "serve too",
+				    s->up, s->counted, vip->spec->panic_percent);
+	if (s->is_on_backup)
+		return backups_to_json(vip);
+	if (s->state == VIP_PANIC)
+		return json_string("no real is well: those that are down or ejected serve");
+	if (s->is_below_min)
+		return json_sprintf("%zu of %zu up, fewer than min_healthy %u%s", s->up, s->counted,
+				    min->value, min->is_percent ? "%" : "");
+	return json_null();
 }
 
 static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *vip)
@@ -191,7 +213,7 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 		u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes), "ring",
 		u64_to_json(vip->spec->ring), "encap", encap_name(vip->spec->encap), "fingerprint",
 		fingerprint, "pools", pools_to_json(vip->spec), "file_pools", vip->spec->file_pools,
-		"on_backup", vip->standing.is_on_backup, "reason", backups_to_json(vip),
+		"on_backup", vip->standing.is_on_backup, "reason", vip_reason_to_json(vip),
 		"backup_level", u64_to_json(vip->standing.last_level), "backup_below",
 		u64_to_json(vip->standing.needed), "backup_joins", u64_to_json(vip->joins),
 		"min_healthy", u64_to_json(vip->standing.wanted), "below_min_healthy",
