@@ -4,13 +4,18 @@
 import hashlib
 import os
 import re
+import socket
 
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
+from scapy.layers.l2 import Ether
 
-from lab import CLIENT4, CLIENT6, VIP4, VIP6
-from traffic import config, start, vip
+from lab import CLIENT4, CLIENT6, VIP4, VIP6, wait_for
+from traffic import Connection, config, start, vip
 
 CLIENT_MTU = 1400
+QUOTED_MTU = 1300
 BIG = os.urandom(1 << 20) * 20
 UNSERVED = 4444
 
@@ -68,6 +73,54 @@ def test_a_large_download_finds_the_smaller_mtu_of_the_clients_link(lab, address
     assert {name: after[name] - before[name] for name in after
             if name.startswith("drop") and after[name] != before[name]} == {}
     assert took < 10
+
+
+def next_segment(wire):
+    """The packet of the connection that its real is to send next, without data."""
+    packets = []
+    while True:
+        try:
+            packet = Ether(wire.recv(65535)).payload
+        except BlockingIOError:
+            break
+        if TCP in packet and packet[TCP].sport == 80:
+            packets.append(packet)
+    packet = packets[-1]
+    packet[TCP].seq += len(packet[TCP].payload)
+    return packet
+
+
+def tell_too_big(lab, quote):
+    """The router's error about a packet of a real's, of which it quotes so much."""
+    is_v6 = quote[0] >> 4 == 6
+    message = (ICMPv6PacketTooBig(mtu=QUOTED_MTU, cksum=0) if is_v6 else
+               ICMP(type=3, code=4, nexthopmtu=QUOTED_MTU))
+    with lab.inside(lab.router):
+        raw = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_RAW,
+                            socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP)
+    with raw:
+        # Over IPv6 the kernel writes the checksum.
+        raw.sendto(bytes(message / quote), (VIP6 if is_v6 else VIP4, 0))
+
+
+@pytest.mark.parametrize("address, client, header", [(VIP4, CLIENT4, len(IP())),
+                                                     (VIP6, CLIENT6, len(IPv6()))])
+def test_an_error_that_quotes_8_bytes_of_tcp_is_taken_by_the_connections_real(lab, address, client,
+                                                                             header):
+    with lab.inside(lab.client):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    connection = Connection(lab, address)
+    with wire:
+        wire.setblocking(False)
+        real = connection.ask()
+        packet = next_segment(wire)
+    before = counters(lab)
+    tell_too_big(lab, bytes(packet)[:header + 8])
+    wait_for(lambda: path_mtu(lab, real, client) == QUOTED_MTU, 2, "the real has learnt it")
+    assert [path_mtu(lab, host, client) == QUOTED_MTU for host in lab.reals].count(True) == 1
+    assert counters(lab)["flow_icmp_error"] == before["flow_icmp_error"] + 1
+    assert connection.ask() == real
+    connection.close()
 
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])

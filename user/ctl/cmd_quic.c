@@ -129,6 +129,7 @@ enum exit_status cmd_quic_decode(const struct invocation *invocation)
 	uint8_t nonce[QUIC_ID_MAX];
 	struct err err = {};
 	int length = hex_parse(args[0], cid.bytes, sizeof(cid.bytes));
+	int r;
 
 	if (length < 1)
 		return fail_usage("CID", "1 to 20 octets in hex");
@@ -147,12 +148,13 @@ enum exit_status cmd_quic_decode(const struct invocation *invocation)
 	}
 	if (invocation->n_args > 3 && read_key(args[3], &spec, &err))
 		return ctl_fail(&err);
-	if (quic_lb_decode(&spec, &cid, &server_id, nonce)) {
+	r = quic_lb_decode(&spec, &cid, &server_id, nonce);
+	explicit_bzero(spec.key, sizeof(spec.key));
+	if (r) {
 		err_set(&err, EINVAL, "CID: expected at least %d octets for these lengths",
 			1 + spec.server_id_length + spec.nonce_length);
 		return ctl_fail(&err);
 	}
-	explicit_bzero(spec.key, sizeof(spec.key));
 	return print_decoded(invocation, ROTATION_OF(cid.bytes[0]), &server_id,
 			     hex_format(nonce, spec.nonce_length, text));
 }
