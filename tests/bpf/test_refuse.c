@@ -49,6 +49,18 @@ static int setup(void **state)
 	return 0;
 }
 
+/* Every bit of the VIP filter is set: what is foreign is found out later. */
+static int setup_full_filter(void **state)
+{
+	struct bed_vip all[ARRAY_SIZE(vips) + 1] = {
+		{.address = "10.0.0.0", .host_bits = 24, .port = 80}};
+
+	bed_setup(state);
+	memcpy(all + 1, vips, sizeof(vips));
+	bed_apply(*state, all, ARRAY_SIZE(all));
+	return 0;
+}
+
 static void build_kind(enum kind kind, bool to_vip, struct frame *ret_frame)
 {
 	bool is_v4 = kind == TCP4 || kind == UDP4;
@@ -186,6 +198,8 @@ static const struct bad_header bad_headers[] = {
 	{"first fragment", TCP4, "forwarded", {{20, 0x20}}},
 	{"later fragment", TCP4, "drop_fragment", {{21, 0x01}}},
 	{"last fragment, far", UDP4, "drop_fragment_unknown", {{20, 0x1f}}},
+	{"ping", TCP4, "reply_echo", {{23, 1}, {34, 8}}},
+	{"ping over IPv6", TCP6, "reply_echo", {{20, 58}, {54, 128}}},
 	{"ICMP timestamp", TCP4, "drop_protocol", {{23, 1}, {34, 13}}},
 	{"ICMPv6 echo reply", TCP6, "drop_protocol", {{20, 58}, {54, 129}}},
 	{"ICMPv6 below neighbour discovery", TCP6, "drop_protocol", {{20, 58}, {54, 132}}},
@@ -358,7 +372,8 @@ static void a_policy_can_be_changed(void **state)
 }
 
 /* What changes the bed has one of its own; the others share one: loading is slow. */
-#define on_bed(test) cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
+#define on_bed(test)	     cmocka_unit_test_setup_teardown(test, setup, bed_teardown)
+#define on_full_filter(test) cmocka_unit_test_setup_teardown(test, setup_full_filter, bed_teardown)
 
 int main(void)
 {
@@ -370,6 +385,8 @@ int main(void)
 		cmocka_unit_test(a_foreign_packet_with_a_bad_header_passes_untouched),
 		cmocka_unit_test(what_is_not_ip_passes_untouched),
 		cmocka_unit_test(by_address_and_port),
+		on_full_filter(a_foreign_packet_cut_off_anywhere_passes_untouched),
+		on_full_filter(a_foreign_packet_with_a_bad_header_passes_untouched),
 		on_bed(a_removed_vip_passes_and_its_address_stays_while_another_has_it),
 		on_bed(a_policy_can_be_changed),
 	};

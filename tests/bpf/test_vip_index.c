@@ -92,6 +92,24 @@ static void vips_that_share_a_place_are_all_served(void **state)
 	}
 }
 
+static void a_vip_without_a_place_takes_precedence_over_a_range_around_it(void **state)
+{
+	struct bed_vip vips[VIPS + 1];
+	struct crowd crowd;
+
+	make_crowd("192.0.2.10", 0, &crowd);
+	memcpy(vips, crowd.vips, sizeof(crowd.vips));
+	vips[VIPS] = (struct bed_vip){.address = "192.0.2.10",
+				      .port = 1,
+				      .port_last = 65535,
+				      .reals = {{.address = "10.0.2.1"}}};
+	bed_apply(*state, vips, VIPS + 1);
+	for (unsigned int i = 0; i < VIPS; i++)
+		expect_real(*state, &vips[i]);
+	vips[VIPS].port = vips[VIPS - 1].port + 1;
+	expect_real(*state, &vips[VIPS]);
+}
+
 static void a_removed_vip_makes_room_and_is_not_served(void **state)
 {
 	struct crowd crowd;
@@ -146,6 +164,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(vips_that_share_a_place_are_all_served, bed_setup,
 						bed_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_vip_without_a_place_takes_precedence_over_a_range_around_it, bed_setup,
+			bed_teardown),
 		cmocka_unit_test_setup_teardown(a_removed_vip_makes_room_and_is_not_served,
 						bed_setup, bed_teardown),
 		cmocka_unit_test_setup_teardown(

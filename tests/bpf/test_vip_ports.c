@@ -223,6 +223,26 @@ static void an_address_of_a_prefix_is_a_vip_address(void **state)
 	}
 }
 
+static void a_port_is_looked_for_in_as_many_prefixes_as_an_address_may_be_in(void **state)
+{
+	static const char *const reals[VIP_PREFIX_DEPTH] = {"10.0.0.1", "10.0.0.2", "10.0.0.3",
+							    "10.0.0.4"};
+	struct bed_vip nested[VIP_PREFIX_DEPTH] = {};
+
+	for (size_t i = 0; i < VIP_PREFIX_DEPTH; i++) {
+		nested[i].address = "192.0.2.0";
+		nested[i].host_bits = (uint8_t)(i + 1);
+		nested[i].port = (uint16_t)(80 + i);
+		nested[i].reals[0].address = reals[i];
+	}
+	bed_apply(*state, nested, VIP_PREFIX_DEPTH);
+	for (size_t i = 0; i < VIP_PREFIX_DEPTH; i++) {
+		struct row row = {.dst = "192.0.2.1", .port = nested[i].port};
+
+		expect_served(*state, &row, reals[i]);
+	}
+}
+
 /* Of a prefix of up to 4096 addresses each has its bit in the filter; a larger one fills it. */
 static void foreign_addresses_pass_beside_prefixes_of_any_size(void **state)
 {
@@ -442,6 +462,7 @@ int main(void)
 		TEST(without_the_more_special_vip_the_next_one_serves),
 		TEST(flows_of_every_kind_of_vip_are_known),
 		TEST(an_address_of_a_prefix_is_a_vip_address),
+		TEST(a_port_is_looked_for_in_as_many_prefixes_as_an_address_may_be_in),
 		TEST(foreign_addresses_pass_beside_prefixes_of_any_size),
 		TEST(other_ports_keep_the_flows_that_still_fit),
 		TEST(a_flow_whose_port_its_vip_gave_up_is_a_packet_for_that_port),
