@@ -3,6 +3,7 @@
 #include "proof.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,4 +109,13 @@ void proof_needs_two_cpus(void)
 		return;
 	print_message("needs two CPUs\n");
 	skip();
+}
+
+void proof_pin_to_cpu(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 }

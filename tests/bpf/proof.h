@@ -30,3 +30,6 @@ uint64_t proof_ms(void);
 
 /* Skips the test where what it needs, two CPUs at once, is not to be had. */
 void proof_needs_two_cpus(void);
+
+/* The calling thread stays there from here on. */
+void proof_pin_to_cpu(int cpu);

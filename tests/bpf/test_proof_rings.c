@@ -3,7 +3,8 @@
  * Proof: while rings are rebuilt and switched without a pause, every packet sees one ring whole:
  * the one in force when it came or one that came into force before it left. The packets are resets,
  * which the flow table does not record, so each goes by the ring; their thread is interrupted
- * often, between any two loads of the balancer's.
+ * often, between any two loads of the balancer's: for about as long as a switch takes, as then the
+ * half that it reads is being rewritten. Rings are switched on the other CPU.
  */
 #include "proof.h"
 #include "traffic.h"
@@ -101,8 +102,9 @@ static void watch_switches(struct cycle *c)
 static void cycle_new(struct cycle *c)
 {
 	struct traffic_options options = {
-		.cpu = 1, .picks = FLOWS * TRAFFIC_PICKS, .stall_us = 200, .stall_every_us = 500};
+		.cpu = 1, .picks = FLOWS * TRAFFIC_PICKS, .stall_us = 100, .stall_every_us = 250};
 
+	proof_pin_to_cpu(0);
 	*c = (struct cycle){.bed = bed_new(&(struct bed_options){})};
 	c->traffic = traffic_new(c->bed, &options);
 	traffic_set_kind(c->traffic, IPPROTO_TCP, TCP_RST);
