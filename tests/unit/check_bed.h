@@ -22,7 +22,7 @@
 #include "lib/addr.h"
 
 #define BED_TIMEOUT_MS	800
-#define BED_DEADLINE_MS 5000
+#define BED_DEADLINE_MS 20000
 
 struct bed {
 	sd_event *event;

@@ -9,8 +9,8 @@
 #include "probe_server.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define TIMEOUT_MS    400
-#define DEADLINE_MS   5000
+#define TIMEOUT_MS    800
+#define DEADLINE_MS   20000
 
 struct seen {
 	int changes;

@@ -31,7 +31,7 @@
 #include "daemon/neigh.h"
 #include "lib/addr.h"
 
-#define DEADLINE_MS 5000
+#define DEADLINE_MS 20000
 #define MAC_B0	    "02:00:00:00:00:b0"
 #define MAC_B1	    "02:00:00:00:00:b1"
 

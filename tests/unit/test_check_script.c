@@ -240,10 +240,10 @@ static void a_timeout_kills_the_whole_group(void **state)
 		int pids[3];
 
 		begin_family(&bed, i, line, sizeof(line), pids);
-		bed.spec.timeout_ms = 700;
+		bed.spec.timeout_ms = 1500; /* to begin all of it */
 		bed_check(&bed, &check_script_ops);
 		bed_expect(&bed, CHECK_FAILED, "script_timeout", line);
-		assert_true(bed.took_ms >= 699);
+		assert_true(bed.took_ms >= 1499);
 		assert_int_equal(read_pids(pids, 3), 3);
 		for (size_t p = 0; p < 3; p++)
 			bed_until(&bed, !is_alive(pids[p]));

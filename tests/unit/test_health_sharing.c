@@ -169,7 +169,7 @@ static void a_target_goes_on_with_what_was_known_of_it(void **state)
 	struct health_memory before = {
 		.advice = {ADMIN_DRAIN, 25},
 		.agent = {.admin = ADMIN_DRAIN, .lowered_percent = 25},
-		.flaps = {.count = 2, .since_ms = now_ms(), .held_until_ms = now_ms() + 1500},
+		.flaps = {.count = 2, .since_ms = now_ms(), .held_until_ms = now_ms() + 3000},
 	};
 	uint64_t until_ms = before.flaps.held_until_ms;
 	struct health_listener *listener;

@@ -114,8 +114,8 @@ static void what_has_left_a_scripts_session_ends_with_it(void **state)
 
 	open_pool(&bed);
 	prepare(&bed);
-	set_shell(&bed, "setsid sleep 1000 >/dev/null 2>&1 & sleep 0.2; "
-			"pgrep -c -s $(pgrep -P $$ sleep) sleep");
+	set_shell(&bed, "setsid sleep 1000 >/dev/null 2>&1 & "
+			"until pid=$(pgrep -P $$ -x sleep); do :; done; pgrep -c -s $pid sleep");
 	bed.mark = MARK;
 	bed_check(&bed, &check_script_ops);
 	bed_expect(&bed, CHECK_PASSED, "exit 0: 1", "in a session of its own");
