@@ -5,6 +5,7 @@ The servers are sockets of the test's process, made inside the real's namespace:
 a SYN for a listening socket, so no process has to run there.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -106,7 +107,7 @@ class Real:
 
     def host_state(self):
         """All that `up` could touch, once the kernel has nothing more to add by itself."""
-        wait_for(self.has_settled, 10, "the links' own addresses are there")
+        wait_for(self.has_settled, 15, "the links' own addresses are there")
         return self.sh("""
             ip -o addr show | sed 's/valid_lft [0-9]*sec.*//'; ip link show lo | head -1
             ip route show table all; ip -6 route show table all
@@ -122,7 +123,7 @@ class Real:
         with self.inside("r"):
             s = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, kind)
         self._sockets.append(s)
-        s.settimeout(2)
+        s.settimeout(10)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((vip, PORT))
         if kind == socket.SOCK_STREAM:
@@ -164,7 +165,7 @@ def tunnel(outer, inner, payload, source=None, udp=None):
     return bytes(Ether(src=GATEWAY_MAC, dst=REAL_MAC) / header / inside)
 
 
-def await_frame(wire, matches, deadline=2):
+def await_frame(wire, matches, deadline=10):
     """The first frame from the real for which matches(frame) is true, or None."""
     end = time.monotonic() + deadline
     while (left := end - time.monotonic()) > 0:
@@ -178,9 +179,14 @@ def await_frame(wire, matches, deadline=2):
     return None
 
 
-def answer_to_syn(wire, outer, inner, deadline=2, source=None, udp=None):
-    """Sends a SYN through the tunnel; returns the SYN-ACK."""
-    syn = TCP(sport=4321, dport=PORT, flags="S", seq=100, options=[("MSS", 1460)])
+_ports = itertools.count(4321)
+
+
+def answer_to_syn(wire, outer, inner, deadline=10, source=None, udp=None):
+    """Sends a SYN through the tunnel; returns the SYN-ACK. Each is a connection of its own: that to
+    an earlier one is repeated after a second."""
+    port = next(_ports)
+    syn = TCP(sport=port, dport=PORT, flags="S", seq=100, options=[("MSS", 1460)])
     wire.send(tunnel(outer, inner, syn, source, udp))
-    return await_frame(wire, lambda f: TCP in f and f[TCP].flags == "SA" and f[TCP].ack == 101,
+    return await_frame(wire, lambda f: TCP in f and f[TCP].flags == "SA" and f[TCP].dport == port,
                        deadline)
