@@ -165,7 +165,27 @@ def test_a_source_that_is_not_ours_says_nothing_of_the_real(daemon_of):
                         "udp": {**UDP, "source": away}, "dns": {**DNS, "source": away}})
     wait_for(lambda: all(text for _, text in standing(daemon).values()), 5, "all were tried")
     assert set(standing(daemon).values()) == \
-        {("unknown", "not probed: Cannot assign requested address")}
+        {("unknown", f"not probed: source: {away} is no address of this host")}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http", "agent"])
+def test_a_balancer_without_a_free_port_says_nothing_of_the_real(services, daemon_of, kind):
+    """There is one port, and after the first probe by TCP it waits for a minute (TIME_WAIT)."""
+    lab = services
+    ports = lab.run("balancer", "sysctl -n net.ipv4.ip_local_port_range").stdout.split()
+    lab.run("balancer", "sysctl -qw net.ipv4.ip_local_port_range='50000 50000' "
+                        "net.ipv4.tcp_tw_reuse=0")
+    try:
+        daemon = daemon_of({"probed": {"type": kind, "port": 80},
+                            "other": {"type": "tcp", "port": 80, "fall": 1}})
+        said = "not probed: connect: Cannot assign requested address"
+        wait_for(lambda: {text for _, text in standing(daemon).values()} == {said}, 10, said)
+        rows = daemon.ctl_json("health", "list")
+        assert {row["probe_failures"] for row in rows} == {0}
+        assert "down" not in {row["state"] for row in rows}
+    finally:
+        lab.run("balancer", ["sysctl", "-qw",
+                             f"net.ipv4.ip_local_port_range={' '.join(ports)}"])
 
 
 # ---- down and up again ----

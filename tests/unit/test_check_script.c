@@ -130,9 +130,9 @@ static void a_program_that_cannot_be_run_says_nothing_of_the_real(void **state)
 		const char *program;
 		const char *text;
 	} programs[] = {
-		{"/nonexistent/check", "not probed: cannot run: No such file or directory"},
-		{"/etc/passwd", "not probed: cannot run: Permission denied"},
-		{"/root/check", "not probed: cannot run: Permission denied"},
+		{"/nonexistent/check", "cannot run: No such file or directory"},
+		{"/etc/passwd", "cannot run: Permission denied"},
+		{"/root/check", "cannot run: Permission denied"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
@@ -393,7 +393,7 @@ static void who_waits_hears_at_once_that_nothing_can_be_begun(void **state)
 		bed_turn(&bed);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(many.n[CHECK_NOT_MADE], n);
-	assert_string_equal(many.text, "not probed: Too many open files");
+	assert_string_equal(many.text, "Too many open files");
 	bed_until(&bed, many.n[CHECK_PASSED] == AT_ONCE);
 	script_close(&bed);
 }
@@ -416,7 +416,7 @@ static void a_turn_that_does_not_come_says_nothing_of_the_real(void **state)
 		start_one(&bed, &spec, &many);
 	waiting = start_one(&bed, &bed.spec, &many);
 	bed_until(&bed, many.n[CHECK_NOT_MADE] == 5);
-	assert_string_equal(many.text, "not probed: 32 other scripts run already");
+	assert_string_equal(many.text, "32 other scripts run already");
 	check_script_ops.cancel(waiting);
 	/* One goes, and there is a turn. */
 	start_one(&bed, &spec, &many);

@@ -232,8 +232,8 @@ static void directories_that_vanish_are_made_anew(void **state)
 		 (int)getpid());
 	assert_int_equal(system(line), 0);
 	bed_check(&bed, &check_script_ops);
-	bed_expect(&bed, CHECK_NOT_MADE,
-		   "not probed: cannot enter its cgroup: No such file or directory", "vanished");
+	bed_expect(&bed, CHECK_NOT_MADE, "cannot enter its cgroup: No such file or directory",
+		   "vanished");
 	prepare(&bed);
 	set_shell(&bed, SHOW);
 	bed_check(&bed, &check_script_ops);

@@ -37,7 +37,7 @@ struct check_context {
 
 struct check_result {
 	enum check_outcome outcome;
-	const char *text; /* "connected", "status 503", ... */
+	const char *text; /* "connected", "status 503", ...; what is put behind "not probed: " */
 	bool is_decisive; /* up or down counts at once, without rise and fall */
 	struct health_advice advice; /* so does this, always */
 };
@@ -87,6 +87,8 @@ extern const struct check_ops check_grpc_ops;
 
 /* Whether an errno tells of our own shortage rather than of the real. */
 bool check_is_local_errno(int errnum);
+/* Why a check could not be begun; text is CHECK_TEXT_MAX. */
+void check_say_not_begun(const struct health_spec *spec, int errnum, char *text);
 
 /* libcurl's multi handles in the loop. Freed after the last check has been cancelled. */
 int check_curl_pool_new(struct check_curl_pool **ret_pool, sd_event *event, struct err *err);

@@ -182,7 +182,7 @@ static enum check_outcome judge(struct curl_check *check, CURLcode code, char *t
 	if (code == CURLE_OK || check->is_decided)
 		return check->kind->judge(check, text, ret_advice);
 	if (check->local_errno) {
-		snprintf(text, CHECK_TEXT_MAX, "not probed: %s", strerror(check->local_errno));
+		check_say_not_begun(check->request.spec, check->local_errno, text);
 		return CHECK_NOT_MADE;
 	}
 	if (check_tls_judge(check, code, text, &outcome))
@@ -193,7 +193,7 @@ static enum check_outcome judge(struct curl_check *check, CURLcode code, char *t
 	case CURLE_OPERATION_TIMEDOUT:
 		return judge_timeout(check, text);
 	case CURLE_OUT_OF_MEMORY:
-		snprintf(text, CHECK_TEXT_MAX, "not probed: out of memory");
+		snprintf(text, CHECK_TEXT_MAX, "out of memory");
 		return CHECK_NOT_MADE;
 	default:
 		snprintf(text, CHECK_TEXT_MAX, "bad_reply");

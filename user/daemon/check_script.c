@@ -112,10 +112,9 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 
 	if (!check->run) {
 		if (check->begin_errno)
-			snprintf(text, sizeof(text), "not probed: %s",
-				 strerror(check->begin_errno));
+			snprintf(text, sizeof(text), "%s", strerror(check->begin_errno));
 		else
-			snprintf(text, sizeof(text), "not probed: %d other scripts run already",
+			snprintf(text, sizeof(text), "%d other scripts run already",
 				 SCRIPTS_AT_ONCE);
 		script_finish(check, CHECK_NOT_MADE, text);
 		return 0;
@@ -192,8 +191,7 @@ static enum check_outcome judge(const struct script_run *run, const struct scrip
 	char what[CHECK_TEXT_MAX];
 
 	if (!end->was_run) {
-		snprintf(text, CHECK_TEXT_MAX, "not probed: cannot %s: %s", end->step,
-			 strerror(end->errnum));
+		snprintf(text, CHECK_TEXT_MAX, "cannot %s: %s", end->step, strerror(end->errnum));
 		return CHECK_NOT_MADE;
 	}
 	if (run->total > OUTPUT_MAX) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -28,6 +29,18 @@ bool check_is_local_errno(int errnum)
 	default:
 		return false;
 	}
+}
+
+/* Ports, of which there may be no more, are chosen later, by connect(). */
+void check_say_not_begun(const struct health_spec *spec, int errnum, char *text)
+{
+	char source[ADDR_TEXT_MAX];
+
+	if (errnum == EADDRNOTAVAIL && !addr_is_zero(&spec->source))
+		snprintf(text, CHECK_TEXT_MAX, "source: %s is no address of this host",
+			 addr_format(&spec->source, source));
+	else
+		snprintf(text, CHECK_TEXT_MAX, "%s", strerror(errnum));
 }
 
 socklen_t check_sockaddr(struct sockaddr_storage *ret_ss, const struct ip_addr *addr, uint16_t port)

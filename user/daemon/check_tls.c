@@ -201,8 +201,7 @@ bool check_tls_judge(const struct curl_check *check, CURLcode code, char *text,
 	} else if (code == CURLE_SSL_CONNECT_ERROR) {
 		snprintf(text, CHECK_TEXT_MAX, "tls: handshake failed: %.90s", reason_of(check));
 	} else if (code == CURLE_SSL_CERTPROBLEM) {
-		snprintf(text, CHECK_TEXT_MAX, "not probed: client certificate: %.90s",
-			 reason_of(check));
+		snprintf(text, CHECK_TEXT_MAX, "client certificate: %.90s", reason_of(check));
 		*ret_outcome = CHECK_NOT_MADE;
 	} else if (code == CURLE_OPERATION_TIMEDOUT && check->is_connected && !ready_us) {
 		snprintf(text, CHECK_TEXT_MAX, "tls_timeout");

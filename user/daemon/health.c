@@ -116,6 +116,17 @@ static void log_result(const struct probe *probe, enum check_outcome outcome)
 		  probe->last_text, probe->last_duration_ms);
 }
 
+static void write_text(struct probe *probe, const struct check_result *result)
+{
+	bool is_tunnels = result->outcome == CHECK_FAILED && probe->tunnel;
+
+	if (result->outcome == CHECK_NOT_MADE)
+		snprintf(probe->last_text, CHECK_TEXT_MAX, "not probed: %s", result->text);
+	else
+		snprintf(probe->last_text, CHECK_TEXT_MAX, "%s%s", result->text,
+			 is_tunnels ? " through the tunnel" : "");
+}
+
 static void count_result(struct probe *probe, const struct check_result *result, uint64_t now_ms)
 {
 	struct health_rules rules = health_rules_of(&probe->spec);
@@ -137,8 +148,7 @@ static void take_result(struct probe *probe, const struct check_result *result)
 	probe->health->totals.under_way--;
 	probe->health->totals.not_made += result->outcome == CHECK_NOT_MADE;
 	probe->check = NULL;
-	snprintf(probe->last_text, sizeof(probe->last_text), "%s%s", result->text,
-		 result->outcome == CHECK_FAILED && probe->tunnel ? " through the tunnel" : "");
+	write_text(probe, result);
 	probe->last_at_ms = now / 1000;
 	probe->last_duration_ms = (uint32_t)((now - probe->started_at_us) / 1000);
 	probe->last_ok = result->outcome == CHECK_PASSED;
@@ -160,9 +170,9 @@ static void on_done(void *user, const struct check_result *result)
 
 	if (probe->tunnel && result->outcome != CHECK_NOT_MADE &&
 	    tunnel_sent(probe->tunnel) == probe->sent)
-		take_result(probe, &(struct check_result){
-					   .outcome = CHECK_NOT_MADE,
-					   .text = "not probed: nothing went through the tunnel"});
+		take_result(probe,
+			    &(struct check_result){.outcome = CHECK_NOT_MADE,
+						   .text = "nothing went through the tunnel"});
 	else
 		take_result(probe, result);
 }
@@ -187,7 +197,7 @@ static enum check_outcome prepare_mark(const struct probe *probe, char *text)
 	if (!probe->ops->prepare_mark ||
 	    probe->ops->prepare_mark(&probe->health->checks, &err) == 0)
 		return CHECK_PASSED;
-	snprintf(text, CHECK_TEXT_MAX, "not probed: %.100s", err.text);
+	snprintf(text, CHECK_TEXT_MAX, "%.100s", err.text);
 	return CHECK_NOT_MADE;
 }
 
@@ -198,7 +208,7 @@ static enum check_outcome aim(struct probe *probe, struct check_request *request
 	const char *why;
 
 	if (err < 0) {
-		snprintf(text, CHECK_TEXT_MAX, "not probed: tunnel: %s", strerror(-err));
+		snprintf(text, CHECK_TEXT_MAX, "tunnel: %s", strerror(-err));
 		return CHECK_NOT_MADE;
 	}
 	if (!probe->tunnel)
@@ -208,7 +218,7 @@ static enum check_outcome aim(struct probe *probe, struct check_request *request
 	probe->sent = tunnel_sent(probe->tunnel);
 	switch (tunnel_state(probe->tunnel, health_now_us() / 1000, &why)) {
 	case TUNNEL_NOT_READY:
-		snprintf(text, CHECK_TEXT_MAX, "not probed: %s", why);
+		snprintf(text, CHECK_TEXT_MAX, "%s", why);
 		return CHECK_NOT_MADE;
 	case TUNNEL_BROKEN:
 		snprintf(text, CHECK_TEXT_MAX, "%s", why);
@@ -246,7 +256,7 @@ static void start_check(struct probe *probe)
 		err = probe->ops->start(&health->checks, &request, &probe->check);
 		if (err == 0)
 			return;
-		snprintf(text, sizeof(text), "not probed: %s", strerror(-err));
+		check_say_not_begun(&probe->spec, -err, text);
 		result.outcome = CHECK_NOT_MADE;
 	}
 	take_result(probe, &result);
