@@ -110,7 +110,7 @@ boot() {
 		-nodefaults -display none -no-reboot -serial "file:$LOG" -serial stdio \
 		-kernel "$DIRECTORY/boot/vmlinuz-$RELEASE" -initrd "$tmp/initramfs" \
 		-append "console=ttyS0 loglevel=7 panic=-1 vmtest.root=$PWD vmtest.out=$OUT \
-			vmtest.modules=$DIRECTORY vmtest.only=$ONLY" \
+			vmtest.modules=$DIRECTORY vmtest.only=${ONLY// /+}" \
 		</dev/null 2>"$tmp/qemu" > >(show; touch "$tmp/shown") &
 	guest=$!
 	wait "$guest" || echo "$RELEASE: qemu ended with status $?: $(tail -n 1 "$tmp/qemu")"

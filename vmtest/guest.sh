@@ -7,6 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 out=$1 only=${2:-}
+only=${only//+/ } # a kernel's words have no spaces
 failed=0
 
 echo "booted Linux $(uname -r)"

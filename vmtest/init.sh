@@ -25,10 +25,12 @@ turn_off() {
 }
 
 status=1
-if set_up; then
+if why=$(set_up 2>&1); then
 	stty -F /dev/ttyS1 raw
 	"${0%/*}/guest.sh" "$out" "$only" </dev/null >/dev/ttyS1 2>&1
 	status=$?
+else
+	echo "the guest's system could not be set up: $why" >/dev/ttyS1
 fi
 echo "vmtest-exit:$status" >/dev/ttyS1
 turn_off

@@ -10,7 +10,7 @@
 #
 # Environment: VMTEST_CACHE (downloads; OUT/vmtest/cache), VMTEST_CPUS (2), VMTEST_MEMORY (2G),
 # VMTEST_LIMIT_S (2400, for one kernel), VMTEST_JOBS (2, kernels at a time), VMTEST_ONLY (no packet
-# tables, and of the end-to-end tests only what pytest's -k selects by this word).
+# tables, and of the end-to-end tests only what pytest's -k selects by this).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
