@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """How reals leave: drains with a timeout and what remains then, their progress, reals that die."""
 
+import contextlib
 import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -140,6 +142,45 @@ def test_a_deadline_outlives_the_daemon(daemon, passes_while_down):
         again.wait_states({lab.reals4[0]: "drained"})
         are_reset(some.of("real1"))
         assert again.ctl_json("stats", "show")["reply_flow_reset"] == len(some.of("real1"))
+
+
+@contextlib.contextmanager
+def half_open(lab, n):
+    """So many connections whose SYN was the last that passed; on leaving, the reals' answers pass."""
+    lab.run(lab.client, "nft add table inet deaf && nft add chain inet deaf in "
+            "'{ type filter hook input priority 0; }' && nft add rule inet deaf in tcp sport 80 drop")
+    some = []
+    with lab.inside(lab.client):
+        for _ in range(n):
+            some.append(socket.socket())
+            some[-1].settimeout(0)
+            some[-1].connect_ex((VIP4, 80))
+    # A repeated SYN would begin anew, at another real.
+    lab.run(lab.client, "nft add table inet mute && nft add chain inet mute out "
+            "'{ type filter hook output priority 0; }' && "
+            "nft add rule inet mute out 'tcp dport 80 tcp flags & (syn | ack) == syn drop'")
+    yield some
+    lab.run(lab.client, "nft delete table inet deaf")
+
+
+def test_a_connection_that_was_about_to_begin_is_not_torn_by_the_end_of_a_drain(daemon):
+    lab = daemon.lab
+    daemon.write_config(config(vip(lab.reals4[:2])))
+    daemon.ctl_json("reload")
+    with half_open(lab, 30) as some:
+        drain(daemon, "--disable")
+        # Passes over the flow table in which no flow is established.
+        for _ in range(3):
+            assert daemon.ctl_json("flow", "count")["flows"] == 0
+            assert real1(daemon)["state"] == "draining"
+    served = []
+    for connection in some:
+        connection.settimeout(10)
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        served.append(b"".join(iter(lambda c=connection: c.recv(4096), b"")).decode().split()[-1])
+        connection.close()
+    assert len(served) == 30 and set(served) == {"real1", "real2"}
+    daemon.wait_states({lab.reals4[0]: "disabled"}, 30)
 
 
 # ---- waiting ----

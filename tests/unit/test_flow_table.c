@@ -83,7 +83,21 @@ static void test_live_flows_are_counted_by_what_they_are(void **state)
 		assert_int_equal(t->scan.total_unproven, rows[i].unproven);
 		assert_int_equal(t->scan.total_closing, rows[i].closing);
 		assert_int_equal(t->scan.members[UP].named, 1);
+		assert_int_equal(flow_scan_has_handshake(&t->scan.members[UP]),
+				 rows[i].state == FLOW_SYN);
 	}
+}
+
+static void test_a_handshake_is_under_way_until_it_expires(void **state)
+{
+	struct table *t = *state;
+
+	for (uint32_t age = 19; age < 23; age++) {
+		scan_one(t, word_of(UP, FLOW_SYN, NOW - age), NOW);
+		assert_int_equal(flow_scan_has_handshake(&t->scan.members[UP]), age <= 20);
+	}
+	scan_one(t, word_of(UP, FLOW_TCP, NOW), NOW);
+	assert_false(flow_scan_has_handshake(&t->scan.members[UP]));
 }
 
 static void test_an_expired_flow_is_marked_old_and_counted_as_named_only(void **state)
@@ -241,6 +255,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_live_flows_are_counted_by_what_they_are),
+		TEST(test_a_handshake_is_under_way_until_it_expires),
 		TEST(test_an_expired_flow_is_marked_old_and_counted_as_named_only),
 		TEST(test_a_vip_with_a_shorter_timeout_loses_its_flows_sooner),
 		TEST(test_ages_are_right_across_the_end_of_the_clock),

@@ -37,21 +37,32 @@ enum drain_rest drain_rest_now(const struct real_run *run)
 	return run->admin == ADMIN_DISABLED ? run->drain.then : DRAIN_KEEP;
 }
 
-uint64_t drain_flows(const struct real_run *run)
+/* What the last pass found of it; NULL: it has no member. */
+static const struct flow_scan_member *scanned(const struct real_run *run)
 {
 	const struct controller *c = run->controller;
 	const struct applied_vip *vip = applied_find(c->applied, &run->key);
 	const struct applied_member *m =
 		vip ? applied_find_member(vip, &run->spec.address, run->position) : NULL;
 
-	return m ? c->scanner.done.members[m->id].active : 0;
+	return m ? &c->scanner.done.members[m->id] : NULL;
+}
+
+uint64_t drain_flows(const struct real_run *run)
+{
+	const struct flow_scan_member *flows = scanned(run);
+
+	return flows ? flows->active : 0;
 }
 
 bool drain_has_flows(const struct real_run *run)
 {
 	bool is_counted = run->controller->scanner.ended >= run->drain_scan;
+	const struct flow_scan_member *flows = scanned(run);
 
-	return (run->admin == ADMIN_DRAIN && !is_counted) || drain_flows(run) > 0;
+	if (run->admin == ADMIN_DRAIN && !is_counted)
+		return true;
+	return flows && (flows->active || flow_scan_has_handshake(flows));
 }
 
 /* Calls fn for each real that the operator drains. */

@@ -85,12 +85,15 @@ static const uint64_t totals_of_state[FLOW_STATES] = {
 	[FLOW_RST] = TOTAL_CLOSING,
 };
 
+static const uint8_t note_of_state[FLOW_STATES] = {[FLOW_SYN] = FLOW_SCAN_HANDSHAKE};
+
 static uint64_t count_live(struct flow_scan_member *member, uint64_t word)
 {
 	uint64_t totals = totals_of_state[word_state(word)];
 
 	member->named++;
 	member->active += totals & TOTAL_MASK;
+	member->timeout_ticks[FLOW_NONE] |= note_of_state[word_state(word)];
 	return totals;
 }
 
@@ -137,7 +140,8 @@ static uint64_t scan_slot(struct flow_scan *scan, const struct dp *dp, uint64_t 
 	if (id < scan->n_members) {
 		struct flow_scan_member *member = &scan->members[id];
 
-		if (word_state(word) != FLOW_NONE && member->timeout_ticks[FLOW_NONE] &&
+		if (word_state(word) != FLOW_NONE &&
+		    member->timeout_ticks[FLOW_NONE] & FLOW_SCAN_IN_USE &&
 		    !is_expired(word, ages, member->timeout_ticks))
 			return count_live(member, word);
 	}
@@ -151,8 +155,10 @@ static void begin(struct flow_scan *scan, const struct dp *dp)
 		struct flow_scan_member *m = &scan->members[id];
 
 		memcpy(m->timeout_ticks, member->timeout_ticks, sizeof(m->timeout_ticks));
-		m->timeout_ticks[FLOW_NONE] = (dp_load(member->state) & MEMBER_STATE_MASK) !=
-					      MEMBER_FREE;
+		m->timeout_ticks[FLOW_NONE] = (dp_load(member->state) & MEMBER_STATE_MASK) ==
+							      MEMBER_FREE
+						      ? 0
+						      : FLOW_SCAN_IN_USE;
 	}
 	scan->is_begun = true;
 }

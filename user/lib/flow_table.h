@@ -12,10 +12,17 @@
 
 #include "dp.h"
 
+/* What a pass notes of a member beside counting: bits. */
+enum flow_scan_note {
+	FLOW_SCAN_IN_USE = 1, /* when the pass began */
+	FLOW_SCAN_HANDSHAKE = 2, /* a flow of which only a SYN was seen has not expired */
+};
+
 struct flow_scan_member {
 	uint32_t active; /* flows proven, not closing, not expired */
 	uint32_t named; /* slots of any state that still name it */
-	/* The member's, when the pass began; [FLOW_NONE], which no flow has: it was in use then. */
+	/* The member's, when the pass began; [FLOW_NONE], which no flow has: enum flow_scan_note.
+	 */
 	uint8_t timeout_ticks[FLOW_STATES];
 };
 
@@ -27,6 +34,12 @@ struct flow_scan {
 	uint64_t total_unproven;
 	uint64_t total_closing;
 };
+
+/* Whether connections may be about to begin there. */
+static inline bool flow_scan_has_handshake(const struct flow_scan_member *member)
+{
+	return member->timeout_ticks[FLOW_NONE] & FLOW_SCAN_HANDSHAKE;
+}
 
 int flow_scan_init(struct flow_scan *scan, uint32_t n_members);
 void flow_scan_free(struct flow_scan *scan);
