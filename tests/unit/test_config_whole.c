@@ -24,7 +24,8 @@ static const struct mistake mistakes[] = {
 	{YAML(IF "pools: [{reals: []}]\n"),
 	 "f.yaml:2:9: pools[0]: expected the key \"name\", which is missing"},
 	{YAML(IF "pools: [{name: file}]\n"),
-	 "f.yaml:2:16: pools[0].name: expected another name for a pool, got \"file\""},
+	 "f.yaml:2:16: pools[0].name: expected another name (`vip set VIP pool=file` means the pools of "
+	 "the file), got \"file\""},
 	{YAML(IF "pools: [{name: a}, {name: b}, {name: a}]\n"),
 	 "f.yaml:2:38: pools[2].name: duplicate pool \"a\", already given in line 2"},
 	{YAML(SRC "pools:\n- {name: a, reals: [{address: 10.1.0.1}, {address: 10.1.0.1}]}\n"),

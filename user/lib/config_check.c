@@ -373,13 +373,23 @@ static int check_probe_port(const struct check *c, const struct doc_vip *vip)
 		"open which one is probed");
 }
 
-/* `tuple` counts parts, and there is no fourth without the fifth. */
-static int check_tuple(const struct check *c, const struct doc_source *source, const char *path)
+/* `tuple` counts parts, and there is no fourth without the fifth; time is counted in seconds. */
+static int check_source_values(const struct check *c, const struct doc_source *source,
+			       const char *where)
 {
-	if (schema_u32(&schema_source, source, SOURCE_TUPLE) != 4)
+	uint32_t affinity_ms = schema_u32(&schema_source, source, SOURCE_AFFINITY);
+	char path[PLACE_TEXT_MAX];
+
+	if (schema_u32(&schema_source, source, SOURCE_TUPLE) == 4) {
+		snprintf(path, sizeof(path), "%s.tuple", where);
+		return config_fail(&c->errors, source->at[SOURCE_TUPLE], path,
+				   "expected 1, 2, 3 or 5, got 4");
+	}
+	if (affinity_ms % 1000 == 0)
 		return 0;
-	return config_fail(&c->errors, source->at[SOURCE_TUPLE], path,
-			   "expected 1, 2, 3 or 5, got 4");
+	snprintf(path, sizeof(path), "%s.affinity", where);
+	return config_fail(&c->errors, source->at[SOURCE_AFFINITY], path,
+			   "expected whole seconds, got %ums", affinity_ms);
 }
 
 /* A VIP that says what the source decides, and then does not go by it, means something else. */
@@ -394,7 +404,7 @@ static int check_source(const struct check *c, const struct doc_vip *vip)
 				   vip_path(c, vip, ".source", path),
 				   "expected no such key with scheduler %s; it belongs to source",
 				   scheduler_name(spec->scheduler));
-	return check_tuple(c, source, vip_path(c, vip, ".source.tuple", path));
+	return check_source_values(c, source, vip_path(c, vip, ".source", path));
 }
 
 /* ---- Capacities --------------------------------------------------------------------------------
@@ -447,7 +457,7 @@ int config_check(const struct doc_file *doc, const struct config *config, struct
 
 	ret = check_interfaces(&c);
 	if (ret == 0)
-		ret = check_tuple(&c, &doc->defaults.policy.source, "defaults.source.tuple");
+		ret = check_source_values(&c, &doc->defaults.policy.source, "defaults.source");
 	for (size_t i = 0; ret == 0 && i < doc->vips.n; i++) {
 		ret = check_source(&c, &c.vips[i]);
 		if (ret == 0)

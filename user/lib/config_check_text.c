@@ -58,7 +58,9 @@ const char *check_vip_name(const char *text)
 /* `vip set VIP pool=file` goes back to the file's pools. */
 const char *check_pool_name(const char *text)
 {
-	return strcmp(text, "file") != 0 ? check_vip_name(text) : "another name for a pool";
+	return strcmp(text, "file") != 0
+		       ? check_vip_name(text)
+		       : "another name (`vip set VIP pool=file` means the pools of the file)";
 }
 
 /* As the kernel's dev_valid_name(). */
