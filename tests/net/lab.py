@@ -126,7 +126,7 @@ class Daemon:
         rows = self.ctl_json("real", "list")
         return {r["address"]: r for r in rows if vip is None or r["vip"] == vip}
 
-    def wait_states(self, expected, deadline=10, vip=None):
+    def wait_states(self, expected, deadline=20, vip=None):
         """Waits until the named reals have the given states, e.g. {"10.1.0.1": "up"}."""
         def reached():
             reals = self.reals(vip)
@@ -241,7 +241,7 @@ class Lab:
         process = self.popen(host, ["/usr/sbin/nginx", "-e", where / "error.log", "-c", conf])
         self._nginx[host] = process
         wait_for(lambda: self.run(host, ["curl", "-sf", "-m1", "http://127.0.0.1/healthz"],
-                                  check=False).returncode == 0, 5, f"nginx answers on {host}")
+                                  check=False).returncode == 0, 15, f"nginx answers on {host}")
         return process
 
     def nginx(self, host):
@@ -311,7 +311,7 @@ class Lab:
                 assert process.poll() is None, \
                     f"xdplbd ended with {process.returncode}:\n{daemon.log_text()}"
                 return daemon.ctl("status")[0] == 0
-            wait_for(answers, 10, "xdplbd answers")
+            wait_for(answers, 20, "xdplbd answers")
         return daemon
 
     # ---- the client ----

@@ -54,7 +54,7 @@ def is_as_expected(row, state, reason):
         else said == reason
 
 
-def wait_rows(daemon, rows, deadline=15):
+def wait_rows(daemon, rows, deadline=40):
     """Waits until every row (name, keys, state, reason) has its state for its reason."""
     end = time.monotonic() + deadline * SLOWNESS
     while True:

@@ -56,7 +56,7 @@ def running_daemon(served):
 
 def wait_served(lab):
     """Short tries: a SYN that came before the next hop was known is gone."""
-    wait_for(lambda: lab.curl(URL, timeout=0.3) == "real1", 5, "the VIP is served")
+    wait_for(lambda: lab.curl(URL, timeout=0.3) == "real1", 15, "the VIP is served")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def attached(lab, interface="eth0"):
 
 def xdplbd(lab, *args, prefix=(), env=None):
     """Runs xdplbd, which must end by itself, on the balancer; (exit status, stderr)."""
-    done = lab.run(lab.balancer, [*prefix, BUILD / "xdplbd", *args], check=False, timeout=10,
+    done = lab.run(lab.balancer, [*prefix, BUILD / "xdplbd", *args], check=False, timeout=30,
                    env={**os.environ, **(env or {})})
     return done.returncode, done.stderr
 

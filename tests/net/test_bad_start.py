@@ -144,7 +144,7 @@ def test_detach_removes_what_a_daemon_left(make_lab):
     assert attached(lab) and lab.curl(URL) == "real1"
     assert xdplbd(lab, "--config", daemon.config, "--detach") == (0, "")
     assert not bpffs_of(lab).exists()
-    wait_for(lambda: not attached(lab), 5, "the program is off the interface")
+    wait_for(lambda: not attached(lab), 15, "the program is off the interface")
     # And once more, when there is nothing left.
     assert xdplbd(lab, "--config", daemon.config, "--detach") == (0, "")
 
@@ -231,5 +231,5 @@ def test_a_killed_daemon_holds_no_lock(make_lab):
     wait_served(lab)
     lab.stop(first.process, sig=signal.SIGKILL)
     lab.start_daemon(BASE, state_dir=first.state_dir, extra=["--socket", first.socket], wait=False)
-    wait_for(lambda: first.ctl("status")[0] == 0, 10, "the second daemon answers on the socket")
+    wait_for(lambda: first.ctl("status")[0] == 0, 15, "the second daemon answers on the socket")
     assert lab.curl(URL) == "real1"

@@ -67,7 +67,7 @@ def test_what_still_runs_on_a_pool_is_not_disturbed_when_the_pool_comes_back(lab
 @pytest.mark.limit_s(120)
 def test_20_switches_under_load_fail_no_request(lab):
     daemon = start(lab, text(lab))
-    load = Load(lab, 40000, 10)
+    load = Load(lab, None, 10)
     pools = itertools.cycle(["green", "blue"])
     for _ in range(20):
         ok(daemon, "vip", "set", "web", f"pool={next(pools)}")
@@ -89,7 +89,7 @@ def test_a_switch_waits_until_the_new_pool_is_proven_and_refuses_one_that_is_not
     ok(daemon, "vip", "set", "web", "pool=green")
     assert answers(lab) == {"real4"}
     ok(daemon, "vip", "set", "web", "pool=dead", "--force")
-    wait_for(lambda: row(daemon)["state"] == "down", 5, "the dead pool serves nobody")
+    wait_for(lambda: row(daemon)["state"] == "down", 15, "the dead pool serves nobody")
     ok(daemon, "vip", "set", "web", "pool=file")
     assert answers(lab) == BLUE
 
@@ -123,11 +123,11 @@ def test_a_reload_ends_a_switch_that_waits(lab):
         health={**KEEN, "timeout": "9s", "interval": "10s"}))
     waiting = lab.popen(lab.balancer, [BUILD / "xdplbctl", "--socket", daemon.socket, "vip", "set",
                                        "web", "pool=dead"], stderr=subprocess.PIPE)
-    wait_for(lambda: row(daemon)["pools"] == "blue,dead:0", 5, "the pool is being probed")
+    wait_for(lambda: row(daemon)["pools"] == "blue,dead:0", 15, "the pool is being probed")
     rc, _, err = daemon.ctl("vip", "set", "web", "pool=dead")
     assert rc == 1 and "is being switched to dead" in err
     ok(daemon, "reload")
-    assert "another configuration came" in waiting.communicate(timeout=5)[1]
+    assert "another configuration came" in waiting.communicate(timeout=20)[1]
     assert waiting.returncode == 1
     assert row(daemon)["pools"] == "blue" and answers(lab) == BLUE
 
@@ -138,7 +138,7 @@ def test_a_canary_is_set_by_one_command_and_taken_back(lab):
     assert row(daemon)["pools"] == "blue:90,green:10"
     shares = {a: r["share"] for a, r in daemon.reals().items()}
     assert [round(shares[a], 3) for a in lab.reals4] == [0.45, 0.45, 0.05, 0.05]
-    assert answers(lab, n=300) == BLUE | GREEN
+    assert answers(lab, n=500) == BLUE | GREEN
     ok(daemon, "vip", "set", "web", "pools=blue,green:0")
     assert answers(lab) == BLUE
     assert daemon.reals()[lab.reals4[2]]["state"] == "up"

@@ -22,7 +22,7 @@ BIN = "/usr/lib/postgresql/15/bin"
 WRITE, READ = "192.0.2.10", "192.0.2.11"
 SCRIPT = "/usr/local/lib/xdplb/check-postgres"
 APP = "user=app dbname=app password=change-me-too connect_timeout=2"
-SLACK_S = 2.5  # a busy machine; and a SYN that is dropped is repeated after a second
+SLACK_S = 4  # a busy machine; and a SYN that is dropped is repeated after a second
 # The page says nothing of where a server has its files, and these need not survive a power cut.
 OURS = "cluster_name = '{host}'\nunix_socket_directories = '{dir}'\n" \
        "dynamic_shared_memory_type = mmap\nshared_buffers = 16MB\nfsync = off\n"
@@ -191,7 +191,7 @@ class Cluster:
 
     def says(self, server, words, vip="pg-write"):
         """Waits until the script says so of a server."""
-        wait_for(lambda: words in self.probes(server, vip)["last_result"], 10,
+        wait_for(lambda: words in self.probes(server, vip)["last_result"], 15,
                  f"{words}, not {self.probes(server, vip)['last_result']}")
 
     def reads(self):
@@ -252,7 +252,7 @@ def test_writes_follow_the_primary_and_reads_the_replica(cluster):
         def has_all(server):
             return confirmed <= set(map(int, server.ask("select n from t").split()))
         assert has_all(second)
-        wait_for(lambda: has_all(first), 10, "the replica has all")
+        wait_for(lambda: has_all(first), 15, "the replica has all")
 
         # ---- the primary stands still, and comes back ----
         second.send(signal.SIGSTOP)

@@ -23,7 +23,7 @@ def start_dns(lab, host):
                                "--user=root", "--pid-file=", "--no-resolv", "--no-hosts",
                                "--log-facility=-", "--edns-packet-max=4096",
                                f"--txt-record=big.test,{','.join(words)}"])
-    wait_for(lambda: ":53 " in lab.run(host, ["ss", "-Hlun"]).stdout, 5, "dnsmasq listens")
+    wait_for(lambda: ":53 " in lab.run(host, ["ss", "-Hlun"]).stdout, 15, "dnsmasq listens")
     return process
 
 
@@ -55,10 +55,10 @@ class Asker:
             self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
                                         socket.SOCK_DGRAM)
         self.socket.connect((address, 53))
-        self.socket.settimeout(1)
 
     def ask(self, size, tries=3):
         """The name of the real that answers; asks again as a resolver does."""
+        self.socket.settimeout(1 if tries > 1 else 10)
         for number in range(tries):
             self.socket.send(question(number, size))
             with contextlib.suppress(TimeoutError):

@@ -15,7 +15,7 @@ from traffic import (Connection, UdpClient, answers, config, connections, start,
 INTERVAL, TIMEOUT, FALL, RISE = 0.2, 0.5, 3, 2
 PROBE = {"type": "http", "path": "/healthz", "interval": "200ms", "timeout": "500ms",
          "fall": FALL, "rise": RISE}
-SLACK = 1.5  # a busy machine, and the time until somebody looks
+SLACK = 3  # a busy machine, and the time until somebody looks
 
 
 def out_within(probe_takes):
@@ -28,7 +28,7 @@ class Requests:
 
     def __init__(self, lab):
         self.lab = lab
-        self.done = []  # (when it began, the real that answered or None)
+        self.done = []  # (when it began and ended, the real that answered or None)
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(2)]
 
@@ -36,11 +36,12 @@ class Requests:
         while not self._ended.is_set():
             began = time.monotonic()
             try:
-                connection = Connection(self.lab, timeout=1)
-                self.done.append((began, connection.ask()))
+                connection = Connection(self.lab)
+                real = connection.ask()
                 connection.close()
             except OSError:
-                self.done.append((began, None))
+                real = None
+            self.done.append((began, time.monotonic(), real))
 
     def __enter__(self):
         for thread in self._threads:
@@ -55,7 +56,7 @@ class Requests:
     def wait_for_more(self, n):
         """Waits until n more requests have begun and ended."""
         now = time.monotonic()
-        wait_for(lambda: sum(began >= now for began, _ in self.done) >= n, 20, f"{n} requests")
+        wait_for(lambda: sum(began >= now for began, _, _ in self.done) >= n, 20, f"{n} requests")
 
 
 # ---- out and back ----
@@ -71,16 +72,17 @@ def test_a_real_killed_under_load_costs_requests_only_until_it_is_out(serving_la
         daemon.wait_states({lab.reals4[0]: "down"}, out_within(0))
         out = time.monotonic()
         requests.wait_for_more(100)
+        mended = time.monotonic()
         lab.start_nginx("real1")
         daemon.wait_states({lab.reals4[0]: "up"}, RISE * INTERVAL + TIMEOUT + SLACK)
         back = time.monotonic()
         requests.wait_for_more(100)
-    failed = [began for began, real in requests.done if real is None]
+    failed = [(began, ended) for began, ended, real in requests.done if real is None]
     assert failed, "nothing was lost: was there any load?"
-    # A request that was under way when the real was killed had begun a little earlier.
-    assert min(failed) > killed - 1 and max(failed) < out
-    assert {real for began, real in requests.done if out < began < back - 2} <= {"real2", "real3"}
-    assert {real for began, real in requests.done if began > back} == set(lab.reals)
+    assert all(ended > killed and began < out for began, ended in failed)
+    assert {real for began, ended, real in requests.done
+            if began > out and ended < mended} == {"real2", "real3"}
+    assert {real for began, _, real in requests.done if began > back} == set(lab.reals)
     assert "reason=\"connect: Connection refused\"" in daemon.log_text()
 
 
@@ -177,10 +179,10 @@ def test_a_real_that_answers_its_probes_badly_is_down_and_nobody_waits_for_it(ma
             assert s.recv(4096).startswith(b"HTTP/1.1 200")
         took.append(time.monotonic() - began)
         time.sleep(0.02)
-    # The scheduler of a busy machine may have kept one or two waiting.
-    assert sorted(took)[-3] < 0.2, sorted(took)[-5:]
+    # The scheduler of a busy machine may have kept some waiting; who waits for a probe always does.
+    assert sorted(took)[len(took) * 3 // 4] < 0.2, sorted(took)
     for name, reals in (("web", lab.reals4), ("web6", lab.reals6)):
-        daemon.wait_states({real: "down" for real in reals}, 5, vip=name)
+        daemon.wait_states({real: "down" for real in reals}, vip=name)
         for row in daemon.ctl_json("health", "list", name):
             assert (row["last_result"], row["last_ok"]) == (reason, False)
     assert daemon.reals("good")[lab.reals4[0]]["state"] == "up"
@@ -234,7 +236,7 @@ def test_fall_and_rise_are_counted_in_probes(bare_real):
             seen.add(now[count])
             time.sleep(0.02)
         # Neither earlier nor later; more results may have come since.
-        assert max(seen) < needed <= now[count], (seen, now)
+        assert max(seen, default=0) < needed <= now[count], (seen, now)
     daemon.ctl("detach")
     daemon.process.wait(10)
 
@@ -265,7 +267,7 @@ def test_packets_for_a_vip_whose_reals_are_all_down_are_counted_drops(serving_la
         assert (row["state"], row["reals_up"], row["reals"]) == ("down", 0, 3)
     before = dropped(daemon)
     send(lab, VIP4, 7)
-    wait_for(lambda: dropped(daemon) == before + 7, 3, "seven drops are counted")
+    wait_for(lambda: dropped(daemon) == before + 7, 15, "seven drops are counted")
     assert lab.curl(f"http://{VIP4}/", timeout=1) is None
     assert dropped(daemon) > before + 7
     lab.start_nginx("real3")
@@ -278,4 +280,4 @@ def test_packets_for_a_vip_without_reals_are_counted_drops(lab):
     [row] = daemon.ctl_json("vip", "list")
     assert (row["state"], row["reals_up"], row["reals"]) == ("down", 0, 0)
     send(lab, VIP4, 5)
-    wait_for(lambda: dropped(daemon) == 5, 3, "five drops are counted")
+    wait_for(lambda: dropped(daemon) == 5, 15, "five drops are counted")

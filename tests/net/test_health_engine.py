@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lab import BUILD, wait_for
-from traffic import config, vip
+from traffic import config, replace, vip
 
 FAST = {"type": "http", "path": "/files/state", "interval": "100ms", "timeout": "2s",
         "fall": 2, "rise": 2}
@@ -43,9 +43,10 @@ def fixture_begin(real):
 def say(lab, text):
     """What the real answers to a probe; None: 404."""
     state = lab.dir / "real1" / "www" / "files" / "state"
-    state.unlink(missing_ok=True)
     if text:
-        state.write_text(text)
+        replace(state, text)
+    else:
+        state.unlink(missing_ok=True)
 
 
 def three_vips(lab, **keys):
@@ -76,8 +77,9 @@ def test_three_vips_with_one_real_probe_it_once(real, begin):
     seen = probes_seen(real) - before
     assert len(rows) == 3 and {row["shared_by"] for row in rows} == {3}
     assert len({row["target"] for row in rows}) == 1
-    # Those since the list was made, and one that nginx has not logged yet.
-    assert rows[0]["probes"] - 1 <= seen <= rows[0]["probes"] + 10, (rows[0], seen)
+    # Those since the list was made, and one that nginx has not logged yet; three times as many
+    # where each VIP probes.
+    assert rows[0]["probes"] - 1 <= seen < 2 * rows[0]["probes"], (rows[0], seen)
     # People see it once, with the VIPs that use it.
     _, out, _ = daemon.ctl("health", "list")
     assert len(out.splitlines()) == 2
@@ -94,9 +96,10 @@ def test_three_vips_with_one_real_probe_it_once(real, begin):
 
 def test_a_vip_that_comes_later_takes_what_is_known_and_the_probe_goes_on(real, begin):
     slow = {**FAST, "interval": "60s"}
+    earlier = probes_seen(real)
     daemon = begin(*three_vips(real)[:1], health=slow)
     daemon.wait_states({real.reals4[0]: "up"})
-    before = probes_seen(real)
+    before = wait_for(lambda: (n := probes_seen(real)) > earlier and n, 15, "it is logged")
     # The first VIP goes, two others come: none of them waits for a probe.
     daemon.write_config(config(*three_vips(real)[1:], health=slow))
     daemon.ctl_json("reload")
@@ -140,11 +143,11 @@ def test_a_real_that_the_operator_took_out_says_since_when_and_if_its_probe_fail
     address = real.reals4[0]
     daemon.wait_states({address: "up"})
     daemon.ctl_json("real", "disable", "web", address)
-    wait_for(lambda: row_of(daemon, "real")["admin_since_ms"] > 50, 5, "time passes")
+    wait_for(lambda: row_of(daemon, "real")["admin_since_ms"] > 50, 15, "time passes")
     why = daemon.ctl("real", "list")[1]
     assert "disabled by operator, " in why and "status" not in why
     say(real, None)
-    wait_for(lambda: "; status 404, " in daemon.ctl("real", "list")[1], 5, "and it is down")
+    wait_for(lambda: "; status 404, " in daemon.ctl("real", "list")[1], 15, "and it is down")
     # Since before the daemon's restart.
     before = row_of(daemon, "real")["admin_since_ms"]
     daemon.stop()
@@ -171,27 +174,27 @@ def test_a_real_that_is_not_probed_says_so(real, begin):
 
 
 def test_a_flapping_real_is_held_down_and_says_so(real, begin):
-    daemon = begin(vip(real.reals4), health={**FAST, "hold_down": "3s", "hold_down_max": "1h"})
+    daemon = begin(vip(real.reals4), health={**FAST, "hold_down": "5s", "hold_down_max": "1h"})
     address = real.reals4[0]
     daemon.wait_states({address: "up"})
     say(real, None)
     daemon.wait_states({address: "down"})
     say(real, "well")
-    daemon.wait_states({address: "up"}, 3)  # the first time costs nothing
+    daemon.wait_states({address: "up"}, 4)  # the first time costs nothing
     say(real, None)
     daemon.wait_states({address: "down"})
     began = time.monotonic()
     say(real, "well")
-    wait_for(lambda: row_of(daemon)["successes"] > 4, 5, "successes")
+    wait_for(lambda: row_of(daemon)["successes"] > 4, 15, "successes")
     row = row_of(daemon, "real")
     assert (row["state"], row["flaps"], row["last_ok"]) == ("down", 2, True), row
-    assert 0 < row["held_down_ms"] <= 3000
+    assert 0 < row["held_down_ms"] <= 5000
     assert row["reason"] == "status 404" and row["last_result"] == "status 200"
     for noun in ("real", "health"):
         out = daemon.ctl(noun, "list")[1]
         assert "held down" in out and "2 flaps" in out and "last: status 200" in out, out
-    daemon.wait_states({address: "up"}, 8)
-    assert time.monotonic() - began > 2
+    daemon.wait_states({address: "up"})
+    assert time.monotonic() - began > 3
     assert row_of(daemon)["transitions"] == 5
     [flap] = events(daemon, "real_flapping")
     assert (flap["flaps"], flap["who"], flap["vip"]) == (2, "health", "web")
@@ -211,12 +214,12 @@ def test_a_degraded_real_stays_up_with_less_weight(real, begin, keys, answer, re
     daemon.wait_states({address: "up"})
     assert row_of(daemon, "real")["effective_weight"] == 100
     say(real, answer)
-    wait_for(lambda: row_of(daemon, "real")["effective_weight"] == 30, 5, "its weight is lowered")
+    wait_for(lambda: row_of(daemon, "real")["effective_weight"] == 30, 15, "its weight is lowered")
     row = row_of(daemon, "real")
     assert (row["state"], row["lowered_percent"], row["reason"]) == ("up", 70, reason)
     assert "weight lowered by 70%" in daemon.ctl("real", "list")[1]
     say(real, "well")
-    wait_for(lambda: row_of(daemon, "real")["effective_weight"] == 100, 5, "it is itself again")
+    wait_for(lambda: row_of(daemon, "real")["effective_weight"] == 100, 15, "it is itself again")
     assert [e["lowered_percent"] for e in events(daemon, "real_advice")] == [70, 0]
     assert not events(daemon, "real_down")
 
@@ -266,5 +269,5 @@ def test_events_follow_what_happens(real, begin):
 def test_a_signal_is_in_the_audit_log(real, begin):
     daemon = begin(vip(real.reals4), health=FAST)
     os.kill(daemon.process.pid, 1)
-    wait_for(lambda: any(e["who"] == "signal" for e in events(daemon, "config_applied")), 5,
+    wait_for(lambda: any(e["who"] == "signal" for e in events(daemon, "config_applied")), 15,
              "the reload by signal is noted")

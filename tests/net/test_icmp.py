@@ -65,8 +65,11 @@ def test_a_large_download_finds_the_smaller_mtu_of_the_clients_link(lab, address
     took = download(lab, address)
     after = counters(lab)
     knowing = [host for host in lab.reals if path_mtu(lab, host, client) == CLIENT_MTU]
-    served = [host for host in lab.reals
-              if any(row[2] == "/files/big" and row[1] == address for row in lab.access_log(host))]
+
+    def who_served():
+        return [host for host in lab.reals if any(row[2] == "/files/big" and row[1] == address
+                                                  for row in lab.access_log(host))]
+    served = wait_for(who_served, 15, "the download is logged")
     # The router's error reached the real that serves the flow, and no other.
     assert knowing == served and len(served) == 1
     assert after["flow_icmp_error"] > before["flow_icmp_error"]
@@ -116,7 +119,7 @@ def test_an_error_that_quotes_8_bytes_of_tcp_is_taken_by_the_connections_real(la
         packet = next_segment(wire)
     before = counters(lab)
     tell_too_big(lab, bytes(packet)[:header + 8])
-    wait_for(lambda: path_mtu(lab, real, client) == QUOTED_MTU, 2, "the real has learnt it")
+    wait_for(lambda: path_mtu(lab, real, client) == QUOTED_MTU, 15, "the real has learnt it")
     assert [path_mtu(lab, host, client) == QUOTED_MTU for host in lab.reals].count(True) == 1
     assert counters(lab)["flow_icmp_error"] == before["flow_icmp_error"] + 1
     assert connection.ask() == real

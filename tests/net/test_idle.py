@@ -14,7 +14,7 @@ from traffic import (Connection, UdpClient, config, connections, start, start_se
 TIMEOUTS = {"tcp": "3s", "tcp_closing": "1s", "tcp_unproven": "1s", "udp": "2s"}
 HOUR = {"tcp": "1h", "tcp_closing": "1h", "tcp_unproven": "1h", "udp": "1h"}
 # A tick is at most 1/16 of a timeout or so; the rest is the time until a busy machine looks.
-EARLY, LATE = 0.9, 1.5
+EARLY, LATE = 0.9, 3
 
 
 def only(**timeouts):
@@ -57,7 +57,7 @@ def count(daemon):
     return row["flows"], row["unproven"], row["closing"]
 
 
-def is_counted(daemon, flows, deadline=3):
+def is_counted(daemon, flows, deadline=10):
     wait_for(lambda: count(daemon) == flows, deadline, f"{flows} flows, now {count(daemon)}")
 
 

@@ -48,11 +48,11 @@ def text(on_no_port):
 def client_socket(lab, address, kind):
     with lab.inside(lab.client):
         made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
-    made.settimeout(3)
+    made.settimeout(10)
     return made
 
 
-def connect(lab, address, timeout=3):
+def connect(lab, address, timeout=10):
     """The error of a TCP connection to the port (0: it came about) and the time it took."""
     with client_socket(lab, address, socket.SOCK_STREAM) as tcp:
         tcp.settimeout(timeout)
@@ -67,7 +67,7 @@ def connect(lab, address, timeout=3):
         return result, time.monotonic() - start
 
 
-def ask(lab, address, timeout=3):
+def ask(lab, address, timeout=10):
     """The error of a datagram and waiting for its answer, or the answer."""
     with client_socket(lab, address, socket.SOCK_DGRAM) as udp:
         udp.settimeout(timeout)
@@ -88,11 +88,16 @@ def counted(daemon, name):
 @pytest.mark.parametrize("address", VIPS)
 def test_reply_refuses_a_tcp_connection_at_once(shared, daemon, on_no_port, address):
     on_no_port("reply")
-    before = counted(daemon, "reply_reset")
-    result, took = connect(shared, address)
-    assert result == errno.ECONNREFUSED
-    assert took < 0.9, "later than the first SYN: a retransmission was answered"
-    assert counted(daemon, "reply_reset") == before + 1
+    quickest = None
+    for _ in range(5):  # a busy machine may be slow once or twice
+        before = counted(daemon, "reply_reset")
+        result, took = connect(shared, address)
+        assert result == errno.ECONNREFUSED
+        assert counted(daemon, "reply_reset") == before + 1
+        quickest = min(took, quickest or took)
+        if quickest < 0.9:
+            return
+    raise AssertionError(f"{quickest} s: not the first SYN was answered but a retransmission")
 
 
 @pytest.mark.parametrize("address", VIPS)
@@ -155,8 +160,8 @@ def test_pass_reaches_the_balancers_own_stack(shared, daemon, on_no_port, addres
 @pytest.mark.parametrize("value", ["reply", "drop", "pass"])
 def test_the_served_port_is_served_whatever_the_others_get(shared, on_no_port, value):
     on_no_port(value)
-    wait_for(lambda: shared.curl(f"http://{VIP4}/", timeout=0.3) == "real1", 5, "IPv4 serves")
-    wait_for(lambda: shared.curl(f"http://[{VIP6}]/", timeout=0.3) == "real1", 5, "IPv6 serves")
+    wait_for(lambda: shared.curl(f"http://{VIP4}/", timeout=0.3) == "real1", 15, "IPv4 serves")
+    wait_for(lambda: shared.curl(f"http://[{VIP6}]/", timeout=0.3) == "real1", 15, "IPv6 serves")
 
 
 def test_replies_are_limited_in_rate_and_what_is_over_is_counted(shared, daemon, on_no_port):
@@ -172,9 +177,9 @@ def test_replies_are_limited_in_rate_and_what_is_over_is_counted(shared, daemon,
             udp.sendto(b"", (VIP4, PORT))
         return gain("drop_reply_limit") >= 1000
     with client_socket(shared, VIP4, socket.SOCK_DGRAM) as udp:
-        wait_for(flooded, 10, "replies are refused")
+        wait_for(flooded, 15, "replies are refused")
     # Each CPU has a burst of 1,000 and 1,000 a second.
     allowed = os.cpu_count() * 1000 * (1 + time.monotonic() - start)
     assert 0 < gain("reply_unreachable") <= allowed
     # The bucket fills again.
-    wait_for(lambda: ask(shared, VIP4, timeout=0.3) == errno.ECONNREFUSED, 5, "replies go on")
+    wait_for(lambda: ask(shared, VIP4, timeout=0.3) == errno.ECONNREFUSED, 15, "replies go on")

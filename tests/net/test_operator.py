@@ -43,7 +43,7 @@ def test_a_drained_real_keeps_its_connections_gets_no_new_ones_and_says_when_it_
         daemon.wait_states({address: "up" for address in lab.reals6}, vip="web6")
         row = daemon.reals("web")[real]
         assert row["effective_weight"] == 0 and row["admin"] == "drain"
-        wait_for(lambda: daemon.reals("web")[real]["active_flows"] == len(some.of("real1")), 5,
+        wait_for(lambda: daemon.reals("web")[real]["active_flows"] == len(some.of("real1")), 15,
                  "the connections are counted")
         assert some.ask() == some.reals
         kept, others = some.of("real1")[0], some.of("real1")[1:]
@@ -205,7 +205,7 @@ def test_detach_removes_program_links_and_pins_and_ends_the_daemon(daemon):
     assert daemon.process.wait(10) == 0
     assert not pins.exists()
     wait_for(lambda: "prog/xdp" not in lab.run(lab.balancer, ["ip", "link", "show", "eth0"]).stdout,
-             5, "no program on the interface")
+             15, "no program on the interface")
     # The host has its packets again: the VIP is an address of its own now.
     lab.run(lab.balancer, ["ip", "address", "add", f"{VIP4}/32", "dev", "lo"])
     lab.run(lab.client, ["ping", "-c1", "-W2", VIP4])

@@ -58,7 +58,7 @@ def test_an_address_of_a_prefix_is_served_as_itself(lab, address):
     where = "/seen-as/" + address
     host = lab.curl(url(address, 80) + where[1:])
     assert host in lab.reals
-    row = wait_for(lambda: [r for r in lab.access_log(host) if r[2] == where], 2, "it is logged")
+    row = wait_for(lambda: [r for r in lab.access_log(host) if r[2] == where], 15, "it is logged")
     assert row[0][1] == address
 
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from lab import wait_for
-from traffic import answers, config, connections, start, vip
+from traffic import answers, config, connections, replace, start, vip
 
 SERVERS = pathlib.Path(__file__).with_name("probe_servers.py")
 PORT = 7777
@@ -50,7 +50,7 @@ class Agent:
         assert self.process.stdout.readline() == "ready\n"
 
     def say(self, text):
-        self.file.write_text(text)
+        replace(self.file, text)
 
     def stop(self):
         self.lab.stop(self.process, sig=signal.SIGKILL)
@@ -76,7 +76,7 @@ def test_what_an_agent_says_is_in_force_until_it_says_otherwise(web):
         assert some.ask() == some.reals  # flows stay where they are
         # "up" is about the service: the drain goes on.
         agent.say("up\n")
-        wait_for(lambda: row()["last_result"] == "agent: up", 5, "the agent is heard")
+        wait_for(lambda: row()["last_result"] == "agent: up", 15, "the agent is heard")
         assert (row()["state"], row()["reason"]) == ("draining", "agent: drain # backup runs")
         agent.say("ready\n")
         daemon.wait_states({real: "up"})
@@ -90,15 +90,15 @@ def test_what_an_agent_says_is_in_force_until_it_says_otherwise(web):
         assert answers(lab) == {"real2", "real3"}
     agent.say("ready 25%\n")
     daemon.wait_states({real: "up"})
-    wait_for(lambda: row()["effective_weight"] == 25, 5, "a quarter of the weight")
+    wait_for(lambda: row()["effective_weight"] == 25, 15, "a quarter of the weight")
     agent.say("100%\n")
-    wait_for(lambda: row()["effective_weight"] == 100, 5, "the whole weight")
+    wait_for(lambda: row()["effective_weight"] == 100, 15, "the whole weight")
     # Said, not inferred: fall and rise, which would take ten seconds, do not count.
     agent.say("down # disk full\n")
-    daemon.wait_states({real: "down"}, 3)
+    daemon.wait_states({real: "down"}, 8)
     assert row()["reason"] == "agent: down # disk full"
     agent.say("up\n")
-    daemon.wait_states({real: "up"}, 3)
+    daemon.wait_states({real: "up"}, 8)
     assert answers(lab) == set(lab.reals)
     log = daemon.log_text()
     assert f"real advice vip=web real={real} admin=drain lowered=0% " in log
@@ -129,7 +129,7 @@ def test_an_operator_and_an_agent_who_wants_less_is_heard(web):
     lab.agents["real1"].say("ready\n")
     daemon.wait_states({real: "drained"}, 40)
     lab.agents["real1"].say("drain\n")
-    wait_for(lambda: daemon.reals()[real]["reason"] == "agent: drain", 5, "the agent is heard")
+    wait_for(lambda: daemon.reals()[real]["reason"] == "agent: drain", 15, "the agent is heard")
     daemon.ctl_json("real", "undrain", "web", real)
     assert daemon.reals()[real]["state"] == "drained"
     lab.agents["real1"].say("ready\n")
@@ -212,7 +212,7 @@ def test_haproxy_takes_the_same_words_the_same_way(make_lab):
     conf.write_text(HAPROXY_CONF.format(dir=lab.dir, port=PORT))
     lab.popen("real1", ["haproxy", "-db", "-f", conf])
     daemon = start(lab, config(vip(lab.reals4), health=PROBE))
-    wait_for((lab.dir / "haproxy.sock").exists, 5, "HAProxy is there")
+    wait_for((lab.dir / "haproxy.sock").exists, 15, "HAProxy is there")
     for line, ours, theirs in WORDS:
         agent.say(line + "\n")
 
@@ -222,5 +222,5 @@ def test_haproxy_takes_the_same_words_the_same_way(make_lab):
                 return None
             return ((row["state"].replace("draining", "drained"), row["effective_weight"]),
                     haproxy_says(lab.dir / "haproxy.sock"))
-        wait_for(lambda: both() == (ours, theirs), 5,
+        wait_for(lambda: both() == (ours, theirs), 15,
                  f"{line!r} means {ours} to us, {theirs} to HAProxy")

@@ -117,7 +117,7 @@ def start_tls_nginx(lab, host, certs):
     process = lab.popen(host, ["/usr/sbin/nginx", "-e", lab.dir / host / "tls-error.log",
                                "-c", conf])
     wait_for(lambda: lab.run(host, ["curl", "-skf", "-m1", "https://127.0.0.1:8443/healthz"],
-                             check=False).returncode == 0, 5, "nginx answers over TLS")
+                             check=False).returncode == 0, 15, "nginx answers over TLS")
     return process
 
 
@@ -162,7 +162,7 @@ def test_nobody_is_asked_anything_before_he_is_known(tls_lab, ended):
         tls_lab, rows, lambda given: keys(tls_lab.certs, given))))
     ended.append(daemon)
     wait_rows(daemon, rows)
-    wait_for(lambda: "a-secret" in log.read_text(), 5, "nginx logs")
+    wait_for(lambda: "a-secret" in log.read_text(), 15, "nginx logs")
     assert "/healthz?expired" not in log.read_text()
 
 
@@ -213,7 +213,7 @@ def test_files_are_read_with_the_configuration_and_not_again(make_lab):
         (certs.dir / file).unlink()
         subprocess.run(["mkfifo", certs.dir / file], check=True)
     seen = probes()
-    wait_for(lambda: probes() > seen + 3, 10, "probes go on")
+    wait_for(lambda: probes() > seen + 3, 15, "probes go on")
     assert daemon.reals()[real]["state"] == "up"
     rc, _out, err = daemon.ctl("reload")
     assert rc == 1 and "vips[0].health.ca: " in err and "expected a regular file" in err

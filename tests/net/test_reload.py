@@ -11,7 +11,7 @@ import yaml
 
 from lab import VIP4, VIP6, wait_for
 from traffic import (CAPACITY, Load, answers, busy_connection, config, connections, served_by,
-                     start, vip, weighted)
+                     served_since, start, vip, weighted)
 
 OTHER4 = "192.0.2.20"
 
@@ -29,6 +29,7 @@ def reload(daemon, text):
 # ---- nothing is lost ----
 
 
+@pytest.mark.limit_s(120)
 def test_100000_requests_during_20_reloads_that_change_weights_lose_none(serving_lab):
     lab = serving_lab
 
@@ -37,17 +38,18 @@ def test_100000_requests_during_20_reloads_that_change_weights_lose_none(serving
                       capacity={**CAPACITY, "flows": "1M"})
     daemon = start(lab, weights(0))
     rings = set(fingerprints(daemon).values())
+    before = served_by(lab)
     load = Load(lab, 100_000)
     for i in range(1, 21):
-        # The reloads are spread over the whole of the load.
-        wait_for(lambda: daemon.ctl_json("vip", "list")[0]["new_flows"] >= i * 4500, 20,
-                 f"{i * 4500} connections")
+        # The reloads are spread over the load, whose last part is long enough for the last one.
+        wait_for(lambda: daemon.ctl_json("vip", "list")[0]["new_flows"] >= i * 4000, 20,
+                 f"{i * 4000} connections")
         assert reload(daemon, weights(i))["reals_changed"] >= 2
         rings.update(fingerprints(daemon).values())
         assert load.is_running()
     assert load.finish() == 0
     assert len(rings) == 21
-    assert sum(served_by(lab).values()) == 100_000
+    served_since(lab, before, 100_000)
     counters = daemon.ctl_json("stats", "show")
     assert {name: n for name, n in counters.items() if name.startswith("drop_") and n} == {}
     assert counters["flow_moved"] == 0
@@ -149,7 +151,7 @@ def test_a_vip_that_a_reload_adds_is_served_and_one_it_removes_is_passed_to_the_
 
     def host_answers():
         return "xdplb.yaml" in (lab.curl(f"http://{OTHER4}/") or "")
-    wait_for(host_answers, 5, "the host itself answers before")
+    wait_for(host_answers, 15, "the host itself answers before")
 
     assert reload(daemon, config(web, other))["vips_added"] == 1
     for real in lab.reals4:
@@ -212,7 +214,7 @@ def test_a_bad_file_is_refused_with_its_place_and_the_running_one_stays(refusing
     if how == "SIGHUP":
         os.kill(daemon.process.pid, signal.SIGHUP)
         said = wait_for(lambda: "refused" in daemon.log_text()[log:] and daemon.log_text()[log:],
-                        5, "the daemon refuses the file")
+                        15, "the daemon refuses the file")
     else:
         rc, out, said = daemon.ctl("reload") if how == "reload" else \
             daemon.ctl(*how.split(), path)

@@ -80,9 +80,9 @@ def test_a_removed_real_finishes_its_flows_gets_no_new_ones_and_comes_back(daemo
         assert row["effective_weight"] == 0 and row["health"] is None
         assert "removed by operator" in ok(daemon, "real", "show", "web", real)
         mine = some.of("real1")
-        wait_for(lambda: show(daemon, real)["active_flows"] == len(mine), 10, "flows are counted")
+        wait_for(lambda: show(daemon, real)["active_flows"] == len(mine), 15, "flows are counted")
         mine[0].close()
-        wait_for(lambda: show(daemon, real)["active_flows"] == len(mine) - 1, 10, "one less")
+        wait_for(lambda: show(daemon, real)["active_flows"] == len(mine) - 1, 15, "one less")
         kept = [c for c in some.all if c is not mine[0]]
         add_back(daemon, real)
         assert {c.ask() for c in mine[1:]} == {"real1"}
@@ -154,7 +154,7 @@ def test_a_real_that_is_drained_is_removed_and_who_waits_waits_for_that(daemon):
         mine = some.of("real1")
         waiting = wait_for_removal(daemon, real)
         # Of passes over the flow table, some have ended by then.
-        wait_for(lambda: daemon.reals()[real]["active_flows"] == len(mine), 10, "they are counted")
+        wait_for(lambda: daemon.reals()[real]["active_flows"] == len(mine), 15, "they are counted")
         row = daemon.reals()[real]
         assert row["state"] == "draining" and row["drain"]["removes"]
         for connection in mine[1:]:
@@ -291,7 +291,7 @@ def test_a_real_that_a_reload_dropped_is_shown_while_its_flows_finish(daemon):
         ok(daemon, "reload")
         row = show(daemon, real)
         assert row["removed"] and (row["state"], row["admin"]) == ("removed", "enabled")
-        wait_for(lambda: show(daemon, real)["active_flows"] == len(some.of("real1")), 10,
+        wait_for(lambda: show(daemon, real)["active_flows"] == len(some.of("real1")), 15,
                  "its flows are counted")
         assert set(daemon.reals()) == set(lab.reals4[1:])
         assert removed(daemon) == []

@@ -40,7 +40,7 @@ def test_traffic_goes_on_without_the_daemon(serving_lab, sig, status):
 def test_no_request_fails_while_the_daemon_is_killed_and_started_again(serving_lab):
     lab = serving_lab
     daemon = start(lab, config(vip(lab.reals4), capacity={**CAPACITY, "flows": "1M"}))
-    load = Load(lab, 50_000)
+    load = Load(lab, None)
     for n in (5_000, 15_000, 25_000):
         wait_for(lambda: daemon.ctl_json("vip", "list")[0]["new_flows"] >= n, 20, f"{n} requests")
         end(lab, daemon, signal.SIGKILL)
@@ -56,20 +56,21 @@ def test_a_daemon_that_starts_again_goes_on_where_the_last_one_ended(serving_lab
     assert daemon.ctl_json("status")["adopted"] is False
     with connections(lab, 20) as some:
         for real in lab.reals4:
-            wait_for(lambda: daemon.reals("web")[real]["active_flows"] > 0, 5, "flows are counted")
+            wait_for(lambda: daemon.reals("web")[real]["active_flows"] > 0, 15, "flows are counted")
 
         def seen():
             return {(row["vip"], row["address"]): [row[key] for key in (
                 "state", "effective_weight", "active_flows", "new_flows", "packets", "bytes",
                 "member_id")] for row in daemon.ctl_json("real", "list")}
         rings = [row["fingerprint"] for row in daemon.ctl_json("vip", "list")]
+        wait_for(lambda: seen() == seen(), 15, "the last packet has come")
         before = seen()
         assert all(row[4] > 0 for (name, _), row in before.items() if name == "web")
         end(lab, daemon, sig)
         daemon = start_again(lab, daemon)
         assert daemon.ctl_json("status")["adopted"] is True
         assert daemon.ctl_json("status")["interfaces"][0]["attached"] is True
-        wait_for(lambda: seen() == before, 5, f"what was there before: {before}, now {seen()}")
+        wait_for(lambda: seen() == before, 15, f"what was there before: {before}, now {seen()}")
         assert [row["fingerprint"] for row in daemon.ctl_json("vip", "list")] == rings
         assert some.ask() == some.reals
         assert daemon.ctl_json("stats", "show")["flow_moved"] == 0
@@ -106,7 +107,7 @@ def test_a_real_stays_as_it_was_until_a_probe_proves_otherwise(serving_lab):
     def states():
         return {address: row["state"] for address, row in daemon.reals().items()}
     assert states() == before
-    wait_for(lambda: all(row["probes"] for row in daemon.ctl_json("health", "list")), 10,
+    wait_for(lambda: all(row["probes"] for row in daemon.ctl_json("health", "list")), 15,
              "every real is probed")
     assert [row["last_ok"] for row in daemon.ctl_json("health", "list")] == [True, False, True]
     assert states() == before

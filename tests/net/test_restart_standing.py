@@ -12,7 +12,7 @@ import test_drain
 from lab import wait_for
 from test_drain import PROBED, Clients, cure, deafen
 from test_probe_agent import PORT, Agent
-from traffic import answers, config, connections, start, vip
+from traffic import answers, config, connections, replace, start, vip
 
 EJECTION = {**test_drain.EJECTION, "time": "8s", "max_time": "1m"}
 AGENT = {"type": "agent", "port": PORT, "interval": "200ms", "timeout": "1s", "fall": 100,
@@ -32,7 +32,7 @@ def written(daemon):
 
 def wait_written(daemon, real, *keys):
     """Until a record of a real has these parts: then even a crash loses nothing."""
-    wait_for(lambda: set(keys) <= set(written(daemon).get(("web", real), {})), 5,
+    wait_for(lambda: set(keys) <= set(written(daemon).get(("web", real), {})), 15,
              f"{keys} of {real} are written: {written(daemon)}")
 
 
@@ -45,9 +45,10 @@ def start_again(daemon, sig, between=lambda: None):
 def say(lab, text, host="real1"):
     """What a real answers to a probe; None: 404."""
     state = lab.dir / host / "www" / "files" / "state"
-    state.unlink(missing_ok=True)
     if text:
-        state.write_text(text)
+        replace(state, text)
+    else:
+        state.unlink(missing_ok=True)
 
 
 # ---- ejections ----
@@ -67,7 +68,7 @@ def test_an_ejected_real_stays_so_for_the_rest_of_its_time(serving_lab, sig):
     with Clients(lab, 24):
         deafen(lab, "real1")
         wait_for(lambda: state() == "open", 20, "real1 is ejected")
-        ejected_at = time.monotonic()
+        ends_at = time.monotonic() + row()["circuit"]["left_ms"] / 1000
         wait_written(daemon, real, "circuit")
         before = row()
         daemon = start_again(daemon, sig)
@@ -80,7 +81,7 @@ def test_an_ejected_real_stays_so_for_the_rest_of_its_time(serving_lab, sig):
         assert row()["state"] == "ejected"
         assert row()["new_flows"] == before["new_flows"]
         wait_for(lambda: state() != "open", 20, "its time ends")
-        assert 7 < time.monotonic() - ejected_at < 13
+        assert ends_at - 0.5 < time.monotonic() < ends_at + 5
     assert f"real circuit half-open vip=web real={real}" in daemon.log_text()
     # Of its trial, too: it fails, now or with the next clients.
     with Clients(lab, 24):
@@ -122,7 +123,7 @@ def test_what_agents_said_holds_until_they_say_otherwise(serving_lab, sig):
         return [(row["reason"], row["state"].replace("draining", "drained"),
                  row["effective_weight"]) for row in daemon.ctl_json("real", "list")]
     expected = [(f"agent: {says}", state, weight) for says, state, weight in SAID]
-    wait_for(lambda: seen() == expected, 5, f"the agents are heard: {seen()}")
+    wait_for(lambda: seen() == expected, 15, f"the agents are heard: {seen()}")
     for real in lab.reals4:
         wait_written(daemon, real, "advice", "agent")
     new_flows = [row["new_flows"] for row in daemon.ctl_json("real", "list")]
@@ -133,20 +134,20 @@ def test_what_agents_said_holds_until_they_say_otherwise(serving_lab, sig):
     daemon = start_again(daemon, sig, silence)
     assert seen() == expected
     # They cannot be asked: nobody has said otherwise.
-    wait_for(lambda: all(row["probes"] for row in daemon.ctl_json("health", "list")), 5,
+    wait_for(lambda: all(row["probes"] for row in daemon.ctl_json("health", "list")), 15,
              "all are asked")
     assert seen() == expected
     assert answers(lab) == {"real2"}
     assert [row["new_flows"] for row in daemon.ctl_json("real", "list")][::2] == new_flows[::2]
     # "up" is about the service: it takes nothing back.
     agents = [Agent(lab, host) for host in lab.reals]
-    wait_for(lambda: all(row["last_ok"] for row in daemon.ctl_json("health", "list")), 5,
+    wait_for(lambda: all(row["last_ok"] for row in daemon.ctl_json("health", "list")), 15,
              "all have answered")
     assert seen() == expected
     for agent in agents:
         agent.say("ready 100%\n")
     daemon.wait_states({real: "up" for real in lab.reals4})
-    wait_for(lambda: not written(daemon), 5, f"nothing is left to remember: {written(daemon)}")
+    wait_for(lambda: not written(daemon), 15, f"nothing is left to remember: {written(daemon)}")
 
 
 def test_an_agent_that_said_down_has_to_say_up(make_lab):
@@ -156,7 +157,7 @@ def test_an_agent_that_said_down_has_to_say_up(make_lab):
     daemon.wait_states({lab.reals4[0]: "down"})
     wait_written(daemon, lab.reals4[0], "agent")
     daemon = start_again(daemon, signal.SIGKILL, lambda: agent.say("50%\n"))
-    wait_for(lambda: daemon.ctl_json("health", "list")[0]["probes"] > 3, 5, "it is asked")
+    wait_for(lambda: daemon.ctl_json("health", "list")[0]["probes"] > 3, 15, "it is asked")
     assert daemon.reals()[lab.reals4[0]]["state"] == "down"
     agent.say("up\n")
     daemon.wait_states({lab.reals4[0]: "up"})
@@ -169,7 +170,7 @@ def test_a_clean_end_waits_for_nothing_to_be_written(make_lab):
     # The second change falls into the pause after the first one's record.
     for weight in (50, 60):
         agent.say(f"{weight}%\n")
-        wait_for(lambda: daemon.reals()[lab.reals4[0]]["effective_weight"] == weight, 5,
+        wait_for(lambda: daemon.reals()[lab.reals4[0]]["effective_weight"] == weight, 15,
                  "the agent is heard")
     daemon = start_again(daemon, signal.SIGTERM, agent.stop)
     assert daemon.reals()[lab.reals4[0]]["effective_weight"] == 60
@@ -183,7 +184,7 @@ def test_what_is_known_of_a_real_goes_with_it(make_lab):
         wait_written(daemon, real, "advice")
     daemon.write_config(config(vip(lab.reals4[1:]), health=AGENT))
     daemon.ctl_json("reload", "--force")
-    wait_for(lambda: set(written(daemon)) == {("web", lab.reals4[1])}, 5, "real1 is forgotten")
+    wait_for(lambda: set(written(daemon)) == {("web", lab.reals4[1])}, 15, "real1 is forgotten")
     # While nobody looks, real1 is there again: it begins anew.
     daemon.write_config(config(vip(lab.reals4), health=AGENT))
     for agent in agents:
@@ -208,7 +209,7 @@ def test_a_degraded_real_keeps_its_lower_weight(serving_lab, sig):
 
     def row():
         return daemon.reals()[real]
-    wait_for(lambda: row()["effective_weight"] == 30, 5, "its weight is lowered")
+    wait_for(lambda: row()["effective_weight"] == 30, 15, "its weight is lowered")
     wait_written(daemon, real, "advice")
     with connections(lab, 20) as some:
         # Its probe hangs: nothing new is known of it.
@@ -218,7 +219,7 @@ def test_a_degraded_real_keeps_its_lower_weight(serving_lab, sig):
         assert (row()["reason"], row()["lowered_percent"]) == ("degraded: status 404", 70)
         os.killpg(lab.nginx("real1").pid, signal.SIGCONT)
         say(lab, "well")
-        wait_for(lambda: row()["effective_weight"] == 100, 10, "it is itself again")
+        wait_for(lambda: row()["effective_weight"] == 100, 15, "it is itself again")
         assert some.ask() == some.reals
 
 
@@ -232,31 +233,31 @@ def test_a_flapping_real_is_held_down_for_the_rest_of_its_time(make_lab, sig):
     lab.start_nginx("real1")
     say(lab, "well")
     daemon = start(lab, config(vip(lab.reals4),
-                               health={**HTTP, "hold_down": "6s", "hold_down_max": "1h"}))
+                               health={**HTTP, "hold_down": "8s", "hold_down_max": "1h"}))
 
     def row():
         return daemon.reals()[real]
     for text, state in ((None, "down"), ("well", "up"), (None, "down")):
         say(lab, text)
         daemon.wait_states({real: state})
-    wait_for(lambda: written(daemon).get(("web", real), {}).get("flaps", {}).get("count") == 2, 5,
+    wait_for(lambda: written(daemon).get(("web", real), {}).get("flaps", {}).get("count") == 2, 15,
              "two flaps are written")
     left = row()["held_down_ms"]
     began = time.monotonic()
-    assert left > 3000
+    assert left > 5000
     say(lab, "well")
     daemon = start_again(daemon, sig)
     passed = (time.monotonic() - began) * 1000
-    assert left - passed - 1000 < row()["held_down_ms"] < left
+    assert left - passed - 2000 < row()["held_down_ms"] < left
     assert (row()["state"], row()["flaps"]) == ("down", 2)
-    wait_for(lambda: row()["successes"] > 4, 3, "it answers")
+    wait_for(lambda: row()["successes"] > 4, 15, "it answers")
     assert row()["state"] == "down" and "held down" in daemon.ctl("real", "list")[1]
     daemon.wait_states({real: "up"})
-    assert left - 500 < (time.monotonic() - began) * 1000 < left + 2000
+    assert left - 500 < (time.monotonic() - began) * 1000 < left + 5000
     # The next one is the third.
     say(lab, None)
     daemon.wait_states({real: "down"})
-    assert row()["flaps"] == 3 and row()["held_down_ms"] > 9000
+    assert row()["flaps"] == 3 and row()["held_down_ms"] > 11000
 
 
 # ---- since when ----
@@ -274,7 +275,7 @@ def test_a_real_is_down_since_before_the_restart(make_lab, sig):
     daemon.wait_states({down: "down"})
     wait_written(daemon, down, "verdict")
     assert set(written(daemon)) == {("web", down)}  # of one that is well there is nothing to say
-    wait_for(lambda: daemon.reals()[down]["since_ms"] > 500, 5, "time passes")
+    wait_for(lambda: daemon.reals()[down]["since_ms"] > 500, 15, "time passes")
     before = daemon.reals()
     # Its probe hangs: nothing new is known of it.
     daemon = start_again(daemon, sig, lambda: os.killpg(lab.nginx("real1").pid, signal.SIGSTOP))
@@ -289,7 +290,7 @@ def test_a_real_is_down_since_before_the_restart(make_lab, sig):
     daemon.wait_states({down: "up"})
     [event] = [e for e in daemon.ctl_json("events") if e["what"] == "real_up"][-1:]
     assert event["real"] == down and event["for_ms"] > before[down]["since_ms"]
-    wait_for(lambda: not written(daemon), 5, "nothing is left to say")
+    wait_for(lambda: not written(daemon), 15, "nothing is left to say")
 
 
 def test_after_a_detach_nothing_is_known_of_reals_that_were_well(make_lab):
@@ -317,7 +318,7 @@ def test_a_real_that_is_assumed_up_is_still_assumed_so(make_lab, sig):
     # Not proven: its first failure decides.
     daemon.write_config(config(vip(lab.reals4), health={**HTTP, "fall": 100}))
     daemon.ctl_json("reload")
-    daemon.wait_states({lab.reals4[0]: "down"}, 5)
+    daemon.wait_states({lab.reals4[0]: "down"}, 8)
 
 
 # ---- the file ----
@@ -356,7 +357,7 @@ def test_of_a_record_what_makes_sense_counts(lab):
     for words in (f"reals.web.{one}: circuit: state: expected", f"reals.web.{three}: circuit: ",
                   "reals.odd: expected an object"):
         assert words in daemon.log_text()
-    wait_for(lambda: set(written(daemon)) == {("web", two)}, 5, "the rest is gone")
+    wait_for(lambda: set(written(daemon)) == {("web", two)}, 15, "the rest is gone")
 
 
 def test_probes_alone_write_nothing_and_changes_at_most_once_a_second(make_lab):
@@ -365,7 +366,7 @@ def test_probes_alone_write_nothing_and_changes_at_most_once_a_second(make_lab):
     daemon = lab.start_daemon(config(vip(lab.reals4), health={
         **AGENT, "interval": "50ms", "fast_interval": "50ms"}))
     path = daemon.state_dir / "standing.json"
-    wait_for(lambda: daemon.ctl_json("health", "list")[0]["probes"] > 50, 10, "50 probes")
+    wait_for(lambda: daemon.ctl_json("health", "list")[0]["probes"] > 50, 15, "50 probes")
     assert not path.exists()
     inodes, words = [], 0
     end = time.monotonic() + 3.5
@@ -380,4 +381,4 @@ def test_probes_alone_write_nothing_and_changes_at_most_once_a_second(make_lab):
     assert 2 <= len(inodes) <= 5, inodes
     agent.say("50%\n")
     wait_for(lambda: written(daemon)[("web", lab.reals4[0])]["advice"]["lowered_percent"] == 50,
-             5, "the last word is written")
+             15, "the last word is written")

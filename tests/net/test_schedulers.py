@@ -29,7 +29,7 @@ def test_a_change_of_scheduler_under_load_breaks_no_connection(serving_lab):
     with connections(lab, 40) as some, busy_connection(lab):
         for scheduler in SCHEDULERS[1:] + SCHEDULERS[:1]:
             load = Load(lab, 3000)
-            wait_for(lambda: daemon.ctl_json("vip", "list")[0]["new_flows"] > 500, 10, "load")
+            wait_for(lambda: daemon.ctl_json("vip", "list")[0]["new_flows"] > 500, 15, "load")
             assert reload(daemon, by(scheduler))["vips_changed"] == 1
             assert daemon.ctl_json("vip", "list")[0]["scheduler"] == scheduler
             assert some.ask() == some.reals
@@ -49,14 +49,19 @@ def test_round_robin_takes_turns(serving_lab):
     assert max(counts.values()) - min(counts.values()) <= 4, counts
 
 
-@pytest.mark.parametrize("scheduler", ["rr", "random", "lc", "p2c"])
-def test_weights_hold_for(serving_lab, scheduler):
+# random: with so many the bounds are over six standard deviations away; the others go by counts.
+@pytest.mark.parametrize("scheduler, n", [("rr", 160), ("random", 960), ("lc", 160), ("p2c", 160)])
+def test_weights_hold_for(serving_lab, scheduler, n):
     lab = serving_lab
     start(lab, config(vip(weighted(lab.reals4, 1, 2, 5)), scheduler=scheduler))
-    some = Connections(lab, 160)
-    counts = [some.reals.count(host) for host in lab.reals]
-    some.close()
-    assert all(due / 2 < n < due * 2 for n, due in zip(counts, (20, 40, 100))), counts
+    reals = []
+    for _ in range(n // 160):
+        some = Connections(lab, 160)
+        reals += some.reals
+        some.close()
+    counts = [reals.count(host) for host in lab.reals]
+    dues = [n * weight / 8 for weight in (1, 2, 5)]
+    assert all(due / 2 < count < due * 2 for count, due in zip(counts, dues)), counts
 
 
 def test_flows_that_were_there_before_a_restart_count(serving_lab):
@@ -66,7 +71,7 @@ def test_flows_that_were_there_before_a_restart_count(serving_lab):
         text = config(vip(lab.reals4), scheduler="lc")
         daemon.stop()
         daemon = start(lab, text, state_dir=daemon.state_dir)
-        wait_for(lambda: daemon.ctl_json("status")["flows"] >= 30, 10, "a count")
+        wait_for(lambda: daemon.ctl_json("status")["flows"] >= 30, 15, "a count")
         some = Connections(lab, 20)
         some.close()
         assert lab.reals[0] not in some.reals
@@ -116,7 +121,7 @@ def test_affinity_outlasts_a_change_of_the_ring_and_ends_with_time(serving_lab):
     began = time.monotonic()
     moved_after = None
     for i, source in enumerate(SOURCES):
-        wait_for(lambda at=began + 0.3 * i: time.monotonic() > at, 1, "a source's moment")
+        wait_for(lambda at=began + 0.3 * i: time.monotonic() > at, 15, "a source's moment")
         if real_of(lab, source) != before[source]:
             moved_after = time.monotonic() - began
             break
@@ -134,7 +139,7 @@ def test_lc_and_p2c_level_long_and_short_connections_better_than_rr(make_lab):
     uneven = {}
     for scheduler in ["rr", "p2c", "lc"]:
         reload(daemon, config(vip(lab.reals4), scheduler=scheduler))
-        wait_for(lambda: daemon.ctl_json("status")["flows"] == 0, 10, "all have ended")
+        wait_for(lambda: daemon.ctl_json("status")["flows"] == 0, 15, "all have ended")
         uneven[scheduler] = mix.mean_unevenness(mix.run(lab))
     print(uneven)
     assert uneven["lc"] < 1.12, uneven

@@ -55,7 +55,7 @@ def test_a_run_is_swept_once_the_process_that_began_it_is_gone_and_not_before(ow
     processes = make_leftovers(owner.pid)
     # Its own, but that it is in the run's namespace.
     wait_for(lambda: os.readlink(f"/proc/{processes[0].pid}/ns/net") !=
-             os.readlink("/proc/self/ns/net"), 5, "the process is in the namespace")
+             os.readlink("/proc/self/ns/net"), 15, "the process is in the namespace")
     there = left_by(owner.pid)
     sweep()
     assert left_by(owner.pid) == there and len(there) == 4
@@ -64,7 +64,7 @@ def test_a_run_is_swept_once_the_process_that_began_it_is_gone_and_not_before(ow
     owner.wait()
     sweep()
     assert left_by(owner.pid) == []
-    assert [process.wait(5) for process in processes] == [-signal.SIGKILL] * 3
+    assert [process.wait(20) for process in processes] == [-signal.SIGKILL] * 3
 
 
 @pytest.mark.parametrize("name", ["xdplb-test-{}", "xdplb-test-{}x-1", "xdplb-tests-{}-1",
@@ -113,7 +113,9 @@ def test_what_goes_on_of_a_killed_run_ends_with_the_next_sweep():
     kill_once_it_has_pinned(run)
     sweep()
     assert not left_by(run.pid)
-    running = subprocess.run(["grep", "-lsz", f"^XDPLB_RUN=xdplb-test-{run.pid}-",
-                              *pathlib.Path("/proc").glob("[0-9]*/environ")],
-                             capture_output=True, text=True, check=False)
-    assert running.stdout == ""
+
+    def running():
+        return subprocess.run(["grep", "-lsz", f"^XDPLB_RUN=xdplb-test-{run.pid}-",
+                               *pathlib.Path("/proc").glob("[0-9]*/environ")],
+                              capture_output=True, text=True, check=False).stdout
+    wait_for(lambda: not running(), 15, "what is killed has ended")

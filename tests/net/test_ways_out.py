@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """Ways out: routes, neighbours, interfaces that come and go, modes; and what is not for a VIP."""
 
+import itertools
 import json
 import re
 import socket
+import time
 
 import pytest
 
@@ -33,10 +35,9 @@ def reload(lab, daemon, text):
     assert rc == 0, said
 
 
-def wait_served(lab, address=VIP4, by="real1", deadline=5):
+def wait_served(lab, address=VIP4):
     """Short tries: a SYN that came too early is gone."""
-    wait_for(lambda: lab.curl(URLS[address], timeout=0.3) == by, deadline,
-             f"{address} is served by {by}")
+    wait_for(lambda: lab.curl(URLS[address], timeout=0.3) == "real1", 15, f"{address} is served")
 
 
 def counted(daemon, name):
@@ -59,11 +60,29 @@ def left_by(lab, port):
     return link(lab, lab.router, port)["stats64"]["rx"]["packets"]
 
 
-def next_hop(daemon, real, since=0):
+def next_hop(daemon, real):
     """The last next hop logged for a real: (interface, mac)."""
     found = re.findall(rf"next hop real={re.escape(real)} interface=(\S+) mac=(\S+)",
-                       daemon.log_text()[since:])
+                       daemon.log_text())
     return found[-1] if found else None
+
+
+def seconds_until_served(lab, daemon, real, address, hop):
+    """How long until packets to a VIP go by this next hop to the real, which answers."""
+    began = time.monotonic()
+    wait_for(lambda: next_hop(daemon, real) == hop, 15, f"{real} is reached by {hop}")
+    wait_served(lab, address)
+    return time.monotonic() - began
+
+
+def assert_soon(changes):
+    """Each change, done for both families, is followed SOON; or else so when all are repeated, on a
+    machine that was busy. changes() yields how long each took."""
+    for _ in range(3):
+        took = list(changes())
+        if max(took) < SOON:
+            return
+    raise AssertionError(f"not within {SOON} s: {took}")
 
 
 # ---- two interfaces ----
@@ -100,9 +119,10 @@ def test_an_interface_on_the_reals_side_is_served_too(two_links):
     for address in (VIP4, VIP6):
         wait_served(lab, address)
     came = left_by(lab, "balancer")
-    assert lab.curl(URLS[VIP4]) == "real1"
-    # Probes are off: what eth0 still says is no request of ours.
-    assert left_by(lab, "balancer") - came < 4
+    for _ in range(10):
+        assert lab.curl(URLS[VIP4]) == "real1"
+    # Ten requests are at least 40 packets. Probes are off: what eth0 says is to its neighbours.
+    assert left_by(lab, "balancer") - came < 20
 
 
 def test_an_interface_that_a_reload_removes_or_adds_loses_or_gets_the_program(two_links):
@@ -110,7 +130,7 @@ def test_an_interface_that_a_reload_removes_or_adds_loses_or_gets_the_program(tw
     daemon = lab.start_daemon(both("10.2.0.1", "fd00:2::1", interfaces=("eth0", "eth1")))
     wait_served(lab)
     reload(lab, daemon, both("10.2.0.1", "fd00:2::1", interfaces=("eth0",)))
-    wait_for(lambda: attached(lab, "eth1") is None, 5, "the program is off eth1")
+    wait_for(lambda: attached(lab, "eth1") is None, 15, "the program is off eth1")
     assert not (lab.bpffs / "xdplb" / "link_eth1").exists()
     assert attached(lab, "eth0") == "native"
     assert lab.curl(URLS[VIP4]) == "real1"
@@ -132,20 +152,19 @@ def test_traffic_follows_a_route_to_a_gateway_and_to_another_interface(two_links
     real = link(lab, "real1", "eth0")["address"]
     gateway_hop, direct_hop = ("eth0", gateway), ("eth1", real)
 
-    def follows(hop, what):
-        for address in ("10.2.0.1", "fd00:2::1"):
-            wait_for(lambda a=address: next_hop(daemon, a) == hop, SOON, f"{what} for {address}")
-        for address in (VIP4, VIP6):
-            wait_served(lab, address, deadline=SOON)
+    def follows(hop):
+        return max(seconds_until_served(lab, daemon, real, address, hop)
+                   for real, address in (("10.2.0.1", VIP4), ("fd00:2::1", VIP6)))
 
-    wait_for(lambda: next_hop(daemon, "10.2.0.1"), 5, "the first next hop")
-    wait_for(lambda: next_hop(daemon, "fd00:2::1"), 5, "the first next hop")
-    follows(gateway_hop, "through the gateway")
-    lab.run(lab.balancer, "ip route del 10.2.0.1/32 && ip -6 route del fd00:2::1/128")
-    follows(direct_hop, "direct")
-    lab.run(lab.balancer, "ip route add 10.2.0.1/32 via 10.1.0.254 && "
-            "ip -6 route add fd00:2::1/128 via fd00:1::fe")
-    follows(gateway_hop, "through the gateway again")
+    def there_and_back():
+        lab.run(lab.balancer, "ip route del 10.2.0.1/32 && ip -6 route del fd00:2::1/128")
+        yield follows(direct_hop)
+        lab.run(lab.balancer, "ip route add 10.2.0.1/32 via 10.1.0.254 && "
+                "ip -6 route add fd00:2::1/128 via fd00:1::fe")
+        yield follows(gateway_hop)
+
+    follows(gateway_hop)
+    assert_soon(there_and_back)
 
 
 @pytest.fixture
@@ -160,15 +179,17 @@ def test_traffic_follows_a_new_mac_of_the_real(one_real):
     daemon = lab.start_daemon(both("10.1.0.1", "fd00:1::1"))
     for address in (VIP4, VIP6):
         wait_served(lab, address)
-    mac = "02:00:5e:00:53:01"
+    numbers = itertools.count(1)
     # As a replaced machine or a failover does: it announces its new address.
     lab.run("real1", ["sysctl", "-qw", "net.ipv4.conf.eth0.arp_notify=1",
                       "net.ipv6.conf.eth0.ndisc_notify=1"])
-    lab.run("real1", ["ip", "link", "set", "eth0", "address", mac])
-    for real in ("10.1.0.1", "fd00:1::1"):
-        wait_for(lambda a=real: next_hop(daemon, a) == ("eth0", mac), SOON, f"{real} has moved")
-    for address in (VIP4, VIP6):
-        wait_served(lab, address, deadline=SOON)
+
+    def move():
+        mac = f"02:00:5e:00:53:{next(numbers):02x}"
+        lab.run("real1", ["ip", "link", "set", "eth0", "address", mac])
+        for real, address in (("10.1.0.1", VIP4), ("fd00:1::1", VIP6)):
+            yield seconds_until_served(lab, daemon, real, address, ("eth0", mac))
+    assert_soon(move)
 
 
 def test_a_real_without_a_neighbour_is_a_counted_drop_until_it_is_heard(one_real):
@@ -197,7 +218,7 @@ def test_what_does_not_fit_the_way_out_is_not_sent_until_the_mtu_is_raised(make_
     daemon = lab.start_daemon(config(vip(["10.1.0.1"], port=5353, protocol="udp"),
                                      health=ALWAYS_UP))
     daemon.wait_states({"10.1.0.1": "up"})
-    wait_for(lambda: next_hop(daemon, "10.1.0.1"), 5, "the next hop")
+    wait_for(lambda: next_hop(daemon, "10.1.0.1"), 15, "the next hop")
     client = UdpClient(lab)
     try:
         # 1,500 bytes with two IP headers and one of UDP, and one more.
@@ -214,7 +235,8 @@ def test_what_does_not_fit_the_way_out_is_not_sent_until_the_mtu_is_raised(make_
             lab.run(host, ["ip", "link", "set", interface, "mtu", 1520])
         out = lab.bpffs / "xdplb" / "maps" / "out_interfaces"
         wait_for(lambda: '"mtu": 1520' in lab.run(
-            lab.balancer, ["bpftool", "map", "dump", "pinned", out]).stdout, 5, "MTU 1520 is known")
+            lab.balancer, ["bpftool", "map", "dump", "pinned", out]).stdout, 15,
+                 "MTU 1520 is known")
         lab.run(lab.client, "ip route flush cache")
         assert client.ask(fits + 1)[0] == "real1"
         assert counted(daemon, "reply_too_big") == before + 1
@@ -243,12 +265,12 @@ def test_an_interface_that_is_deleted_and_made_again_is_served_without_a_restart
         wait_served(lab, address)
     ifindex = link(lab, lab.balancer, "eth0")["ifindex"]
     lab.run(lab.balancer, "ip link del eth0")
-    wait_for(lambda: f"interface gone interface=eth0 ifindex={ifindex}" in daemon.log_text(), 5,
+    wait_for(lambda: f"interface gone interface=eth0 ifindex={ifindex}" in daemon.log_text(), 15,
              "the log tells")
     assert lab.curl(URLS[VIP4], timeout=0.3) is None
     recreate(lab)
     again = link(lab, lab.balancer, "eth0")["ifindex"]
-    wait_for(lambda: f"attached interface=eth0 ifindex={again}" in daemon.log_text(), 5,
+    wait_for(lambda: f"attached interface=eth0 ifindex={again}" in daemon.log_text(), 15,
              "the log tells")
     assert attached(lab, "eth0") == "native"
     assert "error" not in daemon.log_text()
@@ -263,14 +285,22 @@ def test_a_link_that_goes_down_and_up_is_served_again(one_real):
     daemon = lab.start_daemon(both("10.1.0.1", "fd00:1::1"))
     for address in (VIP4, VIP6):
         wait_served(lab, address)
-    lab.run(lab.balancer, "ip link set eth0 down")
-    for real in ("10.1.0.1", "fd00:1::1"):
-        wait_for(lambda a=real: f"next hop lost real={a}" in daemon.log_text(), SOON,
-                 "the log tells")
-    # The kernel drops IPv6 addresses with the link.
-    lab.run(lab.balancer, "ip link set eth0 up && ip address add fd00:1::10/64 dev eth0 nodad")
-    for address in (VIP4, VIP6):
-        wait_served(lab, address, deadline=SOON)
+
+    def down_and_up():
+        logged, began = len(daemon.log_text()), time.monotonic()
+        lab.run(lab.balancer, "ip link set eth0 down")
+        for real in ("10.1.0.1", "fd00:1::1"):
+            wait_for(lambda a=real: f"next hop lost real={a}" in daemon.log_text()[logged:], 15,
+                     "the log tells")
+        yield time.monotonic() - began
+        # The kernel drops IPv6 addresses with the link.
+        lab.run(lab.balancer, "ip link set eth0 up && "
+                "ip address add fd00:1::10/64 dev eth0 nodad")
+        began = time.monotonic()
+        for address in (VIP4, VIP6):
+            wait_served(lab, address)
+        yield time.monotonic() - began
+    assert_soon(down_and_up)
 
 
 # ---- generic mode ----
@@ -305,7 +335,7 @@ def test_a_vip_on_the_balancers_interface_serves_its_neighbours(make_lab):
                                      health=ALWAYS_UP))
     mac = link(lab, lab.balancer, "eth0")["address"]
     for address, url in ((vip4, f"http://{vip4}/"), (vip6, f"http://[{vip6}]/")):
-        wait_for(lambda u=url: lab.curl(u, timeout=0.3, host="real2") == "real1", 5,
+        wait_for(lambda u=url: lab.curl(u, timeout=0.3, host="real2") == "real1", 15,
                  f"{address} serves")
         entry = json.loads(lab.run("real2", ["ip", "-j", "neigh", "show", address]).stdout)
         assert [row["lladdr"] for row in entry] == [mac]
@@ -317,7 +347,7 @@ def test_a_vip_on_the_balancers_interface_serves_its_neighbours(make_lab):
     def state():
         shown = json.loads(lab.run("real2", ["ip", "-j", "neigh", "show", vip6]).stdout)
         return shown[0]["state"]
-    wait_for(lambda: state() == ["REACHABLE"], 5, "the balancer answers a unicast solicitation")
+    wait_for(lambda: state() == ["REACHABLE"], 15, "the balancer answers a unicast solicitation")
     assert counted(daemon, "pass_neighbour_discovery") > before
 
 

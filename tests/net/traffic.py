@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import pathlib
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -61,6 +62,13 @@ def weighted(addresses, *weights):
     return [{"address": a, "weight": w} for a, w in zip(addresses, weights)]
 
 
+def replace(path, text):
+    """Writes a file that others read meanwhile: they see the old text or the new one, whole."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
+
+
 class Connection:
     """A client's HTTP connection on which one request follows the other."""
 
@@ -114,8 +122,8 @@ class Connections:
         return [c.ask() for c in self.all]
 
     def reach(self, reals, at_most=500):
-        """Opens more until every one of the reals has some; they must be no others."""
-        while set(self.reals) < set(reals) and len(self.all) < at_most:
+        """Opens more until every one of the reals has three; they must be no others."""
+        while min(map(self.reals.count, reals)) < 3 and len(self.all) < at_most:
             self.all.append(Connection(self.lab, self.address))
             self.reals.append(self.all[-1].ask())
         assert set(self.reals) == set(reals)
@@ -128,8 +136,8 @@ class Connections:
             c.close()
 
 
-def answers(lab, address=VIP4, n=40):
-    """The reals that answer n new connections."""
+def answers(lab, address=VIP4, n=60):
+    """The reals that answer n new connections: of three alike one is missed once in 10^10."""
     some = Connections(lab, n, address)
     some.close()
     return set(some.reals)
@@ -162,10 +170,10 @@ def busy_connection(lab, address=VIP4):
     thread = threading.Thread(target=ask_on)
     thread.start()
     try:
-        wait_for(lambda: answered, 5, "the first answer")
+        wait_for(lambda: answered, 15, "the first answer")
         yield
         n = len(answered)
-        wait_for(lambda: len(answered) > n or not thread.is_alive(), 5, "an answer afterwards")
+        wait_for(lambda: len(answered) > n or not thread.is_alive(), 15, "an answer afterwards")
     finally:
         ended.set()
         thread.join()
@@ -176,7 +184,7 @@ def busy_connection(lab, address=VIP4):
 class UdpClient:
     """A client's UDP socket; its datagrams are one flow."""
 
-    def __init__(self, lab, address=VIP4, port=5353, timeout=2):
+    def __init__(self, lab, address=VIP4, port=5353, timeout=5):
         with lab.inside(lab.client):
             self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
                                         socket.SOCK_DGRAM)
@@ -207,12 +215,13 @@ def start_server(lab, host, kind, port):
 
 
 class Load:
-    """`ab` running on the client: requests, each on a connection of its own."""
+    """`ab` running on the client: requests, each on a connection of its own; None: until
+    finish()."""
 
     def __init__(self, lab, requests, concurrency=40, url=f"http://{VIP4}/"):
         self.requests = requests
-        self.process = lab.popen(lab.client, ["ab", "-q", "-r", "-s", 10, "-n", requests,
-                                              "-c", concurrency, url],
+        self.process = lab.popen(lab.client, ["ab", "-q", "-r", "-s", 10, "-n",
+                                              requests or 1_000_000, "-c", concurrency, url],
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def is_running(self):
@@ -220,19 +229,23 @@ class Load:
 
     def finish(self, timeout=50):
         """Waits for the end; returns the number of requests that failed or were not made."""
+        if self.requests is None:
+            self.process.send_signal(signal.SIGINT)
         out = self.process.communicate(timeout=timeout)[0]
         numbers = {key: int(value) for key, value in
                    re.findall(r"^(\w+ (?:requests|responses)):\s+(\d+)", out, re.M)}
         assert "Complete requests" in numbers, out
         # A failed request is one of the complete ones.
         failed = numbers["Failed requests"] + numbers.get("Non-2xx responses", 0)
-        return failed + self.requests - numbers["Complete requests"]
+        made = numbers["Complete requests"]
+        assert made > 0
+        return failed + (self.requests or made) - made
 
 
 def start(lab, text, **options):
     """Starts the daemon on a configuration and waits until all its reals are up."""
     daemon = lab.start_daemon(text, **options)
-    wait_for(lambda: all(row["state"] == "up" for row in daemon.ctl_json("real", "list")), 10,
+    wait_for(lambda: all(row["state"] == "up" for row in daemon.ctl_json("real", "list")), 20,
              f"all reals are up; log:\n{daemon.log_text()}")
     daemon.settle()
     return daemon
@@ -241,3 +254,12 @@ def start(lab, text, **options):
 def served_by(lab):
     """Requests for / that each real's nginx has logged."""
     return {host: sum(row[2] == "/" for row in lab.access_log(host)) for host in lab.reals}
+
+
+def served_since(lab, before, n):
+    """What has been added to served_by(): n requests, once the last of them is logged."""
+    def added():
+        return {host: count - before[host] for host, count in served_by(lab).items()}
+    wait_for(lambda: sum(added().values()) >= n, 15, f"{n} requests are logged")
+    assert sum(added().values()) == n
+    return added()
