@@ -161,7 +161,10 @@ def test_a_switch_is_kept_over_a_restart_and_a_reload_and_shown_as_a_difference(
     daemon = start(lab, text(lab), state_dir=daemon.state_dir)
     assert row(daemon)["pools"] == "green" and row(daemon)["file_pools"] == "blue"
     assert answers(lab) == GREEN
+    stays = 'pools of the operator stay vip=web pools=green file=blue undo="xdplbctl vip set web '
+    assert daemon.log_text().count(stays) == 1
     ok(daemon, "reload")
+    assert daemon.log_text().count(stays) == 2
     assert answers(lab) == GREEN
     assert "green (file says blue)" in daemon.ctl("vip", "show", "web")[1]
     ok(daemon, "vip", "set", "web", "pool=file")

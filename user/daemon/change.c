@@ -334,7 +334,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 
 	pool_switch_cancel(c, "another configuration came meanwhile");
 	old = c->config;
-	r = pool_switch_restore(c, config, force, err);
+	r = pool_record_restore(c, config, force, err);
 	removals_restore(c, config);
 	r = r ? r : change_try(c, config, force, ret_report, err);
 	if (c->config == old) {
@@ -343,7 +343,7 @@ int change_run(struct controller *c, struct config *config, bool force,
 	}
 	config_free(old);
 	ret_report->generation = ++c->generation;
-	pool_switch_forget(c);
+	pool_record_settle(c);
 	audit_applied(c, ret_report);
 	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
 		 (unsigned long long)c->generation, c->config->file, c->config->n_vips,

@@ -241,10 +241,12 @@ int pool_switch_start(struct controller *c, struct err *err);
 void pool_switch_stop(struct controller *c);
 /* Ends the switch that waits for reals to be proven, if one does. */
 void pool_switch_cancel(struct controller *c, const char *reason);
+
+/* pool_record.c */
 /* Gives VIPs of a new configuration the pools that the operator gave them. */
-int pool_switch_restore(struct controller *c, struct config *config, bool force, struct err *err);
-/* Forgets the operator's pools where the file says the same by now. */
-void pool_switch_forget(struct controller *c);
+int pool_record_restore(struct controller *c, struct config *config, bool force, struct err *err);
+/* After it came into force: forgets those that the file says by now, and says which others stay. */
+void pool_record_settle(struct controller *c);
 
 /* remember.c */
 /* Reads what an earlier daemon left; what is damaged is said in the log and forgotten. */
