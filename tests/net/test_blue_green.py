@@ -112,7 +112,8 @@ def test_backup_pools_stay_when_one_pool_takes_the_place_of_another(lab):
     uses = [{"name": "blue"}, {"name": "spare", "backup": True}]
     daemon = start(lab, config(vip(None, pools=uses), health=KEEN,
                                pools={"blue": four[:1], "green": four[1:2], "spare": four[2:]}))
-    ok(daemon, "vip", "set", "web", "pool=green")
+    assert daemon.ctl("vip", "set", "web", "pool=green") == \
+        (0, "vip web, pools green,spare:backup, state up\n", "")
     assert row(daemon)["pools"] == "green,spare:backup"
     assert answers(lab) == {"real2"}
 

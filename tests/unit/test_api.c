@@ -254,6 +254,8 @@ static void a_switch_of_pools_is_begun_once_and_answered_when_it_has_ended(void 
 	fake.pools_result = 0;
 	assert_int_equal(ask_again(t, "POST", "/v1/vips/web/pools", ""), 200);
 	assert_int_equal(fake.calls, 1);
+	assert_string_equal(json_string_value(json_object_get(t->reply, "vip")), "web");
+	assert_string_equal(json_string_value(json_object_get(t->reply, "state")), "up");
 
 	query_key = "pools";
 	fake.pools_result = -ECANCELED;

@@ -128,6 +128,16 @@ static unsigned int begin_pools(struct call *call)
 	return r < 0 ? call_fail_errno(call, r, &err) : HTTP_LATER;
 }
 
+static unsigned int reply_pools(struct call *call)
+{
+	struct snapshot_scope scope = {.n_vips = 1};
+
+	scope.first_vip = controller_find_vip(call->api->controller, call->args[0]);
+	if (scope.first_vip == SIZE_MAX)
+		return call_fail_no_vip(call, call->args[0]);
+	return call_reply_snapshot(call, &scope, render_switch);
+}
+
 static unsigned int post_pools(struct call *call)
 {
 	uint64_t *ticket = call->request->awaited;
@@ -142,7 +152,7 @@ static unsigned int post_pools(struct call *call)
 		return HTTP_LATER;
 	if (r < 0)
 		return call_fail_errno(call, r, &err);
-	return call_done(call, json_pack("{s:b, s:s}", "ok", 1, "vip", call->args[0]));
+	return reply_pools(call);
 }
 
 static json_t *report_to_json(const struct change_report *report)

@@ -350,6 +350,15 @@ static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real
 	return object;
 }
 
+json_t *render_switch(const struct snapshot *s)
+{
+	const struct snapshot_vip *vip = &s->vips[0];
+
+	return json_pack("{s:b, s:s, s:o, s:s}", "ok", 1, "vip", vip->spec->name, "pools",
+			 pools_to_json(vip->spec), "state",
+			 vip_condition_name(vip->standing.state));
+}
+
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip)
 {
 	json_t *object = vip_to_json(s, vip);

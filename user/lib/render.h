@@ -9,6 +9,7 @@
 json_t *render_status(const struct snapshot *s);
 json_t *render_vips(const struct snapshot *s);
 json_t *render_vip(const struct snapshot *s, const struct snapshot_vip *vip); /* with its reals */
+json_t *render_switch(const struct snapshot *s); /* what came of other pools for the only VIP */
 json_t *render_reals(const struct snapshot *s);
 json_t *render_real(const struct snapshot *s, const struct snapshot_real *real); /* all there is */
 json_t *render_health(const struct snapshot *s);
