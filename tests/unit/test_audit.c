@@ -2,12 +2,14 @@
 /* The audit log's file and what is at hand of it. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -133,14 +135,42 @@ static void numbers_go_on_after_a_restart_also_behind_half_a_line(void **state)
 	audit_add(audit, &health, "real_down", NULL);
 	audit_free(audit);
 	file = fopen(room->file, "ae");
-	fputs("{\"number\": 3, \"ti\n", file);
+	fputs("{\"number\": 3, \"ti", file); /* the disk was full */
 	fclose(file);
 	audit = open_audit(room);
 	audit_add(audit, &health, "real_up", NULL);
+	audit_free(audit);
+	audit = open_audit(room);
 	events = audit_events(audit, 0, 10);
 	assert_int_equal(json_array_size(events), 3);
 	assert_string_equal(text_of(json_array_get(events, 1), "what"), "real_down");
 	assert_int_equal(number_of(events, 2), 3);
+	json_decref(events);
+	audit_free(audit);
+}
+
+static void what_follows_a_line_that_did_not_fit_is_whole(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	struct rlimit before, full;
+	json_t *events;
+
+	audit_add(audit, &health, "real_up", NULL);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	full = (struct rlimit){.rlim_cur = (rlim_t)size_of(room->file) + 9,
+			       .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &full);
+	audit_add(audit, &health, "real_down", NULL);
+	setrlimit(RLIMIT_FSIZE, &before);
+	audit_add(audit, &health, "real_up", NULL);
+	audit_free(audit);
+	audit = open_audit(room);
+	events = audit_events(audit, 0, 10);
+	assert_int_equal(json_array_size(events), 2);
+	assert_int_equal(number_of(events, 0), 1);
+	assert_int_equal(number_of(events, 1), 3);
 	json_decref(events);
 	audit_free(audit);
 }
@@ -189,6 +219,7 @@ int main(void)
 		TEST(an_event_is_a_line_that_says_who_what_and_when),
 		TEST(events_are_those_after_a_number_and_the_last_ones),
 		TEST(numbers_go_on_after_a_restart_also_behind_half_a_line),
+		TEST(what_follows_a_line_that_did_not_fit_is_whole),
 		TEST(the_file_is_bounded_and_one_old_one_is_kept),
 		TEST(a_directory_that_is_not_there_is_an_error),
 	};

@@ -18,6 +18,7 @@ struct audit {
 	int fd;
 	size_t size; /* of the file */
 	bool has_failed; /* said in the log */
+	bool is_torn; /* its last line has no end: the disk was full */
 	uint64_t last; /* the newest event's number */
 	json_t *kept[AUDIT_KEPT]; /* by number */
 };
@@ -52,24 +53,30 @@ static int rotate(struct audit *audit)
 	if (rename(audit->path, old))
 		return -errno;
 	close(audit->fd);
+	audit->is_torn = false;
 	return open_file(audit);
+}
+
+static int append(struct audit *audit, const char *text, size_t len)
+{
+	ssize_t n = write(audit->fd, text, len);
+
+	if (n < 0)
+		return -errno;
+	audit->size += (size_t)n;
+	audit->is_torn = n > 0 ? text[n - 1] != '\n' : audit->is_torn;
+	return (size_t)n == len ? 0 : -ENOSPC;
 }
 
 static int write_line(struct audit *audit, const char *line, size_t len)
 {
-	ssize_t n;
 	int r = 0;
 
-	if (audit->size > 0 && audit->size + len > AUDIT_FILE_MAX)
+	if (audit->size > 0 && audit->size + len + 1 > AUDIT_FILE_MAX)
 		r = rotate(audit);
-	if (r)
-		return r;
-	n = write(audit->fd, line, len);
-	if (n > 0)
-		audit->size += (size_t)n;
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -ENOSPC;
+	if (!r && audit->is_torn)
+		r = append(audit, "\n", 1);
+	return r ? r : append(audit, line, len);
 }
 
 static void write_event(struct audit *audit, const json_t *event)
@@ -99,6 +106,7 @@ static void read_file(struct audit *audit, const char *path)
 		json_t *event = json_loads(line, 0, NULL);
 		json_int_t number = json_integer_value(json_object_get(event, "number"));
 
+		audit->is_torn = !strchr(line, '\n');
 		if (number > 0)
 			keep(audit, (uint64_t)number, event);
 		else
