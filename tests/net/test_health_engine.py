@@ -92,6 +92,12 @@ def test_three_vips_with_one_real_probe_it_once(real, begin):
     downs = events(daemon, "real_down")
     assert sorted(e["vip"] for e in downs) == ["web0", "web1", "web2"]
     assert {e["reason"] for e in downs} == {"status 404"}
+    # Each is told once, with what and how long it was before.
+    up_ms = [int(ms) for ms in re.findall('real down vip=web[012] real=10.1.0.1 reason="status 404" '
+                                          r"was=up for_ms=(\d+)", daemon.log_text())]
+    assert len(up_ms) == 3 and min(up_ms) > 1500  # 20 probes
+    assert daemon.log_text().count("real down ") == 3
+    assert [row["transitions"] for row in daemon.ctl_json("health", "list")] == [2, 2, 2]
 
 
 def test_a_vip_that_comes_later_takes_what_is_known_and_the_probe_goes_on(real, begin):
