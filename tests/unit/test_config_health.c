@@ -37,6 +37,10 @@ static const struct mistake mistakes[] = {
 	 "f.yaml:4:88: vips[0].health.path: expected a path that starts with '/' and has no blanks, got \"/a??X: y\""},
 	{YAML(VIP ", health: {type: http, method: get}}\n"),
 	 "f.yaml:4:90: vips[0].health.method: expected an HTTP method such as GET, got \"get\""},
+	{YAML(VIP ", health: {type: http, method: HEAD, body: ok}}\n"),
+	 "f.yaml:4:102: vips[0].health.body: expected no such key with method HEAD: its answers have no body"},
+	{YAML(SRC "defaults: {health: {type: http, degraded_body: a}}\nvips:\n- {name: a, address: 192.0.2.1, port: 80, protocol: tcp, health: {method: HEAD}, reals: []}\n"),
+	 "f.yaml:5:3: vips[0].health.degraded_body: expected no such key with method HEAD: its answers have no body"},
 	{YAML(VIP ", health: {type: http, host: \"a b\"}}\n"),
 	 "f.yaml:4:88: vips[0].health.host: expected a host name without blanks, got \"a b\""},
 	{YAML(VIP ", health: {type: http, headers: [a]}}\n"),
@@ -224,14 +228,14 @@ static void a_vip_of_another_probe_type_does_not_inherit_its_keys(void **state)
 static void a_probe_sends_and_expects_what_the_file_says(void **state)
 {
 	struct config *c = parse_config(
-		VIP ", health: {type: http, port: 8080, method: HEAD, host: www.example.org,\n"
+		VIP ", health: {type: http, port: 8080, method: PUT, host: www.example.org,\n"
 		    "  path: /h?a=b, headers: {X-A: b c, X-B: \"1\"}, expect: [200, 204],\n"
 		    "  body: \"all\\nwell\", jitter: 0%}}\n");
 	const struct health_spec *health = &c->vips[0].health;
 
 	assert_int_equal(health->port, 8080);
 	assert_int_equal(health->jitter_percent, 0);
-	assert_string_equal(health->method, "HEAD");
+	assert_string_equal(health->method, "PUT");
 	assert_string_equal(health->host, "www.example.org");
 	assert_string_equal(health->path, "/h?a=b");
 	assert_int_equal(health->headers.n, 2);

@@ -206,6 +206,21 @@ static int check_source(const struct check *c, const struct vip_spec *vip)
 	return 0;
 }
 
+/* It would look for a text where there is none, and no real would ever be up. */
+static int check_body(const struct check *c, const struct vip_spec *vip)
+{
+	const struct health_spec *health = &vip->health;
+	bool is_body = health->body != NULL;
+	struct mark mark = c->health->at[is_body ? HEALTH_KEY_BODY : HEALTH_KEY_DEGRADED_BODY];
+
+	if (!health->method || strcmp(health->method, "HEAD") != 0 ||
+	    (!health->body && !health->degraded_body))
+		return 0;
+	return config_fail(&c->errors, mark.line ? mark : vip->mark,
+			   is_body ? ".body" : ".degraded_body",
+			   "expected no such key with method HEAD: its answers have no body");
+}
+
 int config_check_health(const struct doc_file *doc, const struct config *config, struct err *err)
 {
 	const struct doc_health *defaults = &doc->defaults.policy.health;
@@ -225,6 +240,8 @@ int config_check_health(const struct doc_file *doc, const struct config *config,
 			ret = check_needed(&c, defaults);
 		if (ret == 0)
 			ret = check_source(&c, &config->vips[i]);
+		if (ret == 0)
+			ret = check_body(&c, &config->vips[i]);
 	}
 	return ret;
 }
