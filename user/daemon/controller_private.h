@@ -129,7 +129,8 @@ struct controller {
 uint64_t controller_now_ms(void);
 
 /* runs.c */
-/* Runs for a new configuration; takes over what goes on (same VIP key and real) by reference. */
+/* Runs for a new configuration; takes over what goes on (same VIP name, a port shared, same real)
+ * by reference. */
 int runs_make(struct controller *c, const struct config *config, struct runs *ret_runs);
 /* Frees runs that were only made for `fresh` and not taken into use. */
 void runs_discard(struct runs *fresh, const struct runs *used);

@@ -84,10 +84,12 @@ static void disable(struct real_run *run)
 	struct admin_order order = {.admin = ADMIN_DISABLED,
 				    .drain.then = drain_rest_now(run),
 				    .since_ms = controller_wall_ms()};
+	char text[ADDR_TEXT_MAX];
 	struct err err = {};
 
 	if (runtime_set(run->controller->runtime, run->vip, &run->spec.address, &order, &err))
-		log_error("drained real is disabled but not recorded error=\"%s\"", err.text);
+		log_error("drained real is disabled but not recorded vip=%s real=%s error=\"%s\"",
+			  run->vip, addr_format(&run->spec.address, text), err.text);
 	drain_take(run, &order);
 	weigh_changed(run);
 	controller_audit_real(run->controller, &actor_drain, "real_disable", run, NULL);

@@ -103,7 +103,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *user)
 		if (!is_watched(spec) || now < vip->ejection_next_ms)
 			continue;
 		if (look_at_vip(spec, vip, now))
-			log_error("cannot look at the SYNs of a VIP: out of memory");
+			log_error("cannot look at SYNs: out of memory vip=%s", spec->name);
 		vip->ejection_next_ms = now + spec->ejection.interval_ms;
 	}
 	sd_event_source_set_time_relative(source, TICK_US);

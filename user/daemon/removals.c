@@ -152,6 +152,7 @@ static int on_removals(sd_event_source *source, void *user)
 	struct real_run *run = find_drained(c);
 	char text[ADDR_TEXT_MAX];
 	struct err err = {};
+	size_t v;
 
 	if (!run) {
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);
@@ -159,8 +160,10 @@ static int on_removals(sd_event_source *source, void *user)
 	}
 	run->drain.removes = false;
 	addr_format(&run->spec.address, text);
+	v = run->vip_position;
 	if (remove_run(run, &actor_drain, &err))
-		log_error("drained real is not removed real=%s error=\"%s\"", text, err.text);
+		log_error("drained real is not removed vip=%s real=%s error=\"%s\"",
+			  c->config->vips[v].name, text, err.text);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controller_private.h"
+#include "lib/addr.h"
 #include "log.h"
 
 #define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5) /* after probes and requests, before the rings */
@@ -20,12 +21,15 @@ static bool is_same(const struct desired_member *a, const struct desired_member 
 
 static void apply_run(struct real_run *run, const struct desired_member *want)
 {
+	char text[ADDR_TEXT_MAX];
+
 	if (is_same(&run->want, want))
 		return;
 	run->want = *want;
 	/* Not applied: an earlier plan failed half-way, and said so. */
 	if (apply_member(run->controller->applied, &run->key, want, run->position))
-		log_warning("real changed but is not in the data plane vip=%s", run->vip);
+		log_warning("real changed but is not in the data plane vip=%s real=%s", run->vip,
+			    addr_format(&run->spec.address, text));
 }
 
 static int weigh_vip(struct controller *c, size_t v)
