@@ -18,6 +18,12 @@
 /* To be answered by who called, from a smaller stack; nothing is counted yet. */
 #define TOO_BIG (-2) /* does not fit once encapsulated */
 #define ECHO	(-3) /* a ping */
+#define NO_REAL (-4) /* no real of the VIP can take it */
+/* Its sender is to be told: */
+#define REFUSE_PORT	   (-5) /* RST or port unreachable: no VIP serves the port */
+#define REFUSE_RESET	   (-6) /* the same: no real can take the flow */
+#define REFUSE_UNREACHABLE (-7) /* port unreachable, TCP too: no real can take the flow */
+#define REFUSE_FLOW	   (-8) /* RST: the flow ends with its real */
 
 /* A word that others write: read once, and not twice. */
 #define READ_WORD(x) (*(volatile typeof(x) *)&(x))

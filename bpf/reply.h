@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Answers that the balancer itself gives, and those for a port that nobody serves: TCP gets a RST
- * (RFC 9293 section 3.10.7.1), UDP a port unreachable (RFC 792, RFC 4443). The answer is made from
- * the packet, so it is never larger than the question by more than two headers, goes back the way
- * it came, and is limited in rate. A cold path: size over speed.
+ * Answers that the balancer itself gives: a RST (RFC 9293 section 3.10.7.1), an ICMP error (RFC
+ * 792, RFC 4443). The answer is made from the packet, so it is never larger than the question by
+ * more than two headers, goes back the way it came, and is limited in rate. A cold path: size over
+ * speed.
  */
 #pragma once
 
@@ -223,32 +223,4 @@ static __noinline bool reply_with_error(const struct pkt *pkt, __u8 type, __u8 c
 		return false;
 	return !bpf_xdp_store_bytes(pkt->ctx, pkt->l3_offset + reply_ip_header_len(pkt), &message,
 				    sizeof(message));
-}
-
-static __always_inline bool reply_with_unreachable(const struct pkt *pkt)
-{
-	if (pkt->tuple.family == FAMILY_V4)
-		return reply_with_error(pkt, ICMP4_UNREACHABLE, ICMP4_PORT_UNREACHABLE, 0);
-	return reply_with_error(pkt, ICMP6_UNREACHABLE, ICMP6_PORT_UNREACHABLE, 0);
-}
-
-/* What must not, or cannot, be answered is dropped. */
-static __always_inline int reply_no_port(const struct pkt *pkt)
-{
-	bool is_tcp = pkt->tuple.protocol == IPPROTO_TCP;
-
-	if (!reply_may_answer(pkt) || (is_tcp && pkt->tcp_flags & TCP_RST)) {
-		count(drop_no_port);
-		return XDP_DROP;
-	}
-	if (!reply_take_token()) {
-		count(drop_reply_limit);
-		return XDP_DROP;
-	}
-	if (!(is_tcp ? reply_with_reset(pkt) : reply_with_unreachable(pkt))) {
-		count(drop_no_port);
-		return XDP_DROP;
-	}
-	count_at(is_tcp ? counter_index(reply_reset) : counter_index(reply_unreachable));
-	return XDP_TX;
 }

@@ -77,12 +77,9 @@ static __always_inline struct member *ring_find(__u64 hash, const struct vip *vi
 	return bpf_map_lookup_elem(&members, ret_id);
 }
 
-/* Sets pkt->member and pkt->member_id. */
+/* Sets pkt->member and pkt->member_id, or NO_REAL. */
 static __always_inline int ring_pick(struct pkt *pkt, const struct vip *vip)
 {
 	pkt->member = ring_find(pkt->hash, vip, &pkt->member_id);
-	if (pkt->member)
-		return NEXT;
-	count(drop_no_real);
-	return XDP_DROP;
+	return pkt->member ? NEXT : NO_REAL;
 }

@@ -229,7 +229,7 @@ static __always_inline long sched_choose(__u32 vip_id, __u32 kind)
 	return -1;
 }
 
-/* A member id as the pick; -1: the ring's. */
+/* A member id as the pick; -1: the ring's. Or NO_REAL. */
 static __always_inline int sched_take(struct pkt *pkt, __u32 vip_id, long id)
 {
 	struct vip vip = {.id = vip_id, .state = bpf_map_lookup_elem(&vip_state, &vip_id)};
@@ -238,10 +238,7 @@ static __always_inline int sched_take(struct pkt *pkt, __u32 vip_id, long id)
 		return ring_pick(pkt, &vip);
 	pkt->member_id = id;
 	pkt->member = bpf_map_lookup_elem(&members, &pkt->member_id);
-	if (pkt->member)
-		return NEXT;
-	count(drop_no_real);
-	return XDP_DROP;
+	return pkt->member ? NEXT : NO_REAL;
 }
 
 /* In a frame of its own: for VIPs that are not on Maglev. */
@@ -252,10 +249,8 @@ static __noinline int sched_pick_by(struct pkt *pkt, __u32 vip_id, __u32 kind)
 
 	if (kind == SCHEDULER_SOURCE && SCHED_IS_USED(SCHEDULER_SOURCE)) {
 		id = sched_by_source(&pkt->tuple, vip_id, is_start);
-		if (id < 0) {
-			count(drop_no_real);
-			return XDP_DROP;
-		}
+		if (id < 0)
+			return NO_REAL;
 	} else if (is_start) {
 		id = sched_choose(vip_id, kind);
 		pkt->is_scheduled = id >= 0;
@@ -263,7 +258,7 @@ static __noinline int sched_pick_by(struct pkt *pkt, __u32 vip_id, __u32 kind)
 	return sched_take(pkt, vip_id, id);
 }
 
-/* Sets pkt->member and pkt->member_id. */
+/* Sets pkt->member and pkt->member_id, or NO_REAL. */
 static __always_inline int sched_pick(struct pkt *pkt, const struct vip *vip)
 {
 	__u32 kind = SCHED_ONLY_MAGLEV ? SCHEDULER_MAGLEV
@@ -279,8 +274,12 @@ static __always_inline int sched_pick(struct pkt *pkt, const struct vip *vip)
 static __noinline int sched_pick_unrecorded(struct pkt *pkt)
 {
 	__u32 vip_id = pkt->member ? pkt->member->vip_id : 0;
+	int verdict = sched_take(pkt, vip_id, flow_member_of(&pkt->tuple, pkt->hash));
 
-	return sched_take(pkt, vip_id, flow_member_of(&pkt->tuple, pkt->hash));
+	if (verdict != NO_REAL)
+		return verdict;
+	count(drop_no_real); /* there was one a moment ago */
+	return XDP_DROP;
 }
 
 /* After the pick: records the flow. */

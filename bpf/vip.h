@@ -10,7 +10,6 @@
 
 #include "maps.h"
 #include "pkt.h"
-#include "reply.h"
 #include "stats.h"
 
 /* Leaves the network's bits of an address. */
@@ -74,7 +73,7 @@ static __noinline int vip_refuse(const struct pkt *pkt, __u32 counter)
 	return XDP_DROP;
 }
 
-/* The packet's port is served by no VIP. */
+/* The packet's port is served by no VIP. REFUSE_PORT, or its fate. */
 static __noinline int vip_no_port(const struct pkt *pkt)
 {
 	struct vip_addr *address = vip_find_address(pkt);
@@ -88,7 +87,7 @@ static __noinline int vip_no_port(const struct pkt *pkt)
 		count(pass_no_port);
 		return XDP_PASS;
 	case ON_NO_PORT_REPLY:
-		return reply_no_port(pkt);
+		return REFUSE_PORT;
 	default:
 		count(drop_no_port);
 		return XDP_DROP;
@@ -198,7 +197,7 @@ static __always_inline bool vip_lookup(const struct flow_tuple *t, struct vip *r
 	return vip_is(t, vip_find_hashed(t), ret_vip) || vip_take(vip_find_wide(t), ret_vip);
 }
 
-/* Sets *ret_vip. */
+/* Sets *ret_vip, or says what becomes of a packet for none: REFUSE_PORT, or its fate. */
 static __always_inline int vip_find(const struct pkt *pkt, struct vip *ret_vip)
 {
 	return vip_lookup(&pkt->tuple, ret_vip) ? NEXT : vip_no_port(pkt);

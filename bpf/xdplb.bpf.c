@@ -10,7 +10,7 @@
 #include "fragment.h"
 #include "parse.h"
 #include "quic.h"
-#include "reset.h"
+#include "refuse.h"
 #include "sched.h"
 #include "vip.h"
 
@@ -19,7 +19,11 @@ static __always_inline int pick(struct pkt *pkt)
 	struct vip vip = {};
 	int verdict = vip_find(pkt, &vip);
 
-	return verdict == NEXT ? sched_pick(pkt, &vip) : verdict;
+	if (verdict == NEXT)
+		verdict = sched_pick(pkt, &vip);
+	if (verdict == NO_REAL)
+		verdict = refuse_empty(pkt, READ_WORD(vip.state->on_empty));
+	return verdict;
 }
 
 /*
@@ -42,7 +46,7 @@ static __always_inline int find_member(struct pkt *pkt)
 	if (is_known && (named < 0 || named == pkt->member_id))
 		return NEXT;
 	if (pkt->is_to_reset)
-		return reset_flow(pkt);
+		return REFUSE_FLOW;
 	verdict = named < 0 ? pick(pkt) : quic_take(pkt, named);
 	return verdict == NEXT ? sched_record(pkt) : verdict;
 }
@@ -55,6 +59,8 @@ __noinline int balance(struct xdp_md *ctx)
 
 	if (verdict == NEXT && !pkt.member)
 		verdict = find_member(&pkt);
+	if (verdict < NO_REAL)
+		return refuse(&pkt, verdict);
 	if (verdict == NEXT && pkt.fragment_offset)
 		verdict = fragment_record(&pkt);
 	return verdict == NEXT ? forward(&pkt) : verdict;

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define XDPLB_LAYOUT_VERSION 5
+#define XDPLB_LAYOUT_VERSION 6
 
 /* Limits that follow from a field's width. */
 #define XDPLB_MAX_MEMBERS     (1u << 20) /* 20 bits in a flow slot */
@@ -345,7 +345,8 @@ struct vip_state {
 	__u32 schedule; /* live: SCHEDULE_WORD */
 	__u64 order; /* live: RING_WORD of round robin's turns, members' ids; 0: there is none */
 	__u32 affinity_s; /* live: how long a source keeps its real; 0: as long as the ring says */
-	__u32 pad1[3];
+	__u32 on_empty; /* live: enum xdplb_on_empty */
+	__u32 pad1[2];
 	__u64 half[2]; /* daemon only: extent (base << 32 | blocks) of each half in "rings" */
 	__u32 members; /* live: length of the member list of the half in use */
 	__u32 pad0;
@@ -359,6 +360,13 @@ struct vip_state {
 
 _Static_assert(sizeof(struct vip_state) == 2 * XDPLB_CACHE_LINE, "one VIP, two lines");
 _Static_assert(__builtin_offsetof(struct vip_state, half) == XDPLB_CACHE_LINE, "the daemon's line");
+
+/* What the first packet of a flow gets that no real can take. */
+enum xdplb_on_empty {
+	ON_EMPTY_DROP = 0,
+	ON_EMPTY_RESET = 1, /* TCP: RST; UDP: ICMP port unreachable */
+	ON_EMPTY_UNREACHABLE = 2, /* ICMP port unreachable */
+};
 
 #define VIP_QUIC (1u << 0) /* a QUIC connection ID may name the real */
 

@@ -22,6 +22,8 @@
 	X(reply_reset, "TCP RST to a port of a VIP address that is not served")                    \
 	X(reply_unreachable, "ICMP port unreachable to a port of a VIP address that is not "       \
 			     "served")                                                             \
+	X(reply_no_real,                                                                           \
+	  "TCP RST or ICMP unreachable to a new flow that no real of the VIP can take")            \
 	X(reply_flow_reset,                                                                        \
 	  "TCP RST to a flow of a real that is down, or was drained long enough")                  \
 	X(reply_too_big, "ICMP fragmentation needed, or ICMPv6 packet too big")                    \

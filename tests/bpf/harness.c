@@ -190,6 +190,7 @@ static void make_vip(const struct bed_vip *vip, size_t i, struct bed_config *c)
 		.timeouts = timeouts,
 		.on_no_port = vip->on_no_port,
 		.echo = vip->echo,
+		.on_all_down = vip->on_all_down,
 		.encap = vip->encap,
 		.scheduler = vip->scheduler,
 		.source = vip->source,

@@ -52,6 +52,7 @@ struct bed_vip {
 	enum xdplb_on_no_port on_no_port;
 	enum echo_policy echo;
 	enum on_down on_down;
+	enum all_down on_all_down;
 	enum xdplb_encap encap;
 	enum xdplb_scheduler scheduler;
 	struct source_spec source;

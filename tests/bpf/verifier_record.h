@@ -16,7 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 128507, 2152},
+	{"xdplb", 123996, 2176},
 	{"read_clock", 5, 0},
 	{"receiver", 16980, 256},
 	{"xdplb_probe", 1363, 280},

@@ -61,6 +61,7 @@ class Vip:
         self.precedence = (-self.fixed_bits, kind)  # docs/packet-path.md, "Which VIP"
         self.protocol = {"tcp": TCP, "udp": UDP}[spec["protocol"]]
         self.on_no_port = spec.get("on_no_port", defaults.get("on_no_port", "reply"))
+        self.on_all_down = spec.get("on_all_down", "drop")
         self.echo = spec.get("echo", defaults.get("echo", "up"))
         self.encap = spec.get("encap", defaults.get("encap", "ipip"))
         self.reals = [wire.address(real["address"]) for real in spec.get("reals", [])]
@@ -376,7 +377,7 @@ class Model:
             return replies.refuse(self, p)
         p.member = self.pick(vip, p.hash)
         if not p.member:
-            return Outcome(DROP, ["drop_no_real"])
+            return replies.all_down(self, p, vip)
         flows.record(self, p)
         return None
 

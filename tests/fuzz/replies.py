@@ -27,6 +27,20 @@ def refuse(model, p):
     return m.Outcome(m.TX, ["reply_unreachable"], error(p, *((3, 3) if p.family == 4 else (1, 4))))
 
 
+def all_down(model, p, vip):
+    """No real of the VIP can take it: on_all_down; only who begins a flow is told."""
+    is_start = p.protocol == UDP or p.flags & (SYN | ACK | RST | FIN) == SYN
+    if vip.on_all_down not in ("reset", "unreachable") or not is_start or not is_answerable(p):
+        return m.Outcome(m.DROP, ["drop_no_real"])
+    if not model.replies_allowed:
+        return m.Outcome(m.DROP, ["drop_reply_limit"])
+    if p.protocol == TCP and vip.on_all_down == "reset":
+        answer = reply(p, TCP, reset(p))
+    else:
+        answer = error(p, *((3, 3) if p.family == 4 else (1, 4)))
+    return m.Outcome(m.TX, ["reply_no_real"], answer)
+
+
 LEAST_MTU = {4: 68, 6: 1280}  # RFC 791, RFC 8200 section 5
 
 

@@ -77,12 +77,24 @@ QUIC = [
     vip("not-quic4", "192.0.2.17", 0, "udp", REALS4[:2]),
 ]
 
+def told(spec, policies):
+    """The VIPs of these names tell who begins a flow that no real can take."""
+    for one in spec["vips"]:
+        if one["name"] in policies:
+            one["on_all_down"] = policies[one["name"]]
+    return spec
+
+
 CONFIGS = {
     "computed": config("10.255.0.1", "fd00:1::1", gue_port=5555, gue_checksum6="computed"),
     "prefix": config("10.255.0.0/16", "fd00:1::/64", more=[
         vip("large6", "2001:db8:f::/64", "70-90", "tcp", REALS4[:1])]),
     "plain": config("10.255.0.1", "fd00:1::1"),
     "quic": config("10.255.0.1", "fd00:1::1", more=QUIC),
+    "told": told(config("10.255.0.1", "fd00:1::1"), {
+        "none4": "reset", "none6": "unreachable", "one4": "unreachable", "one6": "reset",
+        "pass4": "reset", "pass6": "unreachable", "inside4": "reset", "any4": "unreachable",
+        "range6": "reset", "any6": "unreachable"}),
 }
 
 

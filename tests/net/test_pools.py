@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from lab import wait_for
+from lab import VIP4, VIP6, wait_for
 from traffic import (Load, answers, config, connections, served_by, served_since, start, vip,
                      weighted)
 
@@ -26,9 +26,9 @@ def row(daemon, name="web"):
     return {v["name"]: v for v in daemon.ctl_json("vip", "list")}[name]
 
 
-def wait_vip(daemon, deadline=10, **fields):
-    wait_for(lambda: all(row(daemon)[key] == value for key, value in fields.items()), deadline,
-             f"VIP is {fields}; {row(daemon)}; log:\n{daemon.log_text()}")
+def wait_vip(daemon, deadline=10, name="web", **fields):
+    wait_for(lambda: all(row(daemon, name)[key] == value for key, value in fields.items()), deadline,
+             f"VIP is {fields}; {row(daemon, name)}; log:\n{daemon.log_text()}")
 
 
 def test_a_canary_gets_its_share_of_new_flows_however_many_reals_it_has(lab):
@@ -198,6 +198,55 @@ def test_when_all_are_down_the_policy_says_who_is_used(lab, policy, used, state)
         assert answers(lab) == used
     else:
         assert lab.curl("http://192.0.2.10/", timeout=1) is None
+
+
+# Says what a connection or an answer to a datagram comes to: the name of the error, or "timeout".
+KNOCK = """
+import errno, socket, sys
+address, kind = sys.argv[1], getattr(socket, sys.argv[2])
+one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+one.settimeout(float(sys.argv[3]))
+try:
+    one.connect((address, 80))
+    one.send(b"?")
+    one.recv(1)
+except TimeoutError:
+    print("timeout")
+except OSError as failure:
+    print(errno.errorcode[failure.errno])
+"""
+
+
+def knock(lab, address, kind, seconds):
+    return lab.run(lab.client, ["/usr/bin/python3", "-c", KNOCK, address, kind, seconds]).stdout.strip()
+
+
+@pytest.mark.parametrize("policy, told", [
+    ("drop", "timeout"), ("reset", "ECONNREFUSED"), ("unreachable", "ECONNREFUSED")])
+def test_who_meets_a_vip_without_reals_is_told_as_the_policy_says(lab, policy, told):
+    """The client's own TCP and UDP take the answer for one; who is connected is left alone."""
+    vips = [(name, address, protocol) for address, six in ((VIP4, ""), (VIP6, "6"))
+            for name, protocol in ((f"web{six}", "tcp"), (f"udp{six}", "udp"))]
+    daemon = start(lab, config(
+        *(vip(lab.reals4[:1], name, address, protocol=protocol, on_all_down=policy)
+          for name, address, protocol in vips), health=KEEN))
+    with connections(lab, 5, reals=lab.reals[:1]) as some:
+        # The server stays; its balancer takes it for dead.
+        lab.run("real1", "nft add table inet probes; nft 'add chain inet probes in "
+                "{ type filter hook input priority 0; }'; nft add rule inet probes in "
+                "ip saddr 10.1.0.10 tcp dport 80 drop")
+        for name, _, _ in vips:
+            wait_vip(daemon, name=name, state="down", reals_up=0)
+        daemon.settle()
+        for _, address, protocol in vips:
+            kind = "SOCK_STREAM" if protocol == "tcp" else "SOCK_DGRAM"
+            assert knock(lab, address, kind, 0.5 if told == "timeout" else 5) == told, address
+        before = daemon.ctl_json("stats", "show")
+        assert (before["reply_no_real"] > 0) == (policy != "drop")
+        lab.run("real1", "nft delete table inet probes")
+        daemon.wait_states({lab.reals4[0]: "up"})
+        daemon.settle()
+        assert some.ask() == ["real1"] * 5
 
 
 def test_min_healthy_raises_an_alarm_once_per_crossing(lab):

@@ -431,6 +431,7 @@ static inline void lab_check_turns(const struct lab *lab, size_t v)
 
 	assert_int_equal(state->schedule, vip_schedule(&lab->vips[v]));
 	assert_int_equal(state->affinity_s, lab->vips[v].source.affinity_ms / 1000);
+	assert_int_equal(state->on_empty, vip_on_empty(&lab->vips[v]));
 	assert_int_equal(state->order != 0, state->ring && lab->vips[v].scheduler == SCHEDULER_RR);
 	if (!state->order)
 		return;

@@ -81,6 +81,7 @@ static void test_turns_of_the_ring_before_are_not_taken_over(void **state)
 	uint64_t before;
 
 	lab->vips[web].scheduler = SCHEDULER_RR;
+	lab->vips[web].on_all_down = ALL_DOWN_UNREACHABLE;
 	lab_add_reals(lab, web, 1, 3);
 	lab_settle(lab);
 	vip = &lab->fake->dp.vip_state[lab_vip(lab, web)->id];

@@ -183,9 +183,11 @@ static void a_vip_has_the_reals_of_its_pools(void **state)
 		   "- {name: one, address: 192.0.2.2, port: 80, protocol: tcp, pool: blue, "
 		   "min_healthy: 60%,\n"
 		   "   slow_start: 0s, panic: 0%}\n"
-		   "- {name: own, address: 192.0.2.3, port: 80, protocol: tcp}\n");
+		   "- {name: own, address: 192.0.2.3, port: 80, protocol: tcp}\n"
+		   "- {name: told, address: 192.0.2.5, port: 80, protocol: tcp, on_all_down: "
+		   "reset}\n");
 	const struct vip_spec *canary = &c->vips[0], *late = &c->vips[1];
-	const struct vip_spec *one = &c->vips[2], *own = &c->vips[3];
+	const struct vip_spec *one = &c->vips[2], *own = &c->vips[3], *told = &c->vips[4];
 
 	assert_int_equal(canary->n_pools, 2);
 	assert_string_equal(canary->pools[0].name, "green");
@@ -218,6 +220,7 @@ static void a_vip_has_the_reals_of_its_pools(void **state)
 	assert_true(one->min_healthy.is_percent);
 	assert_int_equal(own->n_pools, 0);
 	assert_int_equal(own->on_all_down, ALL_DOWN_ALL); /* panic includes it, unless told */
+	assert_int_equal(told->on_all_down, ALL_DOWN_RESET);
 	config_free(c);
 }
 

@@ -72,8 +72,8 @@ static const struct mistake mistakes[] = {
 	 "f.yaml:7:90: vips[0].pools[0].backup: expected true, false or a level from 1 to 7, got \"8\""},
 	{YAML(VIP ", panic: 50}\n"),
 	 "f.yaml:4:68: vips[0].panic: expected a percentage from 0% to 100%, got \"50\""},
-	{YAML(VIP ", on_all_down: reset}\n"),
-	 "f.yaml:4:74: vips[0].on_all_down: expected drop or all or backup, got \"reset\""},
+	{YAML(VIP ", on_all_down: reject}\n"),
+	 "f.yaml:4:74: vips[0].on_all_down: expected drop or all or backup or reset or unreachable, got \"reject\""},
 	{YAML(VIP ", slow_start: 61m}\n"),
 	 "f.yaml:4:73: vips[0].slow_start: expected a duration from 0s to 1h, got \"61m\""},
 	/* values together */

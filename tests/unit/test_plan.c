@@ -85,6 +85,11 @@ static void change_policy(struct lab *lab)
 	lab->vips[0].on_no_port = ON_NO_PORT_PASS;
 }
 
+static void change_on_all_down(struct lab *lab)
+{
+	lab->vips[0].on_all_down = ALL_DOWN_RESET;
+}
+
 static void change_echo(struct lab *lab)
 {
 	lab->vips[0].echo = ECHO_OFF;
@@ -195,6 +200,7 @@ static const struct {
 	{"down", go_down, "m"},
 	{"on_no_port", change_policy, "S"},
 	{"echo", change_echo, "S"},
+	{"on_all_down", change_on_all_down, "S"},
 	{"a shorter timeout, the longest stays another VIP's", change_timeout, "S"},
 	{"a larger ring", enlarge_ring, "S"},
 	{"more reals than the member list has room for", add_many_reals, "SMMMMMMMMMMMMMM"},

@@ -50,6 +50,8 @@ static const struct {
 	{"d d bd", 0, ALL_DOWN_ALL, "++-", VIP_PANIC},
 	{"d d bd", 0, ALL_DOWN_BACKUP, "--+", VIP_PANIC},
 	{"d d", 0, ALL_DOWN_BACKUP, "--", VIP_DOWN},
+	{"d d", 50, ALL_DOWN_RESET, "--", VIP_DOWN},
+	{"d d bd", 0, ALL_DOWN_UNREACHABLE, "---", VIP_DOWN},
 	{"bd bd", 0, ALL_DOWN_ALL, "++", VIP_PANIC},
 	{"x bbd bbbd", 0, ALL_DOWN_ALL, "-+-", VIP_PANIC},
 	{"d bx bbd bbbd", 0, ALL_DOWN_BACKUP, "--+-", VIP_PANIC},

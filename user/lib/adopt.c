@@ -55,6 +55,7 @@ static int adopt_rings(struct applied *applied, struct applied_vip *vip)
 	vip->fingerprint = state->fingerprint;
 	vip->schedule = state->schedule;
 	vip->affinity_s = state->affinity_s;
+	vip->on_empty = state->on_empty;
 	vip->spare_ticket = dp->ops->grace_request(dp->user);
 	for (int i = 0; i < 2 && !r; i++) {
 		vip->half[i] = extent_of(state->half[i]);

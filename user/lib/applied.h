@@ -55,6 +55,7 @@ struct applied_vip {
 	enum xdplb_encap encap;
 	uint32_t schedule; /* SCHEDULE_WORD */
 	uint32_t affinity_s;
+	enum xdplb_on_empty on_empty;
 	uint32_t on_no_port;
 	enum echo_policy echo;
 	bool has_ring; /* the ring in use gives new flows a real */

@@ -68,12 +68,13 @@ static void release_pair(struct applied *applied, struct extent *pair)
 }
 
 /* Round robin goes by the ring until the next one has brought its turns. */
-static void publish_schedule(struct applied *applied, const struct applied_vip *vip)
+static void publish_policy(struct applied *applied, const struct applied_vip *vip)
 {
 	struct vip_state *state = &applied->dp->vip_state[vip->id];
 
 	dp_store(state->affinity_s, vip->affinity_s);
 	dp_store(state->schedule, vip->schedule);
+	dp_store(state->on_empty, vip->on_empty);
 }
 
 static void set_policy(const struct plan *plan, struct applied_vip *vip,
@@ -81,6 +82,7 @@ static void set_policy(const struct plan *plan, struct applied_vip *vip,
 {
 	vip->schedule = vip_schedule(spec);
 	vip->affinity_s = spec->source.affinity_ms / 1000;
+	vip->on_empty = vip_on_empty(spec);
 	vip->ring = spec->ring;
 	vip->encap = spec->encap;
 	vip->on_no_port = spec->on_no_port;
@@ -120,7 +122,7 @@ static int add_vip(struct applied *applied, const struct plan *plan, const struc
 	}
 	memset(&applied->dp->vip_state[vip->id], 0, sizeof(struct vip_state));
 	apply_write_key(applied->dp, vip);
-	publish_schedule(applied, vip);
+	publish_policy(applied, vip);
 	return 0;
 }
 
@@ -166,7 +168,7 @@ static int set_vip(struct applied *applied, const struct plan *plan, const struc
 	if (r)
 		return r;
 	set_policy(plan, vip, spec);
-	publish_schedule(applied, vip);
+	publish_policy(applied, vip);
 	if (apply_want_quic(vip, spec))
 		return -ENOMEM;
 	for (size_t i = 0; i < vip->n_members; i++) {

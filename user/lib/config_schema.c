@@ -35,10 +35,13 @@ static const struct schema_choice on_no_port_choices[] = {CHOICE("reply", ON_NO_
 							  CHOICE("pass", ON_NO_PORT_PASS),
 							  {}};
 
-static const struct schema_choice on_all_down_choices[] = {CHOICE("drop", ALL_DOWN_DROP),
-							   CHOICE("all", ALL_DOWN_ALL),
-							   CHOICE("backup", ALL_DOWN_BACKUP),
-							   {}};
+static const struct schema_choice on_all_down_choices[] = {
+	CHOICE("drop", ALL_DOWN_DROP),
+	CHOICE("all", ALL_DOWN_ALL),
+	CHOICE("backup", ALL_DOWN_BACKUP),
+	CHOICE("reset", ALL_DOWN_RESET),
+	CHOICE("unreachable", ALL_DOWN_UNREACHABLE),
+	{}};
 
 static const struct schema_choice echo_choices[] = {
 	CHOICE("up", ECHO_WHILE_UP), CHOICE("always", ECHO_ALWAYS), CHOICE("off", ECHO_OFF), {}};
@@ -273,8 +276,10 @@ const struct schema_section schema_timeouts = {
 		 .choices = on_all_down_choices,                                                   \
 		 .initial = ALL_DOWN_DROP,                                                         \
 		 .initial_text = "drop; all where `panic` is set",                                 \
-		 .text = "no real is up, backups neither: `drop` new flows, or ignore the health " \
-			 "of `all` reals, or of the `backup` reals"},                              \
+		 .text = "no real is up, backups neither: `drop` new flows, answer them with "     \
+			 "`reset` (TCP RST; UDP as the next) or `unreachable` (ICMP port "         \
+			 "unreachable; both rate limited), or ignore the health of `all` reals, "  \
+			 "or of the `backup` reals"},                                              \
 	[POLICY_MIN_HEALTHY] = {.key = "min_healthy",                                              \
 				.type = SCHEMA_SHARE,                                              \
 				.offset = offsetof(S, policy.min_healthy),                         \

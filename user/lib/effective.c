@@ -185,7 +185,8 @@ static struct choice choose(const struct vip_spec *vip, const struct level *leve
 
 bool effective_may_ignore_health(const struct vip_spec *vip)
 {
-	return vip->panic_percent || vip->on_all_down != ALL_DOWN_DROP;
+	return vip->panic_percent || vip->on_all_down == ALL_DOWN_ALL ||
+	       vip->on_all_down == ALL_DOWN_BACKUP;
 }
 
 /* In the ring or not, given who gets new flows. */

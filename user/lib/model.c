@@ -97,6 +97,18 @@ uint32_t vip_schedule(const struct vip_spec *vip)
 			     vip->source.prefix6);
 }
 
+enum xdplb_on_empty vip_on_empty(const struct vip_spec *vip)
+{
+	switch (vip->on_all_down) {
+	case ALL_DOWN_RESET:
+		return ON_EMPTY_RESET;
+	case ALL_DOWN_UNREACHABLE:
+		return ON_EMPTY_UNREACHABLE;
+	default:
+		return ON_EMPTY_DROP;
+	}
+}
+
 bool config_has_quic(const struct config *config)
 {
 	for (size_t i = 0; i < config->n_vips; i++) {
@@ -216,6 +228,10 @@ const char *all_down_name(enum all_down policy)
 		return "all";
 	case ALL_DOWN_BACKUP:
 		return "backup";
+	case ALL_DOWN_RESET:
+		return "reset";
+	case ALL_DOWN_UNREACHABLE:
+		return "unreachable";
 	}
 	return "?";
 }

@@ -150,6 +150,8 @@ enum all_down {
 	ALL_DOWN_DROP = 0,
 	ALL_DOWN_ALL = 1, /* health is ignored */
 	ALL_DOWN_BACKUP = 2, /* health of the backups is ignored */
+	ALL_DOWN_RESET = 3, /* who begins one gets a RST, or ICMP port unreachable */
+	ALL_DOWN_UNREACHABLE = 4, /* who begins one gets ICMP port unreachable */
 };
 
 /* Backups have levels from 1, the first to join, to this. */
@@ -322,6 +324,7 @@ uint32_t config_encaps(const struct config *config);
 uint32_t config_schedulers(const struct config *config);
 /* struct vip_state's word `schedule`. */
 uint32_t vip_schedule(const struct vip_spec *vip);
+enum xdplb_on_empty vip_on_empty(const struct vip_spec *vip);
 bool config_has_quic(const struct config *config);
 void config_free(struct config *config);
 

@@ -49,8 +49,8 @@ static bool vip_differs(const struct plan *plan, const struct applied_vip *have,
 	flow_clock_ticks(plan->clock, &want->timeouts, plan->hz, ticks);
 	return have->ring != want->ring || have->schedule != vip_schedule(want) ||
 	       have->affinity_s != want->source.affinity_ms / 1000 || have->encap != want->encap ||
-	       have->on_no_port != want->on_no_port || have->echo != want->echo ||
-	       half_room(have) < plan_half_blocks(want) ||
+	       have->on_empty != vip_on_empty(want) || have->on_no_port != want->on_no_port ||
+	       have->echo != want->echo || half_room(have) < plan_half_blocks(want) ||
 	       memcmp(have->timeout_ticks, ticks, sizeof(ticks)) != 0 ||
 	       applied_quic_differs(have, want);
 }
