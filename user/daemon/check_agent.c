@@ -85,8 +85,8 @@ static void judge(struct agent_check *check)
 		 state->is_down && answer == AGENT_WORDS ? " (and down, as it said before)" : "");
 	if (answer == AGENT_NOTHING) {
 		result.outcome = CHECK_FAILED;
-		snprintf(text, sizeof(text), check->line[0] ? "agent: not understood: %.80s"
-							    : "agent: an empty line%s",
+		snprintf(text, sizeof(text),
+			 check->line[0] ? "agent: not understood: %.80s" : "agent: an empty line%s",
 			 check->line);
 	}
 	result.text = text;
