@@ -275,3 +275,38 @@ def test_writes_follow_the_primary_and_reads_the_replica(cluster):
         assert writer.takers(since=out) == {"real1 false"}
     assert_no_replica_wrote(writer)
     assert writer.takers() == {"real1 false", "real2 false"}
+
+
+# ---- what the script says, for every answer that the servers may give ----
+
+ONE, TWO = "10.1.0.1", "10.1.0.2"
+
+
+@pytest.mark.parametrize("role, answers, code, says", [
+    ("primary", {ONE: "00000002", TWO: "replica"}, 0, "primary of timeline 00000002"),
+    ("primary", {ONE: "00000002"}, 0, "primary of timeline 00000002"),
+    ("primary", {ONE: "replica", TWO: "00000002"}, 1, "replica"),
+    ("primary", {TWO: "replica"}, 1, "no answer"),
+    ("primary", {ONE: "00000003", TWO: "00000002"}, 0, "primary of timeline 00000003"),
+    ("primary", {ONE: "00000002", TWO: "00000003"}, 1,
+     f"primary of timeline 00000002, but {TWO} is of 00000003"),
+    # Both promoted: neither.
+    ("primary", {ONE: "00000002", TWO: "00000002"}, 1,
+     f"primary of timeline 00000002, but {TWO} is of 00000002"),
+    ("primary", {ONE: "0000000A", TWO: "00000009"}, 0, "primary of timeline 0000000A"),
+    ("replica", {ONE: "replica", TWO: "00000002"}, 0, "replica"),
+    ("replica", {ONE: "00000002", TWO: "replica"}, 1, "primary"),
+    ("replica", {TWO: "00000002"}, 1, "no answer"),
+])
+def test_the_script_tells_a_primary_from_a_replica(tmp_path, role, answers, code, says):
+    (tmp_path / "check").write_text(BLOCKS["script"])
+    psql = tmp_path / "psql"
+    psql.write_text('#!/bin/sh\nhost=${2#host=}\ncat "${0%/*}/${host%% *}"\n')
+    psql.chmod(0o755)
+    for address, answer in answers.items():
+        (tmp_path / address).write_text(answer + "\n")
+    nodes = [ONE, TWO] if role == "primary" else []
+    done = subprocess.run(["sh", tmp_path / "check", role, *nodes], capture_output=True, text=True,
+                          check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin",
+                                            "XDPLB_REAL_ADDRESS": ONE, "XDPLB_REAL_PORT": "5432"})
+    assert (done.returncode, done.stdout, done.stderr) == (code, says + "\n", "")
