@@ -88,7 +88,7 @@ static void apply(struct hammer *h, int with, uint32_t n)
 
 static void hammer_new(struct hammer *h)
 {
-	struct traffic_options options = {.lives = FLOWS, .stall_us = 100, .stall_every_us = 400};
+	struct traffic_options options = {.lives = FLOWS, .stall_us = 50, .stall_every_us = 200};
 
 	*h = (struct hammer){};
 	h->bed = bed_new(&(struct bed_options){.flows = CAPACITY, .members = MEMBERS});
