@@ -183,7 +183,7 @@ def test_a_balancer_without_a_free_port_says_nothing_of_the_real(services, daemo
         daemon = daemon_of({"probed": {"type": kind, "port": 80},
                             "other": {"type": "tcp", "port": 80, "fall": 1}})
         said = "not probed: connect: Cannot assign requested address"
-        wait_for(lambda: {text for _, text in standing(daemon).values()} == {said}, 10, said)
+        wait_for(lambda: {text for _, text in standing(daemon).values()} == {said}, 15, said)
         rows = daemon.ctl_json("health", "list")
         assert {row["probe_failures"] for row in rows} == {0}
         assert "down" not in {row["state"] for row in rows}
