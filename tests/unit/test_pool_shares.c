@@ -127,6 +127,32 @@ static void a_pool_of_weight_0_is_kept_ready_and_a_backup_pool_waits(void **stat
 	assert_string_equal(result, "-s+");
 }
 
+/* As long as backups serve with them, who is left of a pool does not carry what its others had. */
+static void a_pool_whose_backups_have_joined_has_the_share_of_the_reals_that_are_left(void **state)
+{
+	struct pool_use uses[] = {{.weight = 100}, {.weight = 100, .backup_level = 1}};
+	struct scene s;
+
+	pools(&s, uses, 2, (size_t[]){10, 10});
+	s.vip.backup_below = (struct share){.value = 50, .is_percent = true};
+	for (size_t r = 10; r < 20; r++)
+		s.reals[r].backup_level = 1;
+	for (size_t down = 1; down < 10; down++) {
+		double due = down <= 5 ? 1 : (10 - (double)down) / (20 - (double)down);
+
+		s.inputs[down - 1].health = HEALTH_DOWN;
+		work_out(&s);
+		assert_near(share_of_pool(&s, 0), due);
+		assert_near(share_of(&s, 9), due / (10 - (double)down));
+		assert_int_equal(s.members[9].weight, 100);
+	}
+	s.inputs[9].admin = ADMIN_DRAIN;
+	s.inputs[19].health = HEALTH_DOWN;
+	work_out(&s);
+	assert_near(share_of_pool(&s, 1), 1);
+	assert_near(share_of(&s, 10), 1. / 9); /* alone again: the whole of it */
+}
+
 static void no_share_is_too_small_for_a_weight(void **state)
 {
 	struct pool_use uses[] = {{.weight = 65535}, {.weight = 1}};
@@ -355,6 +381,8 @@ int main(void)
 		cmocka_unit_test(
 			the_share_of_a_dead_real_goes_to_its_pool_and_that_of_a_dead_pool_to_the_others),
 		cmocka_unit_test(a_pool_of_weight_0_is_kept_ready_and_a_backup_pool_waits),
+		cmocka_unit_test(
+			a_pool_whose_backups_have_joined_has_the_share_of_the_reals_that_are_left),
 		cmocka_unit_test(no_share_is_too_small_for_a_weight),
 		cmocka_unit_test(a_share_that_is_rounded_up_is_still_a_weight),
 		cmocka_unit_test(shown_weights_give_the_same_shares_and_sum_up_to_the_same),

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Shares to integers: see weights.h. A share is the exact fraction pool weight * weight / weights
- * of the pool, with 32 binary digits after the point; for a ring all are shifted to the right
- * alike. A ring is the same for weights that are all twice as large (maglev.c counts in powers of
- * two), so the shift itself moves no flow.
+ * of the pool's reals, with 32 binary digits after the point; for a ring all are shifted to the
+ * right alike. A ring is the same for weights that are all twice as large (maglev.c counts in
+ * powers of two), so the shift itself moves no flow.
  */
 #include "weights.h"
 
 #define POINT		32
 #define RING_WEIGHT_MAX 65535
 
-/* Over the members in the ring. */
+/* Over the members in the ring, but for of_pool. */
 struct sums {
-	uint64_t in_pool[VIP_POOLS_MAX]; /* weights of its reals */
-	uint64_t pools; /* weights of the pools that have one */
-	uint64_t reals;
+	uint64_t of_pool[VIP_POOLS_MAX]; /* weights among which its share is divided */
+	uint64_t reals; /* weights */
+	uint64_t shares;
 	size_t n_pools;
+	uint8_t lowest, highest; /* level of backups */
 	bool is_lowered; /* somebody is denied a part */
 };
 
@@ -24,22 +25,38 @@ static bool is_in_ring(const struct desired_member *m)
 	return (m->state & MEMBER_STATE_MASK) == MEMBER_UP;
 }
 
-static void sum_up(const struct vip_spec *vip, const struct real_input *inputs,
-		   const struct desired_member *members, struct sums *sums)
+static void sum_ring(const struct vip_spec *vip, const struct real_input *inputs,
+		     const struct desired_member *members, struct sums *sums)
 {
+	bool has_pool[VIP_POOLS_MAX] = {};
+
+	sums->lowest = UINT8_MAX;
 	for (size_t r = 0; r < vip->n_reals; r++) {
 		const struct real_spec *real = &vip->reals[r];
 
 		if (!is_in_ring(&members[r]))
 			continue;
-		if (!sums->in_pool[real->pool]) {
-			sums->pools += vip->n_pools ? vip->pools[real->pool].weight : 1;
-			sums->n_pools++;
-		}
-		sums->in_pool[real->pool] += real->weight;
+		sums->n_pools += !has_pool[real->pool];
+		has_pool[real->pool] = true;
 		sums->reals += real->weight;
+		if (real->backup_level < sums->lowest)
+			sums->lowest = real->backup_level;
+		if (real->backup_level > sums->highest)
+			sums->highest = real->backup_level;
 		sums->is_lowered |= inputs[r].lowered_percent || inputs[r].held_back_percent;
 	}
+}
+
+/*
+ * The reals in the ring have all of their pool's share. But where backups have joined since reals
+ * are missing, who is left does not get what those had: the backups do.
+ */
+static bool has_part(const struct real_spec *real, const struct desired_member *m,
+		     const struct sums *sums)
+{
+	if (sums->lowest >= sums->highest)
+		return is_in_ring(m);
+	return real->backup_level >= sums->lowest && real->backup_level <= sums->highest;
 }
 
 /* In one pool the weights themselves: its share is all there is. */
@@ -49,7 +66,21 @@ static uint64_t share_of(const struct vip_spec *vip, const struct real_spec *rea
 	if (sums->n_pools == 1)
 		return (uint64_t)real->weight << POINT;
 	return ((uint64_t)vip->pools[real->pool].weight * real->weight << POINT) /
-	       sums->in_pool[real->pool];
+	       sums->of_pool[real->pool];
+}
+
+static void sum_up(const struct vip_spec *vip, const struct real_input *inputs,
+		   const struct desired_member *members, struct sums *sums)
+{
+	sum_ring(vip, inputs, members, sums);
+	for (size_t r = 0; r < vip->n_reals; r++) {
+		if (has_part(&vip->reals[r], &members[r], sums))
+			sums->of_pool[vip->reals[r].pool] += vip->reals[r].weight;
+	}
+	for (size_t r = 0; r < vip->n_reals; r++) {
+		if (is_in_ring(&members[r]))
+			sums->shares += share_of(vip, &vip->reals[r], sums);
+	}
 }
 
 static uint64_t after_denials(uint64_t share, struct real_input input)
@@ -93,10 +124,7 @@ static unsigned int find_shift(const struct vip_spec *vip, const struct desired_
 
 static uint32_t shown(uint64_t share, const struct sums *sums)
 {
-	uint64_t reals = sums->n_pools > 1 ? sums->reals : 1;
-	uint64_t pools = sums->n_pools > 1 && sums->pools ? sums->pools : 1;
-
-	return at_least_one((uint64_t)((unsigned __int128)share * reals / pools >> POINT));
+	return at_least_one((uint64_t)((unsigned __int128)share * sums->reals / sums->shares));
 }
 
 /*
