@@ -293,6 +293,7 @@ static void a_vip_that_is_not_simply_up_says_why(void **state)
 		size_t up;
 		bool is_proven, is_below_min;
 		const char *reason;
+		enum all_down on_all_down;
 	} rows[] = {
 		{VIP_UP, 4, true, false, "null"},
 		{VIP_DEGRADED, 2, true, true, "\"2 of 4 up, fewer than min_healthy 75%\""},
@@ -302,12 +303,17 @@ static void a_vip_that_is_not_simply_up_says_why(void **state)
 		 "\"no real is well: those that are down or ejected serve\""},
 		{VIP_DOWN, 0, true, true, "\"no real takes new flows: they are dropped\""},
 		{VIP_DOWN, 0, false, true, "\"no real is proven up yet: new flows are dropped\""},
+		{VIP_DOWN, 0, true, true, "\"no real takes new flows: they are refused\"",
+		 ALL_DOWN_RESET},
+		{VIP_DOWN, 0, false, true, "\"no real is proven up yet: new flows are refused\"",
+		 ALL_DOWN_UNREACHABLE},
 	};
 	char *text, part[160];
 
 	specs[0].min_healthy = (struct share){75, true};
 	specs[0].panic_percent = 50;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		specs[0].on_all_down = rows[i].on_all_down;
 		vips[0].standing = (struct vip_standing){
 			.state = rows[i].state,
 			.up = rows[i].up,

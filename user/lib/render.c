@@ -172,6 +172,11 @@ static json_t *backups_to_json(const struct snapshot_vip *vip)
 			    s->counted, slow, below->value, below->is_percent ? "%" : "", levels);
 }
 
+static const char *fate_of_new_flows(const struct vip_spec *vip)
+{
+	return vip_on_empty(vip) == ON_EMPTY_DROP ? "dropped" : "refused";
+}
+
 /* Why the VIP is not simply up; null: it is. */
 static json_t *vip_reason_to_json(const struct snapshot_vip *vip)
 {
@@ -179,9 +184,11 @@ static json_t *vip_reason_to_json(const struct snapshot_vip *vip)
 	const struct share *min = &vip->spec->min_healthy;
 
 	if (s->state == VIP_DOWN && !s->is_proven)
-		return json_string("no real is proven up yet: new flows are dropped");
+		return json_sprintf("no real is proven up yet: new flows are %s",
+				    fate_of_new_flows(vip->spec));
 	if (s->state == VIP_DOWN)
-		return json_string("no real takes new flows: they are dropped");
+		return json_sprintf("no real takes new flows: they are %s",
+				    fate_of_new_flows(vip->spec));
 	if (s->state == VIP_PANIC && s->up)
 		return json_sprintf("%zu of %zu up, fewer than panic %u%%: those that are down "
 				    "serve too",
