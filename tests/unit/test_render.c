@@ -292,21 +292,24 @@ static void a_vip_that_is_not_simply_up_says_why(void **state)
 		enum vip_condition state;
 		size_t up;
 		bool is_proven, is_below_min;
-		const char *reason;
 		enum all_down on_all_down;
+		const char *reason;
 	} rows[] = {
-		{VIP_UP, 4, true, false, "null"},
-		{VIP_DEGRADED, 2, true, true, "\"2 of 4 up, fewer than min_healthy 75%\""},
-		{VIP_PANIC, 1, true, false,
+		{VIP_UP, 4, true, false, ALL_DOWN_DROP, "null"},
+		{VIP_DEGRADED, 2, true, true, ALL_DOWN_DROP,
+		 "\"2 of 4 up, fewer than min_healthy 75%\""},
+		{VIP_PANIC, 1, true, false, ALL_DOWN_DROP,
 		 "\"1 of 4 up, fewer than panic 50%: those that are down serve too\""},
-		{VIP_PANIC, 0, true, false,
+		{VIP_PANIC, 0, true, false, ALL_DOWN_DROP,
 		 "\"no real is well: those that are down or ejected serve\""},
-		{VIP_DOWN, 0, true, true, "\"no real takes new flows: they are dropped\""},
-		{VIP_DOWN, 0, false, true, "\"no real is proven up yet: new flows are dropped\""},
-		{VIP_DOWN, 0, true, true, "\"no real takes new flows: they are refused\"",
-		 ALL_DOWN_RESET},
-		{VIP_DOWN, 0, false, true, "\"no real is proven up yet: new flows are refused\"",
-		 ALL_DOWN_UNREACHABLE},
+		{VIP_DOWN, 0, true, true, ALL_DOWN_DROP,
+		 "\"no real takes new flows: they are dropped\""},
+		{VIP_DOWN, 0, false, true, ALL_DOWN_DROP,
+		 "\"no real is proven up yet: new flows are dropped\""},
+		{VIP_DOWN, 0, true, true, ALL_DOWN_RESET,
+		 "\"no real takes new flows: they are refused\""},
+		{VIP_DOWN, 0, false, true, ALL_DOWN_UNREACHABLE,
+		 "\"no real is proven up yet: new flows are refused\""},
 	};
 	char *text, part[160];
 

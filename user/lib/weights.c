@@ -124,7 +124,9 @@ static unsigned int find_shift(const struct vip_spec *vip, const struct desired_
 
 static uint32_t shown(uint64_t share, const struct sums *sums)
 {
-	return at_least_one((uint64_t)((unsigned __int128)share * sums->reals / sums->shares));
+	uint64_t all = sums->shares ? sums->shares : 1;
+
+	return at_least_one((uint64_t)((unsigned __int128)share * sums->reals / all));
 }
 
 /*
