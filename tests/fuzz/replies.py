@@ -8,7 +8,7 @@ What the balancer itself answers: RST (RFC 9293 section 3.10.7.1), port unreacha
 import struct
 
 import wire
-from wire import ACK, FIN, RST, SYN, TCP
+from wire import ACK, FIN, RST, SYN, TCP, UDP
 
 import outcome as m
 
