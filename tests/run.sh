@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Every test: unit (cmocka), packet tables (cmocka), corpus (pytest), end to end (pytest). `make test` builds first.
+# Every test: unit (cmocka), packet tables (cmocka), corpus (pytest), end to end (pytest).
+# `make test` builds first.
 #
 #   tests/run.sh [OUT] [PYTEST-ARGS...]     e.g. tests/run.sh build -k drain
 #   SUITES="unit bpf" tests/run.sh          only these of unit, bpf, general, fuzz and net
 #   PROOFS=no tests/run.sh                  without tests/bpf/test_proof_*, which want fast CPUs
 #
 # "general" is "bpf" with the express lane off: both ways of a packet pass the same tables.
+# Programs run beside each other, since they wait more than they compute; the proofs run alone.
 # Prints a line a suite, failures in full, skips with their reason, and as its last line
 # `N passed, N failed, N skipped`. Ends 1 if a test failed or none ran. What a test makes outside of
 # its own process carries this run's id in its name ($XDPLB_RUN), so two runs at once do not meet
@@ -15,8 +17,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
-LIMIT_S=${LIMIT_S:-840} # for the whole run
+# Limits against what hangs: a slow machine is to be slow, not red.
+LIMIT_S=${LIMIT_S:-1800} # for the whole run
 UNIT_LIMIT_S=${UNIT_LIMIT_S:-120} # for one test program
+JOBS=${JOBS:-3} # test programs at a time
 
 OUT=${1:-build}
 shift
@@ -60,6 +64,9 @@ bounded() {
 	wait "$child"
 	local rc=$?
 	child=
+	if ((rc == 124 && SECONDS >= deadline)); then
+		echo "tests/run.sh: the run was ended: it took over LIMIT_S=$LIMIT_S s" >&2
+	fi
 	return $rc
 }
 
@@ -86,26 +93,52 @@ tap_skips() {
 		{ said = /^(not )?ok |^1\.\./ ? "" : $0 }' "$1"
 }
 
-# DIRECTORY [NAME]: runs its test programs one after the other.
+# SUITE PROGRAM: counts and prints what it reported.
+report() {
+	local name=${2##*/} rc planned ok bad skip
+	local tap=$tmp/$name.tap
+	touch "$tap" # the run may have ended before its turn
+	rc=$(cat "$tmp/$name.rc" 2>/dev/null || echo 124)
+	read -r planned ok bad skip < <(tap_counts "$tap")
+	# A program that crashed, hung or left early has not said how its other tests went.
+	if ((ok + bad + skip < planned || (rc != 0 && bad == 0) || planned == 0)); then
+		bad=$((bad + 1))
+		echo "# ended early: exit status $rc, $((ok + bad + skip - 1)) of $planned tests" \
+			"reported" >>"$tap"
+	fi
+	printf '%-44s %3d passed, %d failed, %d skipped\n' "$1/$name" "$ok" "$bad" "$skip"
+	((bad > 0)) && grep -v '^ok ' "$tap" | sed 's/^/    /'
+	((skip > 0)) && tap_skips "$tap"
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+}
+
+# SUITE JOBS PROGRAM...: runs them, so many at a time.
+run_programs() {
+	local suite=$1 jobs=$2 program
+	shift 2
+	rm -f "$tmp"/*.tap "$tmp"/*.rc
+	# shellcheck disable=SC2016 # for the shells that xargs starts
+	bounded "$LIMIT_S" xargs -a <(printf '%s\n' "$@") -P "$jobs" -I{} env \
+		CMOCKA_MESSAGE_OUTPUT=tap bash -c '
+			timeout -k 10 "$2" "$1" >"$3/${1##*/}.tap" 2>&1
+			echo $? >"$3/${1##*/}.rc"' - {} "$UNIT_LIMIT_S" "$tmp"
+	for program in "$@"; do
+		report "$suite" "$program"
+	done
+}
+
+# DIRECTORY [NAME]: runs its test programs.
 run_cmocka() {
-	local suite=${2:-$1} program rc planned ok bad skip
+	local suite=${2:-$1} program programs=() proofs=()
 	for program in "$OUT/tests/$1"/test_*; do
 		[[ -x $program && -f $program ]] || continue
-		[[ ${PROOFS:-} == no && $program == */test_proof_* ]] && continue
-		CMOCKA_MESSAGE_OUTPUT=tap bounded "$UNIT_LIMIT_S" "$program" >"$tmp/tap"
-		rc=$?
-		read -r planned ok bad skip < <(tap_counts "$tmp/tap")
-		# A program that crashed, hung or left early has not said how its other tests went.
-		if ((ok + bad + skip < planned || (rc != 0 && bad == 0) || planned == 0)); then
-			bad=$((bad + 1))
-			echo "# ended early: exit status $rc, $((ok + bad + skip - 1)) of $planned tests" \
-				"reported" >>"$tmp/tap"
-		fi
-		printf '%-44s %3d passed, %d failed, %d skipped\n' "$suite/${program##*/}" "$ok" "$bad" "$skip"
-		((bad > 0)) && grep -v '^ok ' "$tmp/tap" | sed 's/^/    /'
-		((skip > 0)) && tap_skips "$tmp/tap"
-		passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+		case $program in
+		*/test_proof_*) proofs+=("$program") ;;
+		*) programs+=("$program") ;;
+		esac
 	done
+	run_programs "$suite" "$JOBS" "${programs[@]}"
+	((${#proofs[@]} == 0)) || [[ ${PROOFS:-} == no ]] || run_programs "$suite" 1 "${proofs[@]}"
 }
 
 # ---- pytest ------------------------------------------------------------------------------------
@@ -127,7 +160,7 @@ run_pytest() {
 	local parallel=() rc ok=0 bad=0 skip=0
 	compgen -G "tests/$1/test_*.py" >/dev/null || return
 	if /usr/bin/python3 -c 'import xdist' 2>/dev/null; then
-		parallel=(-n 2 --dist loadfile)
+		parallel=(-n "$JOBS" --dist loadfile)
 	fi
 	rm -f "$tmp/junit.xml"
 	echo "$1 (pytest):"

@@ -12,7 +12,7 @@ failed=0
 
 echo "booted Linux $(uname -r)"
 if [[ -z $only ]]; then
-	PROOFS=no SUITES="bpf general" LIMIT_S=1500 UNIT_LIMIT_S=300 tests/run.sh "$out" || failed=1
+	PROOFS=no SUITES="bpf general" LIMIT_S=1500 UNIT_LIMIT_S=300 JOBS=2 tests/run.sh "$out" || failed=1
 fi
 # The fixtures are those of the end-to-end tests on the machine itself.
 export PYTHONPATH=tests/net XDPLB_BUILD=$out XDPLB_SLOWNESS=6
