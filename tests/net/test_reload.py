@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """New configurations while packets flow: nothing is lost, nobody is moved, or nothing changes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -286,3 +287,46 @@ def test_what_config_show_prints_is_the_running_configuration(refusing):
     report = daemon.ctl_json("reload")
     assert {key: n for key, n in report.items() if n and key not in ("ok", "generation")} == {}
     assert state(daemon)[:3] == before
+
+
+# ---- what cannot be applied ----
+
+
+@contextlib.contextmanager
+def full_map(path):
+    """Meanwhile somebody else's entries leave no room in a pinned hash map."""
+    shown = json.loads(subprocess.check_output(["bpftool", "-j", "map", "show", "pinned", path]))
+    value = ["0"] * shown["bytes_value"]
+    keys = [[*map(str, n.to_bytes(shown["bytes_key"], "big"))]
+            for n in range(1, shown["max_entries"] + 1)]
+    added = []
+    try:
+        for key in keys:
+            if subprocess.run(["bpftool", "map", "update", "pinned", path, "key", *key, "value",
+                               *value, "any"], capture_output=True).returncode:
+                break
+            added.append(key)
+        assert 0 < len(added) < len(keys)
+        yield
+    finally:
+        for key in added:
+            subprocess.run(["bpftool", "map", "delete", "pinned", path, "key", *key], check=True)
+
+
+def test_a_reload_that_cannot_be_applied_whole_says_so_and_the_next_one_can(make_lab):
+    lab = make_lab()
+    lab.start_reals((VIP4, VIP6, OTHER4))
+    small = {**CAPACITY, "vips": 4}
+    one = vip(lab.reals4)
+    daemon = start(lab, config(one, capacity=small))
+    with connections(lab, 20) as held, full_map(lab.bpffs / "xdplb/maps/vips"):
+        daemon.write_config(config(one, vip(lab.reals4, "other", OTHER4), capacity=small))
+        rc, _, said = daemon.ctl("reload")
+        assert rc == 1
+        assert "in force, but not all of it; the next reload tries again: VIP 192.0.2.20:80: " in said
+        assert "reload incomplete" in daemon.log_text()
+        assert "reload refused" not in daemon.log_text()
+        assert '"config_incomplete"' in (daemon.state_dir / "audit.log").read_text()
+        assert held.ask() == held.reals and len(answers(lab)) == 3
+    assert daemon.ctl("reload")[0] == 0
+    wait_for(lambda: len(answers(lab, OTHER4)) == 3, 15, "the other VIP serves")

@@ -290,9 +290,12 @@ static void audit_applied(struct controller *c, const struct change_report *repo
 			    (json_int_t)report->reals_changed));
 }
 
-/* If it is refused c->config is as it was, else it is the new one; nothing is freed. */
+/*
+ * If it is refused c->config is as it was, else it is the new one; nothing is freed. ret_rings: why
+ * a ring could not be built, of a VIP that need not be among those that changed; or no text.
+ */
 static int change_try(struct controller *c, struct config *config, bool force,
-		      struct change_report *ret_report, struct err *err)
+		      struct change_report *ret_report, struct err *ret_rings, struct err *err)
 {
 	struct change change;
 	struct change_report report = {};
@@ -319,7 +322,7 @@ static int change_try(struct controller *c, struct config *config, bool force,
 	drains_wait(c);
 	ejections_follow(c);
 	remember_changed(c);
-	controller_build_rings(c);
+	controller_build_rings(c, ret_rings);
 	dataplane_detach_others(config->bpffs, config->interfaces, config->n_interfaces);
 	tunnels_tidy(c->tunnels);
 	*ret_report = report;
@@ -329,19 +332,25 @@ static int change_try(struct controller *c, struct config *config, bool force,
 int change_run(struct controller *c, struct config *config, bool force,
 	       struct change_report *ret_report, struct err *err)
 {
+	struct err rings = {};
 	struct config *old;
 	int r;
 
+	*ret_report = (struct change_report){};
 	pool_switch_cancel(c, "another configuration came meanwhile");
 	old = c->config;
 	r = pool_record_restore(c, config, force, err);
 	removals_restore(c, config);
-	r = r ? r : change_try(c, config, force, ret_report, err);
+	r = r ? r : change_try(c, config, force, ret_report, &rings, err);
 	if (c->config == old) {
 		config_free(config);
 		return r;
 	}
+	/* A start serves what it can. */
+	if (!r && old && rings.text[0])
+		r = err_set(err, EIO, "%s", rings.text);
 	config_free(old);
+	ret_report->is_in_force = true;
 	ret_report->generation = ++c->generation;
 	pool_record_settle(c);
 	audit_applied(c, ret_report);
@@ -349,6 +358,8 @@ int change_run(struct controller *c, struct config *config, bool force,
 		 (unsigned long long)c->generation, c->config->file, c->config->n_vips,
 		 ret_report->vips_added, ret_report->vips_removed);
 	removals_say(c);
+	if (r)
+		err_prefix(err, "in force, but not all of it; the next reload tries again");
 	return r;
 }
 
@@ -356,7 +367,8 @@ int change_vip(struct controller *c, size_t vip, struct config *fresh, struct er
 {
 	struct change_report report;
 	struct config *old = c->config;
-	int r = change_try(c, fresh, true, &report, err);
+	struct err rings; /* in the log */
+	int r = change_try(c, fresh, true, &report, &rings, err);
 
 	config_variant_free(c->config == fresh ? old : fresh, vip);
 	return r;

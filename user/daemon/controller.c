@@ -68,9 +68,18 @@ void controller_audit_real(struct controller *c, const struct actor *who, const 
 	audit_add(c->audit, who, what, details);
 }
 
-static void audit_refused(struct controller *c, const struct err *err)
+/* Why a new configuration is not in force, or not all of it. */
+static void say_failed(struct controller *c, const char *what, const struct change_report *report,
+		       const struct err *err)
 {
-	audit_add(c->audit, &c->actor, "config_refused", json_pack("{s:s}", "reason", err->text));
+	const char *event = report->is_in_force ? "config_incomplete" : "config_refused";
+
+	if (report->is_in_force)
+		log_error("%s incomplete error=\"%s\"", what, err->text);
+	else
+		log_error("%s refused, the running configuration stays error=\"%s\"", what,
+			  err->text);
+	audit_add(c->audit, &c->actor, event, json_pack("{s:s}", "reason", err->text));
 }
 
 /* ---- rings --------------------------------------------------------------------------------- */
@@ -114,19 +123,18 @@ static int on_grace(sd_event_source *source, int fd, uint32_t events, void *user
 	return 0;
 }
 
-void controller_build_rings(struct controller *c)
+void controller_build_rings(struct controller *c, struct err *ret_failed)
 {
-	struct err err = {};
-
 	for (;;) {
-		switch (apply_next_ring(c->applied, &err)) {
+		*ret_failed = (struct err){};
+		switch (apply_next_ring(c->applied, ret_failed)) {
 		case RINGS_DONE:
 			return;
 		case RINGS_MORE:
 			continue;
 		case RINGS_WAIT:
-			if (err.text[0]) {
-				log_error("cannot build a ring error=\"%s\"", err.text);
+			if (ret_failed->text[0]) {
+				log_error("cannot build a ring error=\"%s\"", ret_failed->text);
 				return;
 			}
 			grace_wait(c->grace, grace_request(c->grace));
@@ -142,16 +150,14 @@ int controller_reload(struct controller *controller, bool force, struct change_r
 	struct config *config;
 	int r = config_load(controller->config_file, &config, err);
 
+	*ret_report = (struct change_report){};
 	if (!r)
 		r = change_run(controller, config, force, ret_report, err);
-	if (r) {
-		log_error("reload refused, the running configuration stays error=\"%s\"",
-			  err->text);
-		audit_refused(controller, err);
-		return r;
-	}
-	removals_forget(controller);
-	return 0;
+	if (r)
+		say_failed(controller, "reload", ret_report, err);
+	if (ret_report->is_in_force)
+		removals_forget(controller);
+	return r;
 }
 
 int controller_apply_text(struct controller *controller, const char *name, const char *text,
@@ -160,12 +166,11 @@ int controller_apply_text(struct controller *controller, const char *name, const
 	struct config *config;
 	int r = config_parse(name, text, len, &config, err);
 
+	*ret_report = (struct change_report){};
 	if (!r)
 		r = change_run(controller, config, force, ret_report, err);
-	if (r) {
-		log_error("configuration refused, the running one stays error=\"%s\"", err->text);
-		audit_refused(controller, err);
-	}
+	if (r)
+		say_failed(controller, "configuration", ret_report, err);
 	return r;
 }
 

@@ -25,6 +25,7 @@ struct controller_options {
 
 /* What a configuration change did, for the reply and the log. */
 struct change_report {
+	bool is_in_force; /* also beside an error: then not all of it could be applied */
 	uint64_t generation;
 	size_t vips_added, vips_removed, vips_changed;
 	size_t reals_added, reals_removed, reals_changed;

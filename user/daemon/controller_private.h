@@ -206,8 +206,11 @@ void controller_audit_real(struct controller *c, const struct actor *who, const 
 			   const struct real_run *run, json_t *extra);
 uint64_t controller_wall_ms(void);
 void controller_start_rings(struct controller *c);
-/* Until every ring says what is wanted, waiting for grace periods: at a start and a reload only. */
-void controller_build_rings(struct controller *c);
+/*
+ * Until every ring says what is wanted, waiting for grace periods: at a start and a reload only.
+ * ret_failed: why one could not be built, or no text.
+ */
+void controller_build_rings(struct controller *c, struct err *ret_failed);
 
 /* change.c */
 /* Puts the configuration in force; takes it over whatever the outcome. */

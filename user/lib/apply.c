@@ -13,6 +13,7 @@
 #include "apply_quic.h"
 #include "flow_clock.h"
 #include "member_load.h"
+#include "service_text.h"
 #include "vip_key.h"
 
 #define OUTER_TTL 64
@@ -345,32 +346,47 @@ static int apply_step(struct applied *applied, const struct plan *plan,
 }
 
 /* The addresses of published VIPs, and connection IDs, where they say something else. */
-static int publish_addresses(struct applied *applied)
+static int publish_addresses(struct applied *applied, struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < applied->n_vips; i++) {
 		struct applied_vip *vip = applied->vips[i];
 		int failed = vip->is_published ? apply_publish_address(applied, vip) : 0;
+		int quic_failed = apply_publish_quic(applied, vip);
 
-		r = r ? r : failed;
-		failed = apply_publish_quic(applied, vip);
-		r = r ? r : failed;
+		failed = failed ? failed : quic_failed;
+		if (failed && !r)
+			r = apply_err(err, -failed, &vip->key);
 	}
 	return r;
+}
+
+int apply_err(struct err *err, int errnum, const struct vip_key *key)
+{
+	char text[SERVICE_TEXT_MAX];
+
+	return err_errno(err, errnum, "VIP %s",
+			 service_format(&key->address, key->host_bits, ntohs(key->port),
+					ntohs(key->port_last), text));
 }
 
 int apply_plan(struct applied *applied, const struct plan *plan, struct err *err)
 {
 	int r = 0, failed;
 
-	for (size_t i = 0; i < applied->n_vips && !r; i++)
+	for (size_t i = 0; i < applied->n_vips && !r; i++) {
 		r = apply_drop_left_key(applied, applied->vips[i]);
-	for (size_t i = 0; i < plan->n_steps && !r; i++)
+		if (r)
+			apply_err(err, -r, &applied->vips[i]->key);
+	}
+	for (size_t i = 0; i < plan->n_steps && !r; i++) {
 		r = apply_step(applied, plan, &plan->steps[i]);
-	failed = publish_addresses(applied);
-	r = r ? r : failed;
-	return r ? err_errno(err, -r, "apply") : 0;
+		if (r)
+			apply_err(err, -r, &plan->steps[i].key);
+	}
+	failed = publish_addresses(applied, r ? NULL : err);
+	return r ? r : failed;
 }
 
 void apply_timeouts(struct applied *applied, const struct desired *desired,

@@ -4,6 +4,9 @@
 
 #include "apply.h"
 
+/* What could not be done for the VIP with this key. Returns -errnum; err may be NULL. */
+int apply_err(struct err *err, int errnum, const struct vip_key *key);
+
 /* Writes what is said of the VIP's address if it is not what was written last. */
 int apply_publish_address(struct applied *applied, struct applied_vip *vip);
 /* Whether that is as it should be. */

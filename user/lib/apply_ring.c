@@ -200,7 +200,7 @@ enum ring_progress apply_next_ring(struct applied *applied, struct err *err)
 			r = publish(applied, vip);
 		if (!r)
 			return RINGS_MORE;
-		err_errno(err, -r, "ring");
+		apply_err(err, -r, &vip->key);
 		must_wait = true;
 	}
 	return must_wait ? RINGS_WAIT : RINGS_DONE;
