@@ -118,6 +118,25 @@ def test_backup_pools_stay_when_one_pool_takes_the_place_of_another(lab):
     assert answers(lab) == {"real2"}
 
 
+@pytest.mark.parametrize("setting", ["pool=with_spare", "pools=dead,green:backup"])
+def test_a_backup_that_is_up_is_no_proof_for_a_pool_that_is_down(lab, setting):
+    four = lab.reals4
+    daemon = start(lab, config(vip(None, pool="blue"), health=KEEN, pools={
+        "blue": four[:2], "dead": ["10.1.0.77"], "green": four[2:3],
+        "with_spare": ["10.1.0.77", {"address": four[3], "backup": True}]}))
+    rc, _, err = daemon.ctl("vip", "set", "web", setting)
+    assert rc == 1 and "of the 1 reals of " in err and "none is up (10.1.0.77: " in err
+    assert row(daemon)["pools"] == "blue" and answers(lab) == BLUE
+
+
+def test_a_pool_of_backups_alone_is_proven_by_them(lab):
+    four = lab.reals4
+    daemon = start(lab, config(vip(None, pool="blue"), health=KEEN, pools={
+        "blue": four[:2], "spares": [{"address": four[3], "backup": True}]}))
+    ok(daemon, "vip", "set", "web", "pool=spares")
+    assert answers(lab) == {"real4"}
+
+
 def test_a_reload_ends_a_switch_that_waits(lab):
     daemon = start(lab, config(
         vip(None, pool="blue"), pools={"blue": lab.reals4[:2], "dead": ["10.1.0.77"]},
