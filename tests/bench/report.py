@@ -23,6 +23,17 @@ GOAL_512 = 1.3
 # Lines of source that docs show of each case's profile.
 PROFILED = 5
 
+# What the files of the packet path do for a packet.
+STAGES = {
+    "parse, checks": ["express.h", "parse.h", "pkt.h", "xdplb.bpf.c"],
+    "hash": ["hash.h"],
+    "VIP": ["vip.h"],
+    "flow table": ["flow.h", "flow_slot.h", "flood.h"],
+    "ring": ["ring.h", "sched.h"],
+    "outer header": ["encap_outer.h", "encap_ipip.h", "outer.h", "csum.h", "tx.h"],
+    "counters": ["stats.h"],
+}
+
 PLOTTED = ["tcp4-1", "tcp4-1k", "tcp4-100k", "tcp4-1M", "tcp4-10M"]
 
 
@@ -121,6 +132,20 @@ def profile_table(rows):
         ["| " + " | ".join(line) + " |" for line in lines]
 
 
+def stages_table(rows):
+    """Of each case's time the share of every stage; "other" is what no stage is known of."""
+    stage_of = {file: stage for stage, files in STAGES.items() for file in files}
+    names = [*STAGES, "other"]
+    lines = []
+    for case, vips in dict.fromkeys((row["case"], row["vips"]) for row in rows):
+        share = dict.fromkeys(names, 0)
+        for row in rows:
+            if (row["case"], row["vips"]) == (case, vips):
+                share[stage_of.get(row["file"], "other")] += row["share"]
+        lines.append([case, str(vips)] + [f"{100 * share[name]:.0f}" for name in names])
+    return markdown(["case", "VIPs"] + [f"{name} %" for name in names], lines)
+
+
 def knobs_table(rows):
     cases = list(dict.fromkeys(row["case"] for row in rows))
     change = {(row["feature"], row["case"]): row for row in rows}
@@ -139,6 +164,7 @@ SECTIONS = {
     "health": ("bench-health.jsonl", health_table),
     "knobs": ("bench-knobs.jsonl", knobs_table),
     "memory": ("bench-memory.jsonl", memory_table),
+    "stages": ("bench-profile.jsonl", stages_table),
     "profile": ("bench-profile.jsonl", profile_table),
 }
 
