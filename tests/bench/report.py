@@ -104,12 +104,12 @@ def idle_text(rows):
 
 
 def health_table(rows):
-    return markdown(["targets", "probes/s", "% of a CPU", "late ms: p50", "p99", "most",
-                     "private MiB", "load"],
+    return markdown(["targets", "probes/s", "% of a CPU", "in the kernel", "late ms: p50", "p99",
+                     "most", "private MiB", "load"],
                     [[str(row["targets"]), str(row["probes_per_s"]), f'{row["cpu_percent"]:.0f}',
-                      f'{row["late_p50_ms"]:.1f}', f'{row["late_p99_ms"]:.0f}',
-                      f'{row["late_max_ms"]:.0f}', f'{row["rss_private_mib"]:.0f}',
-                      f'{row["load"]:.0f}'] for row in rows])
+                      f'{row["kernel_percent"]:.0f}', f'{row["late_p50_ms"]:.1f}',
+                      f'{row["late_p99_ms"]:.0f}', f'{row["late_max_ms"]:.0f}',
+                      f'{row["rss_private_mib"]:.0f}', f'{row["load"]:.0f}'] for row in rows])
 
 
 def memory_table(rows):
