@@ -33,6 +33,13 @@ def lab(make_shared_lab):
     return made
 
 
+@pytest.fixture(autouse=True)
+def nothing_learnt(lab):
+    """What other tests taught the reals about paths is forgotten."""
+    for host in lab.reals:
+        lab.run(host, "ip -4 route flush cache && ip -6 route flush cache")
+
+
 def url(address, path):
     return f"http://[{address}]{path}" if ":" in address else f"http://{address}{path}"
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -174,20 +175,21 @@ def test_a_source_that_is_not_ours_says_nothing_of_the_real(daemon_of):
 
 @pytest.mark.parametrize("kind", ["tcp", "http", "agent"])
 def test_a_balancer_without_a_free_port_says_nothing_of_the_real(services, daemon_of, kind):
-    """There is one port, and after the first probe by TCP it waits for a minute (TIME_WAIT)."""
+    """There is one port, and somebody else has it."""
     lab = services
     ports = lab.run("balancer", "sysctl -n net.ipv4.ip_local_port_range").stdout.split()
-    lab.run("balancer", "sysctl -qw net.ipv4.ip_local_port_range='50000 50000' "
-                        "net.ipv4.tcp_tw_reuse=0")
+    lab.run("balancer", "sysctl -qw net.ipv4.ip_local_port_range='50000 50000'")
+    with lab.inside("balancer"):
+        other = socket.create_server(("", 50000))
     try:
-        daemon = daemon_of({"probed": {"type": kind, "port": 80},
-                            "other": {"type": "tcp", "port": 80, "fall": 1}})
+        daemon = daemon_of({"probed": {"type": kind, "port": 80, "fall": 1}})
         said = "not probed: connect: Cannot assign requested address"
         wait_for(lambda: {text for _, text in standing(daemon).values()} == {said}, 15, said)
         rows = daemon.ctl_json("health", "list")
         assert {row["probe_failures"] for row in rows} == {0}
         assert "down" not in {row["state"] for row in rows}
     finally:
+        other.close()
         lab.run("balancer", ["sysctl", "-qw",
                              f"net.ipv4.ip_local_port_range={' '.join(ports)}"])
 
