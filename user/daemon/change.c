@@ -182,8 +182,7 @@ static void program_restore(struct controller *c)
 	if (!c->config)
 		return;
 	dataplane_detach_others(c->config->bpffs, c->config->interfaces, c->config->n_interfaces);
-	if (dataplane_load(c->dataplane, &c->knobs, &err) ||
-	    ways_out_attach_all(c, c->config, &err))
+	if (dataplane_load(c->dataplane, &c->knobs, &err) || attachments_make(c, c->config, &err))
 		log_error("cannot restore the packet program error=\"%s\"", err.text);
 }
 
@@ -195,8 +194,11 @@ static int program_switch(struct controller *c, const struct change *change, str
 {
 	struct control *control = dataplane_dp(c->dataplane)->control;
 	struct dataplane_knobs knobs = change->knobs;
-	int r = 0;
+	int r = dataplane_restore_pins(c->dataplane, err);
 
+	if (r < 0)
+		return r;
+	r = 0;
 	knobs.encaps |= applied_encaps(c->applied);
 	knobs.schedulers |= applied_schedulers(c->applied);
 	knobs.is_quic_on |= applied_has_quic(c->applied);
@@ -205,7 +207,7 @@ static int program_switch(struct controller *c, const struct change *change, str
 	if (memcmp(&c->knobs, &knobs, sizeof(knobs)) != 0)
 		r = dataplane_load(c->dataplane, &knobs, err);
 	if (!r)
-		r = ways_out_attach_all(c, change->config, err);
+		r = attachments_make(c, change->config, err);
 	if (r) {
 		program_restore(c);
 		dp_store(control->expiry_paused, 0);
@@ -226,7 +228,7 @@ static void program_shrink(struct controller *c, const struct config *config)
 	knobs.is_quic_on = config_has_quic(config) || applied_has_quic(c->applied);
 	if (memcmp(&knobs, &c->knobs, sizeof(knobs)) == 0)
 		return;
-	if (dataplane_load(c->dataplane, &knobs, &err) || ways_out_attach_all(c, config, &err)) {
+	if (dataplane_load(c->dataplane, &knobs, &err) || attachments_make(c, config, &err)) {
 		log_warning("packet program keeps what no VIP uses error=\"%s\"", err.text);
 		return;
 	}

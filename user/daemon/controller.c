@@ -359,6 +359,7 @@ static int start_sources(struct controller *c, struct err *err)
 	r = r ? r : ramp_start(c, err);
 	r = r ? r : pool_switch_start(c, err);
 	r = r ? r : ejections_start(c, err);
+	r = r ? r : attachments_start(c, err);
 	r = r ? r : health_new(&c->health, c->event, &runs_health_callbacks, err);
 	return r ? r : ways_out_start(c, err);
 }
@@ -452,6 +453,7 @@ void controller_free(struct controller *controller)
 	ramp_stop(controller);
 	pool_switch_stop(controller);
 	ejections_stop(controller);
+	attachments_stop(controller);
 	sd_event_source_disable_unref(controller->rings);
 	sd_event_source_disable_unref(controller->grace_io);
 	applied_free(controller->applied);

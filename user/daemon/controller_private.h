@@ -3,8 +3,8 @@
  * The controller's parts: controller.c (lifecycle), change.c (a new configuration), runs.c (a
  * running real: verdict, operator state), drains.c (how reals empty), removals.c (reals taken out
  * of their VIP), weigh.c (what a VIP's reals get when one of them changed), remember.c (what the
- * next daemon should know), scanner.c (flow table), ways_out.c (next hops, interfaces),
- * controller_view.c (snapshots). Nobody else includes this.
+ * next daemon should know), scanner.c (flow table), ways_out.c (next hops), attachments.c (the
+ * program on interfaces), controller_view.c (snapshots). Nobody else includes this.
  */
 #pragma once
 
@@ -120,6 +120,8 @@ struct controller {
 	void (*progressed)(void *user);
 	void *progressed_user;
 	sd_event_source *grace_io;
+	sd_event_source *attachments; /* looks whether the program is where it should be */
+	bool has_lost_pins; /* it is not, and cannot be put there; said in the log */
 	uint64_t generation;
 	uint64_t started_at_ms;
 	bool is_detached;
@@ -275,4 +277,11 @@ void scanner_stop(struct controller *c);
 int ways_out_start(struct controller *c, struct err *err);
 /* Says the next hops that are known to every member; after members were added. */
 void ways_out_refresh(struct controller *c);
-int ways_out_attach_all(struct controller *c, const struct config *config, struct err *err);
+
+/* attachments.c */
+int attachments_start(struct controller *c, struct err *err);
+void attachments_stop(struct controller *c);
+/* The program onto all interfaces of a configuration. */
+int attachments_make(struct controller *c, const struct config *config, struct err *err);
+void attachments_link_changed(struct controller *c, uint32_t ifindex, const char *name,
+			      bool is_present);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Ways out: next hops from the kernel's routes and neighbours into members and out_interfaces, and
- * the program on interfaces that come and go.
+ * Ways out: next hops from the kernel's routes and neighbours into members and out_interfaces.
  */
 #include <errno.h>
 #include <string.h>
@@ -123,36 +122,15 @@ void ways_out_refresh(struct controller *c)
 	}
 }
 
-/* An interface that was deleted and made again has lost its program. */
 static void on_link(void *user, uint32_t ifindex, const char *name, bool is_present)
 {
 	struct controller *c = user;
-	struct err err;
-	int r;
 
 	if (c->is_detached || !c->config)
 		return;
 	if (!is_present)
 		clear_row(c, ifindex);
-	for (size_t i = 0; i < c->config->n_interfaces; i++) {
-		const struct interface_spec *spec = &c->config->interfaces[i];
-
-		if (strcmp(spec->name, name) != 0)
-			continue;
-		if (!is_present) {
-			log_warning("interface gone interface=%s ifindex=%u", name, ifindex);
-			continue;
-		}
-		if (dataplane_attached_ifindex(c->config->bpffs, name) == ifindex)
-			continue;
-		r = dataplane_attach(c->dataplane, spec, &err);
-		if (r == -ENODEV)
-			continue; /* it has just gone; its event follows */
-		if (r)
-			log_error("cannot attach interface=%s error=\"%s\"", name, err.text);
-		else
-			log_info("attached interface=%s ifindex=%u", name, ifindex);
-	}
+	attachments_link_changed(c, ifindex, name, is_present);
 }
 
 int ways_out_start(struct controller *c, struct err *err)
@@ -163,19 +141,4 @@ int ways_out_start(struct controller *c, struct err *err)
 	};
 
 	return neigh_new(&c->neigh, c->event, &ops, c, err);
-}
-
-int ways_out_attach_all(struct controller *c, const struct config *config, struct err *err)
-{
-	for (size_t i = 0; i < config->n_interfaces; i++) {
-		const struct interface_spec *spec = &config->interfaces[i];
-		int r = dataplane_attach(c->dataplane, spec, err);
-
-		if (r) {
-			err_prefix(err, "%s:%u:%u: interfaces[%zu].name", config->file,
-				   spec->mark.line, spec->mark.column, i);
-			return r;
-		}
-	}
-	return 0;
 }

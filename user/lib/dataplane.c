@@ -5,15 +5,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,8 +17,6 @@
 #include "dir_lock.h"
 #include "quic_map.h"
 #include "sizing.h"
-
-#define BPFFS_ROOT "/sys/fs/bpf"
 
 /* What libbpf said last; part of our message when loading fails. */
 static __thread char libbpf_text[ERR_TEXT_MAX];
@@ -32,54 +26,6 @@ static int keep_libbpf_text(enum libbpf_print_level level, const char *fmt, va_l
 	if (level == LIBBPF_WARN)
 		vsnprintf(libbpf_text, sizeof(libbpf_text), fmt, ap);
 	return 0;
-}
-
-static int mkdirs(const char *path, struct err *err)
-{
-	char part[512];
-
-	for (const char *p = strchr(path + 1, '/');; p = strchr(p + 1, '/')) {
-		size_t len = p ? (size_t)(p - path) : strlen(path);
-
-		snprintf(part, sizeof(part), "%.*s", (int)len, path);
-		if (mkdir(part, 0755) && errno != EEXIST)
-			return err_errno(err, errno, "mkdir %s", part);
-		if (!p)
-			return 0;
-	}
-}
-
-static bool is_bpffs(const char *path)
-{
-	struct statfs fs;
-
-	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
-}
-
-/* Said before anything is made there. */
-static bool will_be_on_bpffs(const char *dir)
-{
-	char part[512];
-	char *slash;
-
-	snprintf(part, sizeof(part), "%s", dir);
-	while (access(part, F_OK) && (slash = strrchr(part, '/')))
-		*slash = 0;
-	return is_bpffs(part);
-}
-
-static int ensure_bpffs(const char *dir, struct err *err)
-{
-	char maps[512];
-	size_t root_len = strlen(BPFFS_ROOT);
-
-	if (!strncmp(dir, BPFFS_ROOT "/", root_len + 1) && !is_bpffs(BPFFS_ROOT) &&
-	    mount("bpffs", BPFFS_ROOT, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return err_errno(err, errno, "mount a bpffs at " BPFFS_ROOT);
-	if (!will_be_on_bpffs(dir))
-		return err_set(err, EINVAL, "bpffs: %s is not on a bpffs (mount -t bpf)", dir);
-	snprintf(maps, sizeof(maps), "%s/maps", dir);
-	return mkdirs(maps, err);
 }
 
 /* The sizes of maps that are there; -ENOENT if there are none. */
@@ -137,37 +83,6 @@ static int size_maps(struct xdplb_bpf *skel, const struct control *c)
 	return r ? r : bpf_map__set_max_entries(skel->maps.rings, c->ring_blocks);
 }
 
-/* Variables of the section ".data.NAME" are a map, too. NULL: the program's own constants. */
-static const char *pin_name(const struct bpf_map *map)
-{
-	const char *name = bpf_map__name(map);
-	const char *section = ".data.";
-
-	if (!strncmp(name, section, strlen(section)))
-		return name + strlen(section);
-	return bpf_map__is_internal(map) ? NULL : name;
-}
-
-static int set_pin_paths(struct xdplb_bpf *skel, const char *bpffs)
-{
-	struct bpf_map *map;
-	char path[512];
-	int r;
-
-	bpf_object__for_each_map(map, skel->obj)
-	{
-		const char *name = pin_name(map);
-
-		if (!name)
-			continue;
-		snprintf(path, sizeof(path), "%s/maps/%s", bpffs, name);
-		r = bpf_map__set_pin_path(map, path);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knobs,
 		      uint32_t flow_buckets)
 {
@@ -191,31 +106,18 @@ static void set_knobs(struct xdplb_bpf *skel, const struct dataplane_knobs *knob
 		quic_map_aes_tables(&skel->rodata->knob_aes);
 }
 
-/* Of the two ways in: the one that was loaded. */
-static const struct bpf_program *packet_program(const struct xdplb_bpf *skel)
+/*
+ * With the maps of `old`, whether or not they are still pinned; NULL: those that are pinned, or new
+ * ones.
+ */
+static int choose_maps(struct xdplb_bpf *skel, const char *bpffs, const struct xdplb_bpf *old)
 {
-	return bpf_program__autoload(skel->progs.xdplb) ? skel->progs.xdplb
-							: skel->progs.xdplb_stages;
+	return old ? dataplane_share_maps(skel, old) : dataplane_set_pin_paths(skel, bpffs);
 }
 
-/* By a rename, so that DIR/prog is never missing. */
-static int pin_program(const char *bpffs, const struct bpf_program *prog, struct err *err)
-{
-	char path[512], fresh[520];
-
-	snprintf(path, sizeof(path), "%s/prog", bpffs);
-	snprintf(fresh, sizeof(fresh), "%s_new", path); /* bpffs takes no dot */
-	unlink(fresh);
-	if (bpf_obj_pin(bpf_program__fd(prog), fresh))
-		return err_errno(err, errno, "pin %s", fresh);
-	if (rename(fresh, path))
-		return err_errno(err, errno, "rename %s", fresh);
-	return 0;
-}
-
-static int load_skeleton(const char *bpffs, const struct control *sizes,
-			 const struct dataplane_knobs *knobs, struct xdplb_bpf **ret_skel,
-			 struct err *err)
+static int load_skeleton(const char *bpffs, const struct xdplb_bpf *old,
+			 const struct control *sizes, const struct dataplane_knobs *knobs,
+			 struct xdplb_bpf **ret_skel, struct err *err)
 {
 	struct xdplb_bpf *skel;
 	int r;
@@ -226,7 +128,7 @@ static int load_skeleton(const char *bpffs, const struct control *sizes,
 	if (!skel)
 		return err_errno(err, errno, "open the packet program");
 	r = size_maps(skel, sizes);
-	r = r ? r : set_pin_paths(skel, bpffs);
+	r = r ? r : choose_maps(skel, bpffs, old);
 	set_knobs(skel, knobs, sizes->flow_buckets);
 	bpf_program__set_autoload(skel->progs.xdplb, knobs->is_express_on);
 	bpf_program__set_autoload(skel->progs.xdplb_stages, !knobs->is_express_on);
@@ -304,7 +206,7 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 		   struct grace *grace, struct err *err)
 {
 	struct dataplane *d = calloc(1, sizeof(*d));
-	struct control sizes;
+	struct control sizes = {};
 	int r;
 
 	if (!d)
@@ -314,7 +216,7 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 	d->n_cpus = dataplane_n_cpus();
 	d->lock_fd = -1;
 	d->is_adopted = true; /* until known otherwise: a failure removes nothing */
-	r = ensure_bpffs(bpffs, err);
+	r = dataplane_make_dirs(bpffs, err);
 	r = r ? r : dir_lock(bpffs, &d->lock_fd, err);
 	if (r)
 		goto fail;
@@ -326,11 +228,11 @@ int dataplane_open(struct dataplane **ret_dataplane, const char *bpffs,
 		control_for(capacity, &sizes);
 		dataplane_unlink_maps(bpffs);
 	}
-	r = load_skeleton(bpffs, &sizes, knobs, &d->skel, err);
+	r = load_skeleton(bpffs, NULL, &sizes, knobs, &d->skel, err);
 	if (!r)
 		r = map_all(d, err);
 	if (!r)
-		r = pin_program(bpffs, packet_program(d->skel), err);
+		r = dataplane_pin_program(bpffs, d->skel, err);
 	if (r)
 		goto fail;
 	if (!d->is_adopted) {
@@ -365,12 +267,13 @@ void dataplane_close(struct dataplane *dataplane)
 int dataplane_load(struct dataplane *dataplane, const struct dataplane_knobs *knobs,
 		   struct err *err)
 {
-	struct xdplb_bpf *skel;
-	int r = load_skeleton(dataplane->bpffs, dataplane->dp.control, knobs, &skel, err);
+	struct xdplb_bpf *skel = NULL;
+	int r = load_skeleton(dataplane->bpffs, dataplane->skel, dataplane->dp.control, knobs,
+			      &skel, err);
 
 	if (r)
 		return r;
-	r = pin_program(dataplane->bpffs, packet_program(skel), err);
+	r = dataplane_pin_program(dataplane->bpffs, skel, err);
 	if (r) {
 		xdplb_bpf__destroy(skel);
 		return r;
@@ -423,7 +326,7 @@ uint64_t dataplane_map_bytes(const struct dataplane *dataplane)
 
 int dataplane_prog_fd(const struct dataplane *dataplane)
 {
-	return bpf_program__fd(packet_program(dataplane->skel));
+	return bpf_program__fd(dataplane_program(dataplane->skel));
 }
 
 uint32_t dataplane_prog_id(const struct dataplane *dataplane)

@@ -60,6 +60,12 @@ uint64_t dataplane_map_bytes(const struct dataplane *dataplane);
 int dataplane_prog_fd(const struct dataplane *dataplane);
 uint32_t dataplane_prog_id(const struct dataplane *dataplane);
 
+/*
+ * Puts back what somebody else removed from the bpffs directory, but links: see dataplane_attach().
+ * 1: something was missing. -EBUSY: another daemon runs there by now.
+ */
+int dataplane_restore_pins(struct dataplane *dataplane, struct err *err);
+
 /* Loads the program anew with these knobs; links take it over by dataplane_attach(). */
 int dataplane_load(struct dataplane *dataplane, const struct dataplane_knobs *knobs,
 		   struct err *err);

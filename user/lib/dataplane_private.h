@@ -27,6 +27,17 @@ extern const struct dp_ops dataplane_ops;
 
 void dataplane_unlink_maps(const char *bpffs);
 
+/* Makes DIR and DIR/maps, which must be on a bpffs. */
+int dataplane_make_dirs(const char *bpffs, struct err *err);
+/* Before loading: the maps that are pinned, or new ones to pin. */
+int dataplane_set_pin_paths(struct xdplb_bpf *skel, const char *bpffs);
+/* Before loading: the maps of a skeleton that is loaded, pinned or not. */
+int dataplane_share_maps(struct xdplb_bpf *skel, const struct xdplb_bpf *old);
+/* Of the two ways in: the one that was loaded. */
+const struct bpf_program *dataplane_program(const struct xdplb_bpf *skel);
+/* By a rename, so that DIR/prog is never missing. */
+int dataplane_pin_program(const char *bpffs, const struct xdplb_bpf *skel, struct err *err);
+
 /* The filter from what is in "vip_addrs" and "vip_prefixes", before a program that asks it is
  * attached. */
 int dataplane_filter_init(struct dataplane *dataplane, struct err *err);
