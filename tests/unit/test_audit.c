@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The audit log's file and what is at hand of it. */
-#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -202,13 +201,96 @@ static void the_file_is_bounded_and_one_old_one_is_kept(void **state)
 	audit_free(audit);
 }
 
-static void a_directory_that_is_not_there_is_an_error(void **state)
+static void assert_written(const struct room *room, json_int_t number)
 {
-	struct audit *audit;
-	struct err err;
+	struct audit *audit = open_audit(room);
+	json_t *events = audit_events(audit, 0, 1);
 
-	assert_int_equal(audit_open(&audit, "/nowhere/at/all", &err), -ENOENT);
-	assert_non_null(strstr(err.text, "/nowhere/at/all/audit.log"));
+	assert_int_equal(number_of(events, 0), number);
+	json_decref(events);
+	audit_free(audit);
+}
+
+static void what_cannot_be_opened_is_tried_again_by_the_next_event(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit;
+
+	assert_int_equal(mkdir(room->file, 0700), 0);
+	audit = open_audit(room);
+	audit_add(audit, &health, "real_up", NULL);
+	assert_int_equal(rmdir(room->file), 0);
+	audit_add(audit, &health, "real_down", NULL);
+	audit_free(audit);
+	assert_written(room, 2);
+}
+
+static void nobody_is_waited_for_who_would_write_or_read_the_file(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit;
+
+	assert_int_equal(mkfifo(room->file, 0600), 0);
+	assert_int_equal(mkfifo(room->old, 0600), 0);
+	alarm(15);
+	audit = open_audit(room);
+	audit_add(audit, &health, "real_up", NULL);
+	audit_free(audit);
+	alarm(0);
+}
+
+static void a_file_that_was_moved_or_removed_is_followed_by_a_new_one(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+
+	audit_add(audit, &health, "real_up", NULL);
+	assert_int_equal(rename(room->file, room->old), 0);
+	audit_add(audit, &health, "real_down", NULL);
+	assert_written(room, 2);
+	assert_int_equal(unlink(room->file), 0);
+	audit_add(audit, &health, "real_up", NULL);
+	audit_free(audit);
+	assert_written(room, 3);
+}
+
+static void without_room_for_a_new_file_the_log_goes_on_once_there_is(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	struct rlimit before, none = {};
+	char filler[1024] = "";
+
+	memset(filler, 'x', sizeof(filler) - 1);
+	while (size_of(room->file) < AUDIT_FILE_MAX - 2048)
+		audit_add(audit, &health, "real_up", json_pack("{s:s}", "reason", filler));
+	getrlimit(RLIMIT_NOFILE, &before);
+	none.rlim_max = before.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &none);
+	for (int i = 0; i < 4; i++)
+		audit_add(audit, &health, "real_up", json_pack("{s:s}", "reason", filler));
+	setrlimit(RLIMIT_NOFILE, &before);
+	audit_add(audit, &health, "real_down", NULL);
+	audit_free(audit);
+	assert_true(size_of(room->file) > 0);
+	assert_true(size_of(room->file) < 2048);
+}
+
+static void of_a_huge_file_the_end_is_read(void **state)
+{
+	const struct room *room = *state;
+	struct audit *audit = open_audit(room);
+	FILE *file;
+
+	audit_add(audit, &health, "real_up", NULL);
+	audit_free(audit);
+	assert_int_equal(truncate(room->file, 1LL << 36), 0);
+	file = fopen(room->file, "ae");
+	fputs("\n{\"number\": 7}\n", file);
+	fclose(file);
+	alarm(15);
+	assert_written(room, 7);
+	alarm(0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -221,7 +303,11 @@ int main(void)
 		TEST(numbers_go_on_after_a_restart_also_behind_half_a_line),
 		TEST(what_follows_a_line_that_did_not_fit_is_whole),
 		TEST(the_file_is_bounded_and_one_old_one_is_kept),
-		TEST(a_directory_that_is_not_there_is_an_error),
+		TEST(what_cannot_be_opened_is_tried_again_by_the_next_event),
+		TEST(nobody_is_waited_for_who_would_write_or_read_the_file),
+		TEST(a_file_that_was_moved_or_removed_is_followed_by_a_new_one),
+		TEST(without_room_for_a_new_file_the_log_goes_on_once_there_is),
+		TEST(of_a_huge_file_the_end_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,49 @@ static void an_entry_that_makes_no_sense_is_as_none(void **state)
 	}
 }
 
+static void assert_refused(const struct dir *dir, const char *expected)
+{
+	struct runtime *runtime;
+	struct err err = {};
+
+	alarm(15);
+	assert_int_equal(runtime_open(&runtime, dir->path, &err), -EINVAL);
+	alarm(0);
+	if (!strstr(err.text, expected) || !strstr(err.text, dir->file) ||
+	    !strstr(err.text, "remove the file to start without them"))
+		fail_msg("%s", err.text);
+}
+
+/* Orders of operators are not dropped unasked. */
+static void a_damaged_file_is_an_error_that_says_where_and_what_to_do(void **state)
+{
+	static const struct {
+		const char *text, *expected;
+	} cases[] = {
+		{"", ".json:1:1: "},
+		{"{\"reals\": {\"web\": {\n\"10.0", ".json:2:5: "},
+		{"[]", ".json:1:1: expected an object \"reals\""},
+		{"{\"reals\": {}, \"reals\": {}}", ".json:1:21: duplicate object key"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_text(*state, cases[i].text);
+		assert_refused(*state, cases[i].expected);
+	}
+}
+
+static void what_is_no_file_is_an_error_and_not_waited_for(void **state)
+{
+	const struct dir *dir = *state;
+
+	assert_int_equal(mkfifo(dir->file, 0600), 0);
+	assert_refused(dir, "expected a regular file");
+	unlink(dir->file);
+	assert_int_equal(mkdir(dir->file, 0700), 0);
+	assert_refused(dir, "expected a regular file");
+	rmdir(dir->file);
+}
+
 /* "web 10.0.0.1, ", in the order of the file. */
 static void note(void *user, const char *vip, const struct ip_addr *real)
 {
@@ -217,17 +261,18 @@ static void what_forgets_nothing_writes_nothing(void **state)
 	runtime_free(runtime);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_remembered_comes_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(files_of_older_versions_are_read, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_entry_that_makes_no_sense_is_as_none, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(
-			removed_reals_are_found_and_forgotten_and_nothing_else, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_forgets_nothing_writes_nothing, setup,
-						teardown),
+		TEST(what_is_remembered_comes_back),
+		TEST(files_of_older_versions_are_read),
+		TEST(an_entry_that_makes_no_sense_is_as_none),
+		TEST(a_damaged_file_is_an_error_that_says_where_and_what_to_do),
+		TEST(what_is_no_file_is_an_error_and_not_waited_for),
+		TEST(removed_reals_are_found_and_forgotten_and_nothing_else),
+		TEST(what_forgets_nothing_writes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 
 struct audit {
 	char path[512];
-	int fd;
+	int fd; /* -1: it could not be opened */
 	size_t size; /* of the file */
 	bool has_failed; /* said in the log */
 	bool is_torn; /* its last line has no end: the disk was full */
@@ -34,15 +34,43 @@ static void keep(struct audit *audit, uint64_t number, json_t *event)
 
 /* ---- the file ------------------------------------------------------------------------------ */
 
+/* What waits for whoever reads it is an error, not waited for. */
 static int open_file(struct audit *audit)
 {
 	struct stat st;
 
-	audit->fd = open(audit->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	audit->fd = open(audit->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
 	if (audit->fd < 0)
 		return -errno;
 	audit->size = fstat(audit->fd, &st) ? 0 : (size_t)st.st_size;
 	return 0;
+}
+
+static void close_file(struct audit *audit)
+{
+	if (audit->fd >= 0)
+		close(audit->fd);
+	audit->fd = -1;
+}
+
+/* Somebody may have moved or removed the file, or its directory. */
+static bool is_in_place(const struct audit *audit)
+{
+	struct stat open_one, named;
+
+	return !fstat(audit->fd, &open_one) && !stat(audit->path, &named) &&
+	       open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
+}
+
+static int find_file(struct audit *audit)
+{
+	if (audit->fd >= 0) {
+		if (is_in_place(audit))
+			return 0;
+		close_file(audit);
+		audit->is_torn = false;
+	}
+	return open_file(audit);
 }
 
 static int rotate(struct audit *audit)
@@ -52,7 +80,7 @@ static int rotate(struct audit *audit)
 	snprintf(old, sizeof(old), "%s.1", audit->path);
 	if (rename(audit->path, old))
 		return -errno;
-	close(audit->fd);
+	close_file(audit);
 	audit->is_torn = false;
 	return open_file(audit);
 }
@@ -70,13 +98,21 @@ static int append(struct audit *audit, const char *text, size_t len)
 
 static int write_line(struct audit *audit, const char *line, size_t len)
 {
-	int r = 0;
+	int r = find_file(audit);
 
-	if (audit->size > 0 && audit->size + len + 1 > AUDIT_FILE_MAX)
+	if (!r && audit->size > 0 && audit->size + len + 1 > AUDIT_FILE_MAX)
 		r = rotate(audit);
 	if (!r && audit->is_torn)
 		r = append(audit, "\n", 1);
 	return r ? r : append(audit, line, len);
+}
+
+static void note_result(struct audit *audit, int r)
+{
+	if (r && !audit->has_failed)
+		log_error("cannot write the audit log file=%s error=\"%s\"", audit->path,
+			  strerror(-r));
+	audit->has_failed = r != 0;
 }
 
 static void write_event(struct audit *audit, const json_t *event)
@@ -84,21 +120,34 @@ static void write_event(struct audit *audit, const json_t *event)
 	char *text = json_dumps(event, JSON_COMPACT);
 	char *line = NULL;
 	int len = text ? asprintf(&line, "%s\n", text) : -1;
-	int r = len < 0 ? -ENOMEM : write_line(audit, line, (size_t)len);
 
-	if (r && !audit->has_failed)
-		log_error("cannot write the audit log file=%s error=\"%s\"", audit->path,
-			  strerror(-r));
-	audit->has_failed = r != 0;
+	note_result(audit, len < 0 ? -ENOMEM : write_line(audit, line, (size_t)len));
 	if (len >= 0)
 		free(line);
 	free(text);
 }
 
+/* The end of a regular file, as much as we write into one; NULL: there is none to be read. */
+static FILE *open_end(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	FILE *file = NULL;
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	    (st.st_size <= AUDIT_FILE_MAX || lseek(fd, -(off_t)AUDIT_FILE_MAX, SEEK_END) >= 0))
+		file = fdopen(fd, "r");
+	if (!file)
+		close(fd);
+	return file;
+}
+
 /* What an earlier daemon wrote; a line that is none (the disk was full) is passed over. */
 static void read_file(struct audit *audit, const char *path)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = open_end(path);
 	char *line = NULL;
 	size_t room = 0;
 
@@ -121,7 +170,6 @@ int audit_open(struct audit **ret_audit, const char *state_dir, struct err *err)
 {
 	struct audit *audit = calloc(1, sizeof(*audit));
 	char old[sizeof(audit->path) + 2];
-	int r;
 
 	if (!audit)
 		return err_set(err, ENOMEM, "out of memory");
@@ -130,12 +178,7 @@ int audit_open(struct audit **ret_audit, const char *state_dir, struct err *err)
 	snprintf(old, sizeof(old), "%s.1", audit->path);
 	read_file(audit, old);
 	read_file(audit, audit->path);
-	r = open_file(audit);
-	if (r) {
-		err_errno(err, -r, "open %s", audit->path);
-		audit_free(audit);
-		return r;
-	}
+	note_result(audit, open_file(audit));
 	*ret_audit = audit;
 	return 0;
 }
@@ -146,8 +189,7 @@ void audit_free(struct audit *audit)
 		return;
 	for (size_t i = 0; i < AUDIT_KEPT; i++)
 		json_decref(audit->kept[i]);
-	if (audit->fd >= 0)
-		close(audit->fd);
+	close_file(audit);
 	free(audit);
 }
 

@@ -27,12 +27,15 @@ struct actor {
 
 struct audit;
 
+/* Only without memory an error: packets are served without a log, too, and each event tries again.
+ */
 int audit_open(struct audit **ret_audit, const char *state_dir, struct err *err);
 void audit_free(struct audit *audit);
 
 /*
  * Adds an event: details (taken over; an object) behind its number, time, who and what ("real_up",
- * "config_applied", ...). What cannot be written is said in the log once.
+ * "config_applied", ...). What cannot be written is said in the log once. If somebody moved or
+ * removed the file, a new one begins.
  */
 void audit_add(struct audit *audit, const struct actor *who, const char *what, json_t *details);
 

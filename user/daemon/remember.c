@@ -45,25 +45,17 @@ static struct moment moment_now(void)
 /* NULL: there is none, or it is damaged, which is no reason not to serve. */
 static json_t *load(const char *path)
 {
-	json_error_t problem = {};
-	json_t *root, *reals;
+	json_t *root = NULL, *reals;
+	struct err err;
+	int r = json_file_read(path, &root, &err);
 
-	if (access(path, F_OK))
-		return NULL;
-	root = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
-	reals = json_object_get(root, "reals");
-	if (json_is_object(reals)) {
-		json_incref(reals);
-		json_decref(root);
-		return reals;
-	}
-	log_warning("what was known of the reals cannot be read and is forgotten "
-		    "error=\"%s:%d:%d: %s\"",
-		    path, root || problem.line < 1 ? 1 : problem.line,
-		    root || problem.column < 1 ? 1 : problem.column,
-		    root ? "expected an object \"reals\"" : problem.text);
+	if (r && r != -ENOENT)
+		log_warning("what was known of the reals cannot be read and is forgotten "
+			    "error=\"%s\"",
+			    err.text);
+	reals = json_incref(json_object_get(root, "reals"));
 	json_decref(root);
-	return NULL;
+	return reals;
 }
 
 static void log_forgotten(const char *path, const char *vip, const char *real, const char *why)

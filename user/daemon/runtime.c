@@ -23,27 +23,26 @@ struct runtime {
 
 int runtime_open(struct runtime **ret_runtime, const char *state_dir, struct err *err)
 {
-	struct runtime *r = calloc(1, sizeof(*r));
-	json_error_t problem;
+	struct runtime *runtime = calloc(1, sizeof(*runtime));
+	struct err why = {};
+	int r;
 
-	if (!r)
+	if (!runtime)
 		return err_set(err, ENOMEM, "out of memory");
-	snprintf(r->path, sizeof(r->path), "%s/runtime.json", state_dir);
-	if (access(r->path, F_OK)) {
-		r->root = json_pack("{s:{}}", "reals");
-	} else {
-		r->root = json_load_file(r->path, JSON_REJECT_DUPLICATES, &problem);
-		if (!r->root || !json_is_object(json_object_get(r->root, "reals"))) {
-			err_set(err, EINVAL,
-				"%s:%d:%d: %s (recorded runtime changes; remove the "
-				"file to start without them)",
-				r->path, r->root ? 1 : problem.line, r->root ? 1 : problem.column,
-				r->root ? "expected an object \"reals\"" : problem.text);
-			runtime_free(r);
-			return -EINVAL;
-		}
+	snprintf(runtime->path, sizeof(runtime->path), "%s/runtime.json", state_dir);
+	r = json_file_read(runtime->path, &runtime->root, &why);
+	if (r == -ENOENT) {
+		runtime->root = json_pack("{s:{}}", "reals");
+		r = runtime->root ? 0 : err_set(&why, ENOMEM, "out of memory");
 	}
-	*ret_runtime = r;
+	if (r) {
+		runtime_free(runtime);
+		return err_set(err, -r,
+			       "%s (recorded runtime changes; remove the file to start without "
+			       "them)",
+			       why.text);
+	}
+	*ret_runtime = runtime;
 	return 0;
 }
 

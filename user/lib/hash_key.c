@@ -34,7 +34,8 @@ static int read_key(const char *path, struct flow_hash_key *ret_key, struct err 
 {
 	char text[KEY_DIGITS + 8] = {0};
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Nobody is waited for who would write it. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t len;
 
 	if (fd < 0)
