@@ -89,7 +89,9 @@ static int on_time(sd_event_source *source, uint64_t usec, void *user)
 {
 	struct controller *c = user;
 	struct err err = {};
-	bool has_failed = c->config && !c->is_detached && restore(c, &err);
+	int r = c->config && !c->is_detached ? restore(c, &err) : 0;
+	/* Without a descriptor nobody knows: the next look will. */
+	bool has_failed = r && r != -EMFILE && r != -ENFILE;
 
 	if (has_failed && !c->has_lost_pins)
 		log_error("cannot put back what somebody else removed, trying on error=\"%s\"",

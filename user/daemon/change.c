@@ -54,14 +54,17 @@ refuse(const struct config *config, struct mark mark, const char *path, int errn
 int change_check_interfaces(const struct config *config, struct err *err)
 {
 	char path[64];
+	int errnum;
 
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct interface_spec *spec = &config->interfaces[i];
 
 		if (if_nametoindex(spec->name))
 			continue;
+		errnum = errno; /* ENODEV, or no socket to ask by */
 		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
-		return refuse(config, spec->mark, path, ENODEV, err, "no such interface: %s",
+		return refuse(config, spec->mark, path, errnum, err, "%s: %s",
+			      errnum == ENODEV ? "no such interface" : strerror(errnum),
 			      spec->name);
 	}
 	return 0;

@@ -15,6 +15,7 @@
 
 #include "check_socket.h"
 #include "check_tls.h"
+#include "fd_limit.h"
 #include "lib/addr.h"
 
 #define ACCURACY_US 1000
@@ -50,11 +51,12 @@ static struct curl_shard *next_shard(struct check_curl_pool *pool)
 static curl_socket_t on_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *addr)
 {
 	struct curl_check *check = user;
-	int fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+	int fd =
+		fd_limit_check(socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol));
 	int err;
 
 	if (fd < 0) {
-		check->local_errno = errno;
+		check->local_errno = -fd;
 		return CURL_SOCKET_BAD;
 	}
 	err = check_bind_source(fd, check->request.spec);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fd_limit.h"
 #include "lib/addr.h"
 #include "xdplb/probe_abi.h"
 
@@ -93,11 +94,11 @@ int check_socket_open(const struct check_request *request, int type, int *ret_fd
 {
 	struct sockaddr_storage ss;
 	socklen_t len = check_sockaddr(&ss, &request->address, request->port);
-	int fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = fd_limit_check(socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	int err;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = check_bind_source(fd, request->spec);
 	if (err == 0)
 		err = check_mark(fd, request, type);

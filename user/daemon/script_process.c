@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fd_limit.h"
+
 #define ERROR_FD 3 /* in the child; closed by exec */
 
 enum step { STEP_CGROUP, STEP_PREPARE, STEP_USER, STEP_RUN };
@@ -158,8 +160,15 @@ static _Noreturn void be_script(const struct script_start *start, int output_fd,
 /* A pipe whose end for reading does not block. */
 static int open_pipe(int ret_fds[2])
 {
+	int r;
+
 	if (pipe2(ret_fds, O_CLOEXEC) < 0)
 		return -errno;
+	r = fd_limit_check(ret_fds[1]);
+	if (r < 0) {
+		close(ret_fds[0]);
+		return r;
+	}
 	if (fcntl(ret_fds[0], F_SETFL, O_NONBLOCK) < 0) {
 		close(ret_fds[0]);
 		close(ret_fds[1]);

@@ -107,6 +107,8 @@ int dataplane_attach(struct dataplane *dataplane, const struct interface_spec *i
 	char path[512];
 	int fd, r;
 
+	if (!ifindex && errno != ENODEV)
+		return err_errno(err, errno, "look up interface %s", interface->name);
 	if (!ifindex)
 		return err_set(err, ENODEV, "no such interface: %s", interface->name);
 	link_path(dataplane->bpffs, interface->name, path, sizeof(path));
