@@ -178,9 +178,10 @@ def test_a_balancer_without_a_free_port_says_nothing_of_the_real(services, daemo
     """There is one port, and somebody else has it."""
     lab = services
     ports = lab.run("balancer", "sysctl -n net.ipv4.ip_local_port_range").stdout.split()
-    lab.run("balancer", "sysctl -qw net.ipv4.ip_local_port_range='50000 50000'")
     with lab.inside("balancer"):
-        other = socket.create_server(("", 50000))
+        other = socket.create_server(("", 0))
+    port = other.getsockname()[1]
+    lab.run("balancer", f"sysctl -qw net.ipv4.ip_local_port_range='{port} {port}'")
     try:
         daemon = daemon_of({"probed": {"type": kind, "port": 80, "fall": 1}})
         said = "not probed: connect: Cannot assign requested address"
