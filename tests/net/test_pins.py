@@ -2,6 +2,7 @@
 """What the daemon has pinned is taken away by somebody else while it runs."""
 
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -59,3 +60,19 @@ def test_the_program_is_attached_again_by_itself(served, daemon, pin):
     wait_served(served)
     assert "attached again interface=eth0" in daemon.log_text()
     assert (bpffs_of(served) / "maps" / "flows").exists()
+
+
+@pytest.mark.parametrize("name", ["control", "flows", "members", "rings", "vip_filter",
+                                  "vip_index", "vip_state", "vips"])
+def test_a_start_serves_also_when_a_map_of_the_data_plane_is_gone(served, name):
+    """The daemon was killed, and somebody cleared up before the next one."""
+    killed = served.start_daemon(BASE)
+    wait_served(served)
+    served.stop(killed.process, sig=signal.SIGKILL)
+    (bpffs_of(served) / "maps" / name).unlink()
+    daemon = served.start_daemon(BASE, state_dir=killed.state_dir)
+    try:
+        wait_served(served)
+    finally:
+        assert daemon.ctl("detach")[0] == 0
+        daemon.stop()

@@ -28,13 +28,16 @@ static int keep_libbpf_text(enum libbpf_print_level level, const char *fmt, va_l
 	return 0;
 }
 
-/* The sizes of maps that are there; -ENOENT if there are none. */
+/* The sizes of maps that are there; -ENOENT if there are none that can be adopted. */
 static int read_control(const char *bpffs, struct control *ret_control, struct err *err)
 {
 	char path[512];
 	uint32_t row = 0;
 	int fd, r;
 
+	snprintf(path, sizeof(path), "%s/maps/vips", bpffs);
+	if (access(path, F_OK))
+		return -ENOENT; /* what the others say of VIPs has lost its owners */
 	snprintf(path, sizeof(path), "%s/maps/control", bpffs);
 	fd = bpf_obj_get(path);
 	if (fd < 0)
