@@ -97,22 +97,25 @@ static void leave_out_untracked(struct established *e)
 
 void established_new(struct established *e, uint32_t capacity, uint32_t syn_limit)
 {
-	uint32_t n = capacity + capacity / 500;
-
-	*e = (struct established){.n = n};
+	*e = (struct established){};
 	e->bed = bed_new(&(struct bed_options){
 		.flows = capacity,
 		.syn_window_shift = 4,
 		.syn_window_limit = syn_limit,
 	});
+	/* Half of the slots are more than the capacity where a table is small: see sizing.h. */
+	e->n = e->bed->dp->control->flow_buckets * FLOW_SLOTS / 2;
+	e->n += e->n / 500;
 	bed_apply(e->bed, before, 2);
 	e->ring = proof_ring(e->bed, &before[0], &e->ring_size);
-	e->keepers = traffic_new(e->bed, &(struct traffic_options){.picks = n, .cpu = 1});
+	e->keepers = traffic_new(e->bed, &(struct traffic_options){.picks = e->n, .cpu = 1});
 	e->keepers->state->seed = 1;
-	established_learn(e->keepers, n);
+	established_learn(e->keepers, e->n);
 	leave_out_untracked(e);
-	assert_in_range(e->tracked, capacity, n);
-	established_resume(e->keepers, n);
+	assert_in_range(e->tracked, capacity, e->n);
+	e->load = proof_load(e->bed);
+	assert_true(e->load >= PROOF_LOAD);
+	established_resume(e->keepers, e->n);
 }
 
 void established_free(struct established *e)

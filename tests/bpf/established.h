@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A flow table at its rated load, full of established flows whose reals are known, and a change of
- * configuration that would give many of them another real.
+ * A flow table half full, as it is at its rated load, of established flows whose reals are known,
+ * and a change of configuration that would give many of them another real.
  */
 #pragma once
 
@@ -11,14 +11,17 @@
 struct established {
 	struct bed *bed;
 	struct traffic *keepers; /* the flows' own packets, CHECK_KEEP */
-	uint32_t n; /* flows that were offered: a few more than capacity.flows */
-	uint32_t tracked; /* of these, capacity.flows at least; the others are not judged */
+	uint32_t n; /* flows that were offered: a few more than half of the slots */
+	uint32_t tracked; /* of these, half of the slots at least; the others are not judged */
+	double load; /* tracked flows to slots */
 	uint32_t *ring; /* at the time */
 	uint32_t ring_size;
 };
 
-/* As many flows as the table is rated for made their handshake. */
-/* syn_limit: how many SYNs are recorded in 16 jiffies; 0: all. */
+/*
+ * At least as many flows as the table is rated for made their handshake. syn_limit: how many SYNs
+ * are recorded in 16 jiffies; 0: all.
+ */
 void established_new(struct established *e, uint32_t capacity, uint32_t syn_limit);
 void established_free(struct established *e);
 

@@ -95,6 +95,23 @@ uint64_t *proof_slot(const struct bed *bed, const struct flow_tuple *tuple)
 	return NULL;
 }
 
+static bool is_proven(uint64_t word)
+{
+	enum flow_state state = SLOT_WORD_STATE(word);
+
+	return (state == FLOW_TCP || state == FLOW_UDP) && SLOT_WORD_AGE(word) != FLOW_AGE_OLD;
+}
+
+double proof_load(const struct bed *bed)
+{
+	uint32_t slots = bed->dp->control->flow_buckets * FLOW_SLOTS;
+	uint32_t proven = 0;
+
+	for (uint32_t i = 0; i < slots; i++)
+		proven += is_proven(dp_load(bed->dp->flows[i / FLOW_SLOTS].slot[i % FLOW_SLOTS]));
+	return (double)proven / slots;
+}
+
 uint64_t proof_ms(void)
 {
 	struct timespec now;

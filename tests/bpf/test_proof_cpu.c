@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Proof: flows that a change of RSS takes to another CPU keep their real. The flow table is at its
- * rated load, and the ring changes before the flows come to the other CPU.
+ * Proof: flows that a change of RSS takes to another CPU keep their real. They take half of the
+ * flow table's slots, and the ring changes before they come to the other CPU.
  */
 #include "established.h"
 
@@ -31,8 +31,10 @@ static void no_flow_moves_with_its_cpu(void **state)
 	moved += moved_on(&e, 0, &r);
 	moved += moved_on(&e, 1, &r);
 	proof_says("RSS: flows come to another CPU, twice before and twice after a ring change",
-		   "%u flows; the change of %.0f %% of the slots would move %u; moved: %llu",
-		   e.tracked, 100 * share, established_off_ring(&e), (unsigned long long)moved);
+		   "%u flows in %.1f %% of the slots; the change of %.0f %% of the ring would move "
+		   "%u; moved: %llu",
+		   e.tracked, 100 * e.load, 100 * share, established_off_ring(&e),
+		   (unsigned long long)moved);
 	assert_true(share >= 0.2);
 	assert_int_equal(moved, 0);
 	established_free(&e);

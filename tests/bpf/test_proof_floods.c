@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Proof: established flows keep their real, all of them, under floods at full speed on another CPU
- * and across a ring change. The flow table is at its rated load.
+ * and across a ring change. They take half of the flow table's slots, as at its rated load.
  */
 #include "established.h"
 
@@ -74,10 +74,11 @@ static void run_flood(struct established *e, const struct flood *flood, const ch
 	snprintf(what, sizeof(what), "flood: %s%s", flood->name, note);
 	proof_says(
 		what,
-		"%u flows, %.1f M packets of theirs, %.1f M of the flood; ring change of %.0f %% "
-		"of the slots would move %u flows; moved: %llu",
-		e->tracked, e->keepers->state->result.packets / 1e6, t->state->result.packets / 1e6,
-		100 * share, would_move, (unsigned long long)e->keepers->state->result.moved);
+		"%u flows in %.1f %% of the slots, %.1f M packets of theirs, %.1f M of the flood; "
+		"ring change of %.0f %% of its slots would move %u flows; moved: %llu",
+		e->tracked, 100 * e->load, e->keepers->state->result.packets / 1e6,
+		t->state->result.packets / 1e6, 100 * share, would_move,
+		(unsigned long long)e->keepers->state->result.moved);
 	assert_true(share >= 0.2);
 	assert_true(would_move >= FLOWS / 5);
 	assert_int_equal(e->keepers->state->result.moved, 0);

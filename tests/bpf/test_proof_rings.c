@@ -4,10 +4,10 @@
  * the one in force when it came or one that came into force before it left. The packets are resets,
  * which the flow table does not record, so each goes by the ring; their thread is interrupted
  * often, between any two loads of the balancer's: for about as long as a switch takes, as then the
- * half that it reads is being rewritten. Rings are switched on the other CPU.
+ * half that it reads is being rewritten. Rings are switched on the other CPU. Which reals are in a
+ * ring's list changes with it, so a slot of one ring read by the list of another is seen, too.
  */
-#include "proof.h"
-#include "traffic.h"
+#include "established.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -15,8 +15,9 @@
 
 #include "lib/apply.h"
 
-#define FLOWS 4096u
-#define REALS 8
+#define FLOWS	 4096u
+#define STANDING 4400u /* flows that take half of the flow table */
+#define REALS	 8
 
 #define TCP_RST 0x04
 
@@ -27,6 +28,7 @@ struct cycle {
 	struct dp dp; /* the bed's, but for the operations below */
 	struct dp_ops ops;
 	const struct dp *real_dp;
+	double load; /* of the flow table */
 	bool is_grace_at_once;
 };
 
@@ -41,6 +43,22 @@ static struct bed_vip vip_of(uint32_t n)
 		vip.reals[i].weight = (n + i) % TRAFFIC_PICKS < 2 ? 1000 : 1 + i;
 	}
 	return vip;
+}
+
+/* Members of ring n, of which two are not in it: those behind them stand elsewhere in its list. */
+static void want_ring(struct cycle *c, uint32_t n)
+{
+	struct bed_vip vip = vip_of(n);
+	struct applied_vip *applied;
+
+	bed_apply_members(c->bed, &vip, 1);
+	applied = c->bed->applied->vips[0];
+	assert_int_equal(applied->n_members, REALS);
+	for (uint32_t i = 0; i < REALS; i++) {
+		if ((n + i) % TRAFFIC_PICKS == 3 || (n + i) % TRAFFIC_PICKS == 6)
+			applied->members[i].ring_weight = 0;
+	}
+	applied->is_changed = true;
 }
 
 /* Called right after the store that switches a ring. */
@@ -68,7 +86,8 @@ static void learn_rings(struct cycle *c)
 	for (uint32_t n = 0; n < TRAFFIC_PICKS; n++) {
 		struct bed_vip vip = vip_of(n);
 
-		bed_apply(c->bed, &vip, 1);
+		want_ring(c, n);
+		bed_build_rings(c->bed);
 		for (uint32_t i = 0; i < FLOWS; i++) {
 			struct flow_tuple t = traffic_tuple(c->traffic, i);
 			uint64_t hash = flow_hash(&t, &c->bed->knobs.hash_key);
@@ -77,6 +96,17 @@ static void learn_rings(struct cycle *c)
 										   hash);
 		}
 	}
+}
+
+static void take_half_of_the_table(struct cycle *c)
+{
+	struct traffic *t = traffic_new(c->bed, &(struct traffic_options){.picks = STANDING});
+
+	t->state->seed = 7;
+	established_learn(t, STANDING);
+	traffic_free(t);
+	c->load = proof_load(c->bed);
+	assert_true(c->load >= PROOF_LOAD);
 }
 
 /* The newest ring is number TRAFFIC_PICKS - 1 from here on. */
@@ -112,6 +142,7 @@ static void cycle_new(struct cycle *c)
 	c->traffic->state->flows = FLOWS;
 	c->traffic->state->check = CHECK_RING;
 	learn_rings(c);
+	take_half_of_the_table(c);
 	watch_switches(c);
 }
 
@@ -134,9 +165,7 @@ static struct traffic_result run(struct cycle *c, bool is_in_place, uint64_t ms)
 
 	traffic_start(c->traffic, 0);
 	while (proof_ms() < end && !moved_so_far(c)) {
-		struct bed_vip vip = vip_of(c->traffic->rings->newest + 1);
-
-		bed_apply_members(c->bed, &vip, 1);
+		want_ring(c, c->traffic->rings->newest + 1);
 		if (is_in_place)
 			c->bed->applied->vips[0]->live ^= 1;
 		while (apply_next_ring(c->bed->applied, &err) != RINGS_DONE)
@@ -150,9 +179,9 @@ static struct traffic_result run(struct cycle *c, bool is_in_place, uint64_t ms)
 static void says(const char *what, const struct cycle *c, const struct traffic_result *r)
 {
 	proof_says(what,
-		   "%.1f M packets (%llu unjudged), %u switches; saw neither the old nor the new "
-		   "ring: %llu",
-		   r->packets / 1e6, (unsigned long long)r->unjudged,
+		   "%.1f M packets (%llu unjudged), %.0f %% of the table's slots taken, %u "
+		   "switches; saw neither the old nor the new ring: %llu",
+		   r->packets / 1e6, (unsigned long long)r->unjudged, 100 * c->load,
 		   c->traffic->rings->newest - TRAFFIC_PICKS + 1, (unsigned long long)r->moved);
 }
 
