@@ -188,6 +188,23 @@ int batch_run(struct batch *batch, const struct batch_order *order,
 	return 0;
 }
 
+/* The table itself says so: a flow that it does not know goes to the same real, by the ring. */
+static int check_learnt(const struct balancer *balancer, uint32_t flows, struct err *err)
+{
+	uint32_t slots = balancer->dp->control->flow_buckets * FLOW_SLOTS;
+	uint32_t proven = 0;
+
+	for (uint32_t i = 0; i < slots; i++) {
+		uint64_t word = balancer->dp->flows[i / FLOW_SLOTS].slot[i % FLOW_SLOTS];
+		uint32_t state = (word >> FLOW_STATE_SHIFT) & FLOW_STATE_MASK;
+
+		proven += state == FLOW_TCP || state == FLOW_UDP;
+	}
+	if (proven > flows || proven < flows * 0.999)
+		return err_set(err, EPROTO, "%u of %u flows are known", proven, flows);
+	return 0;
+}
+
 int batch_learn(struct batch *batch, uint32_t flows, struct err *err)
 {
 	const uint32_t at_once = 1000000;
@@ -209,7 +226,7 @@ int batch_learn(struct batch *batch, uint32_t flows, struct err *err)
 		if (!r && opts.retval != XDP_TX && opts.retval != XDP_REDIRECT)
 			r = err_set(err, EPROTO, "verdict %u while learning flows", opts.retval);
 	}
-	return r;
+	return r ? r : check_learnt(batch->balancer, flows, err);
 }
 
 /* The frame that the wrapper sends for this flow. */
@@ -232,8 +249,10 @@ static void make_frame(const struct batch *batch, uint32_t flow, uint8_t *ret_fr
 int batch_check(struct batch *batch, uint32_t position, struct err *err)
 {
 	uint8_t in[WRAPPER_FRAME], out[2 * WRAPPER_FRAME];
+	struct xdp_md ctx = {.data_end = WRAPPER_FRAME,
+			     .ingress_ifindex = batch->balancer->options.ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1, .data_out = out,
-		    .data_size_out = sizeof(out));
+		    .data_size_out = sizeof(out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
 	struct wrapper_state *s = &batch->skel->bss->state;
 	int r;
 

@@ -39,7 +39,10 @@ struct batch_order {
 int batch_run(struct batch *batch, const struct batch_order *order,
 	      double (*ret_ns)[WRAPPER_TARGETS], struct err *err);
 
-/* Makes flows 0 ... n-1 known and proven: two packets each (ACKs, datagrams). */
+/*
+ * Makes flows 0 ... n-1 known and proven, by two packets each (ACKs, datagrams): an error if not.
+ * The table was empty.
+ */
 int batch_learn(struct batch *batch, uint32_t flows, struct err *err);
 
 /*

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "batch.h"
+#include "lib/addr.h"
 #include "lib/apply.h"
 #include "lib/flow_table.h"
 #include "lib/hash_key.h"
@@ -88,6 +89,51 @@ static int build_rings(struct balancer *b, double *ret_longest_ms, struct err *e
 	return 0;
 }
 
+/* Whether the real's members, one of each VIP, are all in this state. */
+static int check_words(const struct balancer *b, uint32_t real, enum member_state state,
+		       struct err *err)
+{
+	struct ip_addr address = balancer_real(&b->options, real);
+	uint32_t n = 0;
+
+	for (uint32_t id = 0; id < b->dp->control->members; id++) {
+		const struct member *m = &b->dp->members[id];
+
+		n += addr_equal(&m->real, &address) && (m->state & MEMBER_STATE_MASK) == state;
+	}
+	return n == VIPS ? 0 : err_set(err, EPROTO, "%u of %d members have the state", n, VIPS);
+}
+
+/* Whether a VIP's ring has so many reals and no slot of another. */
+static bool is_ring_of(const struct balancer *b, const struct vip_state *vip, uint32_t reals)
+{
+	uint32_t base = RING_WORD_BASE(vip->ring), size = RING_WORD_SIZE(vip->ring);
+	bool is_named[BALANCER_REALS] = {};
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < size; i++) {
+		uint16_t at = b->dp->rings[base + i / RING_SLOTS_PER_BLOCK]
+				      .slot[i % RING_SLOTS_PER_BLOCK];
+
+		if (at >= reals)
+			return false;
+		n += !is_named[at];
+		is_named[at] = true;
+	}
+	return vip->members == reals && n == reals;
+}
+
+static int check_rings(const struct balancer *b, uint32_t reals, struct err *err)
+{
+	for (uint32_t i = 0; i < b->applied->n_vips; i++) {
+		const struct vip_state *vip = &b->dp->vip_state[b->applied->vips[i]->id];
+
+		if (!is_ring_of(b, vip, reals))
+			return err_set(err, EPROTO, "a ring is not that of %u reals", reals);
+	}
+	return 0;
+}
+
 static int from_nothing(struct balancer **ret_balancer, struct err *err)
 {
 	const struct balancer_options o = {.family = FAMILY_V4,
@@ -111,7 +157,8 @@ static int from_nothing(struct balancer **ret_balancer, struct err *err)
 	print_ms("load-512x100", loaded - start, 0);
 	print_ms("apply-512x100", measure_now_ms() - loaded, 2000);
 	*ret_balancer = b;
-	return 0;
+	r = check_words(b, BALANCER_REALS - 1, MEMBER_UP, err);
+	return r ? r : check_rings(b, BALANCER_REALS, err);
 }
 
 /* Decision to member words, to all rings, and the longest that a probe had to wait meanwhile. */
@@ -125,10 +172,14 @@ static int one_down(struct balancer *b, struct err *err)
 
 		r = balancer_set_health(b, BALANCER_REALS - 1, HEALTH_DOWN, err);
 		words[i] = measure_now_ms() - start;
+		r = r ? r : check_words(b, BALANCER_REALS - 1, MEMBER_DOWN, err);
+		start = measure_now_ms() - words[i];
 		r = r ? r : build_rings(b, &longest[i], err);
 		rings[i] = measure_now_ms() - start;
+		r = r ? r : check_rings(b, BALANCER_REALS - 1, err);
 		r = r ? r : balancer_set_health(b, BALANCER_REALS - 1, HEALTH_UP, err);
 		r = r ? r : balancer_build_rings(b, err);
+		r = r ? r : check_rings(b, BALANCER_REALS, err);
 	}
 	if (r)
 		return r;
@@ -150,6 +201,7 @@ static int one_down_by_plan(struct balancer *b, struct err *err)
 
 		r = balancer_apply(b, &real, err);
 		words[i] = measure_now_ms() - start;
+		r = r ? r : check_words(b, BALANCER_REALS - 1, MEMBER_DOWN, err);
 		r = r ? r : balancer_apply(b, NULL, err);
 	}
 	if (!r)
@@ -180,9 +232,20 @@ static int adopt(struct balancer *b, struct err *err)
 	return r;
 }
 
+/* Changes with every switch of any ring. */
+static uint64_t rings_in_use(const struct balancer *b)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t id = 0; id < b->dp->control->vips; id++)
+		sum = sum * 31 + b->dp->vip_state[id].ring;
+	return sum;
+}
+
 static int restart(struct balancer *b, struct err *err)
 {
-	double start, adopted;
+	uint64_t before = rings_in_use(b);
+	double start, adopted, done;
 	int r;
 
 	applied_free(b->applied);
@@ -194,10 +257,13 @@ static int restart(struct balancer *b, struct err *err)
 	adopted = measure_now_ms();
 	r = r ? r : balancer_apply(b, NULL, err);
 	r = r ? r : balancer_build_rings(b, err);
+	done = measure_now_ms();
+	if (!r && rings_in_use(b) != before)
+		r = err_set(err, EPROTO, "a ring was built anew");
 	if (r)
 		return r;
 	print_ms("restart-adopt-512x100", adopted - start, 0);
-	print_ms("restart-apply-512x100", measure_now_ms() - adopted, 0);
+	print_ms("restart-apply-512x100", done - adopted, 0);
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 #define N_CASES	    6
 #define GOAL_OF_TX  0.8
 #define MAX_LOST    0.001
+#define CHECKS	    64 /* packets, before and after */
 #define GENERATOR   "gen0"
 #define BALANCED_IF "lb0"
 
@@ -117,10 +118,27 @@ static int aim(struct live *live, enum under_test test, struct err *err)
 	return r ? err_errno(err, -r, "attach the program under test") : 0;
 }
 
-/* Sends packets of these flows in a scattered order; all must end in the sink. */
-static int send_frames(struct live *live, const struct traffic *traffic, uint32_t packets,
+static struct traffic case_traffic(const struct live_case *c)
+{
+	return (struct traffic){.flows = c->flows, .tcp_flags = SEND_ACK};
+}
+
+/* What a frame is when it comes to the sink. */
+static uint32_t sunk_len(const struct live *live, enum under_test test)
+{
+	bool has_outer = test == TEST_BARE_HEADER || test == TEST_BALANCER;
+
+	return WRAPPER_FRAME + (has_outer ? balancer_outer_len(&live->balancer->options) : 0);
+}
+
+/* Sends a case's packets in a scattered order; all must end in the sink, as long as they must be.
+ */
+static int send_frames(struct live *live, const struct live_case *c, uint32_t packets,
 		       double *ret_mpps, struct err *err)
 {
+	const struct traffic t = case_traffic(c);
+	uint64_t bytes = (uint64_t)packets * sunk_len(live, c->test);
+
 	uint8_t frame[WRAPPER_FRAME] = {};
 	struct xdp_md ctx = {.data_end = sizeof(frame),
 			     .ingress_ifindex = (uint32_t)live->generator};
@@ -130,9 +148,9 @@ static int send_frames(struct live *live, const struct traffic *traffic, uint32_
 	volatile struct wrapper_state *s = &live->batch.skel->bss->state;
 	int r;
 
-	batch_set_traffic(&live->batch, traffic);
+	batch_set_traffic(&live->batch, &t);
 	s->position = 0;
-	s->stride = batch_stride(traffic->flows);
+	s->stride = batch_stride(t.flows);
 	s->packets = packets;
 	s->warm = packets / 8;
 	s->first_target = s->last_target = s->target = 0;
@@ -141,23 +159,26 @@ static int send_frames(struct live *live, const struct traffic *traffic, uint32_
 	r = bpf_prog_test_run_opts(bpf_program__fd(live->batch.skel->progs.generate), &opts);
 	if (r)
 		return err_errno(err, -r, "send live frames");
-	if (s->sunk < packets * (1 - MAX_LOST))
-		return err_set(err, EAGAIN, "only %llu of %u frames came through",
-			       (unsigned long long)s->sunk, packets);
+	if (s->sunk < (double)bytes * (1 - MAX_LOST))
+		return err_set(err, EAGAIN, "only %llu of %llu bytes came through",
+			       (unsigned long long)s->sunk, (unsigned long long)bytes);
+	/* The kernel sends a frame of its own now and then. */
+	if (s->sunk > (double)bytes * (1 + MAX_LOST))
+		return err_set(err, EPROTO, "%llu bytes came through, not %llu",
+			       (unsigned long long)s->sunk, (unsigned long long)bytes);
 	*ret_mpps = 1e3 * (packets - 1 - s->warm) / (double)s->ns[0][0];
 	return 0;
 }
 
 static int run_case(struct live *live, const struct live_case *c, double *ret_mpps, struct err *err)
 {
-	struct traffic t = {.flows = c->flows, .tcp_flags = SEND_ACK};
 	int r = aim(live, c->test, err);
 
 	if (r)
 		return r;
 	/* A queue overflows when the kernel leaves the second half of the work to its thread. */
 	for (int i = 0; i < ATTEMPTS; i++) {
-		r = send_frames(live, &t, PACKETS, ret_mpps, err);
+		r = send_frames(live, c, PACKETS, ret_mpps, err);
 		if (r != -EAGAIN)
 			break;
 	}
@@ -190,15 +211,37 @@ static void print_results(double (*mpps)[ROUNDS])
 	}
 }
 
+/* Byte by byte, what becomes of some packets of each case for the balancer. */
+static int check_some(struct live *live, struct err *err)
+{
+	int r = 0;
+
+	for (int i = 0; !r && i < N_CASES; i++) {
+		struct traffic t = case_traffic(&cases[i]);
+
+		if (cases[i].test != TEST_BALANCER)
+			continue;
+		batch_set_traffic(&live->batch, &t);
+		for (uint64_t k = 0; !r && k < CHECKS; k++)
+			r = batch_check(&live->batch, (uint32_t)(t.flows * k / CHECKS), err);
+		if (r)
+			err_prefix(err, "%s", cases[i].name);
+	}
+	return r;
+}
+
 static int measure(struct live *live, struct err *err)
 {
 	double mpps[N_CASES][ROUNDS];
 	int r = batch_learn(&live->batch, 100000, err);
 
+	r = r ? r : check_some(live, err);
+
 	for (int round = 0; !r && round < ROUNDS; round++) {
 		for (int i = 0; !r && i < N_CASES; i++)
 			r = run_case(live, &cases[i], &mpps[i][round], err);
 	}
+	r = r ? r : check_some(live, err);
 	if (!r)
 		print_results(mpps);
 	return r;

@@ -219,7 +219,7 @@ int generate(struct xdp_md *ctx)
 SEC("xdp.frags")
 int sink(struct xdp_md *ctx)
 {
-	state.sunk++;
+	state.sunk += ctx->data_end - ctx->data;
 	return XDP_DROP;
 }
 

@@ -53,7 +53,7 @@ struct wrapper_state {
 	__u32 done; /* of this target's packets */
 	__u32 round;
 	__u64 grown; /* bytes by which packets came back longer than they went */
-	__u64 sunk; /* frames that ended in the program "sink" */
+	__u64 sunk; /* bytes of frames that ended in the program "sink" */
 	__u64 start_ns;
 	__u64 ns[WRAPPER_MAX_ROUNDS][4]; /* by target, of packets - 1 - warm packets */
 	/* Ethernet, IP and transport header; addresses and source port are filled in by flow. */
