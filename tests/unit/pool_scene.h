@@ -7,6 +7,7 @@
 #include "lib/desired.h"
 
 #define MAX_REALS 256
+#define RING	  65537
 
 /* A VIP in words: see scene(). */
 struct scene {
@@ -19,7 +20,8 @@ struct scene {
 
 /*
  * One word a real: "u" up, "d" down, "?" not proven, "D" up and drained, "x" up and disabled, "e"
- * up and ejected; before it a "b" for each level of backups and "0" for a weight of 0.
+ * up and ejected, "E" down and ejected; before it a "b" for each level of backups and "0" for a
+ * weight of 0.
  */
 static inline void scene(struct scene *s, const char *words)
 {
@@ -36,19 +38,20 @@ static inline void scene(struct scene *s, const char *words)
 			real->backup_level++;
 		if (*c == '0')
 			real->weight = 0;
-		if (!strchr("ud?Dxe", *c))
+		if (!strchr("ud?DxeE", *c))
 			continue;
-		s->inputs[n].health = *c == 'd'	  ? HEALTH_DOWN
-				      : *c == '?' ? HEALTH_UNKNOWN
-						  : HEALTH_UP;
+		s->inputs[n].health = strchr("dE", *c) ? HEALTH_DOWN
+				      : *c == '?'      ? HEALTH_UNKNOWN
+						       : HEALTH_UP;
 		s->inputs[n].admin = *c == 'D'	 ? ADMIN_DRAIN
 				     : *c == 'x' ? ADMIN_DISABLED
 						 : ADMIN_ENABLED;
-		s->inputs[n].is_ejected = *c == 'e';
+		s->inputs[n].is_ejected = strchr("eE", *c);
 		n++;
 	}
 	s->vip.reals = s->reals;
 	s->vip.n_reals = n;
+	s->vip.ring = RING;
 }
 
 static inline void work_out(struct scene *s)

@@ -53,23 +53,9 @@ static void test_state_and_ring_weight_follow_the_table(void **state)
 		struct real_input input = {.admin = rows[i].admin, .health = rows[i].health};
 		struct desired_member m = effective_member(&real, input);
 
-		if (m.state != rows[i].state || m.ring_weight != rows[i].ring_weight)
+		if (m.state != rows[i].state || m.ring_weight != rows[i].ring_weight ||
+		    m.weight != rows[i].ring_weight)
 			fail_msg("row %zu: state %x weight %u", i, m.state, m.ring_weight);
-	}
-}
-
-static void test_a_lowered_weight_is_a_share_of_it_and_never_none(void **state)
-{
-	static const struct {
-		uint32_t weight, percent, ring_weight;
-	} cases[] = {{200, 50, 100}, {10, 99, 1}, {10, 100, 1}, {65535, 1, 64879}, {0, 50, 0}};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct real_spec real = {.weight = cases[i].weight};
-		struct real_input input = {.health = HEALTH_UP,
-					   .lowered_percent = cases[i].percent};
-
-		assert_int_equal(effective_member(&real, input).ring_weight, cases[i].ring_weight);
 	}
 }
 
@@ -188,7 +174,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_state_and_ring_weight_follow_the_table),
-		cmocka_unit_test(test_a_lowered_weight_is_a_share_of_it_and_never_none),
 		cmocka_unit_test(test_drains_deaths_and_ejections_say_what_becomes_of_flows),
 		cmocka_unit_test(test_a_real_is_called_by_the_table),
 		cmocka_unit_test(test_every_state_of_a_real_has_a_name),

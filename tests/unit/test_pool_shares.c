@@ -9,8 +9,6 @@
 #include "lib/maglev.h"
 #include "pool_scene.h"
 
-#define RING 65537
-
 /* ---- Shares ---------------------------------------------------------------------------------- */
 
 /* Gives the VIP pools of so many reals each, all up. */
@@ -153,6 +151,60 @@ static void a_pool_whose_backups_have_joined_has_the_share_of_the_reals_that_are
 	assert_near(share_of(&s, 10), 1. / 9); /* alone again: the whole of it */
 }
 
+/* Whatever the order of the pools, and though one has reals that do not serve yet. */
+static void only_the_levels_that_serve_have_a_part_of_their_pools_share(void **state)
+{
+	struct pool_use uses[] = {{.weight = 100, .backup_level = 1}, {.weight = 100}};
+	struct scene s;
+
+	pools(&s, uses, 2, (size_t[]){2, 4});
+	s.reals[0].backup_level = s.reals[1].backup_level = 1;
+	s.vip.backup_below = (struct share){.value = 3};
+	s.inputs[2].health = s.inputs[3].health = HEALTH_DOWN;
+	work_out(&s);
+	assert_near(share_of_pool(&s, 0), 2. / 3);
+	s.reals[1].backup_level = s.reals[5].backup_level = 2;
+	s.inputs[2].health = HEALTH_UP;
+	work_out(&s);
+	assert_near(share_of(&s, 0), 0.6); /* joined */
+	assert_near(share_of(&s, 1), 0); /* waits */
+	assert_near(share_of(&s, 2), 0.2);
+	assert_near(share_of(&s, 4), 0.2);
+}
+
+static void a_dead_backup_leaves_its_share_to_its_pool_where_backups_serve_alone(void **state)
+{
+	struct pool_use uses[] = {{.weight = 100, .backup_level = 1},
+				  {.weight = 100, .backup_level = 1}};
+	struct scene s;
+
+	pools(&s, uses, 2, (size_t[]){2, 2});
+	for (size_t r = 0; r < 4; r++)
+		s.reals[r].backup_level = 1;
+	s.inputs[0].health = HEALTH_DOWN;
+	work_out(&s);
+	assert_near(share_of(&s, 1), 0.5);
+}
+
+static void shares_are_rounded_to_the_nearest_weight(void **state)
+{
+	static const struct {
+		uint32_t pool_weight, ring_weight; /* of the second pool; of each of its 3 reals */
+	} rows[] = {{1, 5461}, {2, 10923}, {3, 16384}};
+	struct scene s;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pool_use uses[] = {{.weight = 2}, {.weight = rows[i].pool_weight}};
+
+		pools(&s, uses, 2, (size_t[]){1, 3});
+		for (size_t r = 0; r < 4; r++)
+			s.reals[r].weight = 1;
+		work_out(&s);
+		assert_int_equal(s.members[0].ring_weight, 32768);
+		assert_int_equal(s.members[1].ring_weight, rows[i].ring_weight);
+	}
+}
+
 static void no_share_is_too_small_for_a_weight(void **state)
 {
 	struct pool_use uses[] = {{.weight = 65535}, {.weight = 1}};
@@ -165,6 +217,7 @@ static void no_share_is_too_small_for_a_weight(void **state)
 	work_out(&s);
 	for (size_t r = 0; r < s.vip.n_reals; r++)
 		assert_in_range(s.members[r].ring_weight, 1, 65535);
+	assert_int_equal(s.members[200].ring_weight, 1);
 }
 
 static void a_share_that_is_rounded_up_is_still_a_weight(void **state)
@@ -193,6 +246,10 @@ static void shown_weights_give_the_same_shares_and_sum_up_to_the_same(void **sta
 	work_out(&s);
 	assert_int_equal(s.members[0].weight, 100);
 	assert_int_equal(s.members[1].weight, 40);
+	s.inputs[1].lowered_percent = 100; /* who is up gets a share */
+	work_out(&s);
+	assert_int_equal(s.members[1].weight, 1);
+	assert_true(s.members[1].ring_weight > 0);
 }
 
 static void what_a_real_is_denied_changes_the_weight_of_no_other(void **state)
@@ -217,16 +274,20 @@ static void what_a_real_is_denied_changes_the_weight_of_no_other(void **state)
 	}
 }
 
-static void what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one(void **state)
+static void
+what_a_real_is_left_is_its_part_but_a_slot_at_least_if_the_whole_would_be_one(void **state)
 {
 	static const struct {
 		size_t reals, denied;
 		uint32_t size, weight; /* of the ring; of those denied, 100 of the others */
-		bool has_slot;
+		uint32_t lowered, held_back;
+		uint32_t least, most; /* slots of each */
 	} rows[] = {
-		{100, 1, 251, 100, true},   {100, 100, 251, 100, true}, {100, 60, 251, 100, true},
-		{200, 199, 251, 100, true}, {250, 1, 251, 100, true},	{50, 5, 251, 21, true},
-		{200, 50, 251, 1, false},   {10, 2, 65537, 100, true},
+		{100, 1, 251, 100, 95, 95, 1, 1},  {100, 1, 251, 100, 95, 0, 1, 1},
+		{100, 1, 251, 100, 0, 95, 1, 1},   {100, 100, 251, 100, 95, 95, 2, 3},
+		{100, 60, 251, 100, 95, 95, 1, 2}, {200, 199, 251, 100, 95, 95, 1, 2},
+		{250, 1, 251, 100, 95, 95, 1, 1},  {50, 5, 251, 21, 95, 95, 1, 1},
+		{200, 50, 251, 1, 95, 95, 0, 0},   {10, 2, 65537, 100, 95, 95, 20, 21},
 	};
 	static uint16_t slots[RING];
 	struct scene s;
@@ -240,8 +301,8 @@ static void what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one(voi
 		s.vip.ring = rows[i].size;
 		for (size_t r = 0; r < rows[i].denied; r++) {
 			s.reals[r].weight = rows[i].weight;
-			s.inputs[r].held_back_percent = 95;
-			s.inputs[r].lowered_percent = 95;
+			s.inputs[r].held_back_percent = rows[i].held_back;
+			s.inputs[r].lowered_percent = rows[i].lowered;
 		}
 		work_out(&s);
 		for (size_t r = 0; r < rows[i].reals; r++)
@@ -251,10 +312,25 @@ static void what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one(voi
 		for (size_t slot = 0; slot < rows[i].size; slot++)
 			counts[slots[slot]]++;
 		for (size_t r = 0; r < rows[i].denied; r++) {
-			if ((counts[r] > 0) != rows[i].has_slot)
+			if (counts[r] < rows[i].least || counts[r] > rows[i].most)
 				fail_msg("row %zu: real %zu has %u slots", i, r, counts[r]);
 		}
 	}
+}
+
+static void the_slot_that_is_left_is_one_of_those_in_the_ring(void **state)
+{
+	struct pool_use uses[] = {{.weight = 100}};
+	struct scene s;
+
+	pools(&s, uses, 1, (size_t[]){150});
+	s.vip.ring = 251;
+	s.inputs[0].held_back_percent = 95;
+	for (size_t r = 100; r < 150; r++)
+		s.inputs[r].health = HEALTH_DOWN;
+	work_out(&s);
+	assert_int_equal(s.members[1].ring_weight, 51200);
+	assert_int_equal(s.members[0].ring_weight, (100 * 51200 + 250) / 251);
 }
 
 /* ---- Flows that move ------------------------------------------------------------------------- */
@@ -383,11 +459,17 @@ int main(void)
 		cmocka_unit_test(a_pool_of_weight_0_is_kept_ready_and_a_backup_pool_waits),
 		cmocka_unit_test(
 			a_pool_whose_backups_have_joined_has_the_share_of_the_reals_that_are_left),
+		cmocka_unit_test(only_the_levels_that_serve_have_a_part_of_their_pools_share),
+		cmocka_unit_test(
+			a_dead_backup_leaves_its_share_to_its_pool_where_backups_serve_alone),
+		cmocka_unit_test(shares_are_rounded_to_the_nearest_weight),
 		cmocka_unit_test(no_share_is_too_small_for_a_weight),
 		cmocka_unit_test(a_share_that_is_rounded_up_is_still_a_weight),
 		cmocka_unit_test(shown_weights_give_the_same_shares_and_sum_up_to_the_same),
 		cmocka_unit_test(what_a_real_is_denied_changes_the_weight_of_no_other),
-		cmocka_unit_test(what_a_real_is_left_is_a_slot_at_least_if_the_whole_would_be_one),
+		cmocka_unit_test(
+			what_a_real_is_left_is_its_part_but_a_slot_at_least_if_the_whole_would_be_one),
+		cmocka_unit_test(the_slot_that_is_left_is_one_of_those_in_the_ring),
 		cmocka_unit_test(a_change_moves_hardly_more_flows_than_it_must),
 	};
 

@@ -41,6 +41,8 @@ static const struct {
 	{"u x d d", 50, ALL_DOWN_ALL, "+-++", VIP_PANIC},
 	{"u 0d d d", 50, ALL_DOWN_ALL, "+-++", VIP_PANIC},
 	{"u x x d", 50, ALL_DOWN_ALL, "+---", VIP_UP},
+	{"u u d", 66, ALL_DOWN_ALL, "++-", VIP_UP},
+	{"u u d", 67, ALL_DOWN_ALL, "+++", VIP_PANIC},
 	{"u d d d bu", 50, ALL_DOWN_ALL, "++++s", VIP_PANIC},
 	{"u d d d bd", 50, ALL_DOWN_ALL, "++++-", VIP_PANIC},
 	{"d d bu bd bd", 50, ALL_DOWN_ALL, "--+++", VIP_PANIC},
@@ -78,11 +80,17 @@ static const struct {
 	{"e bd", 0, ALL_DOWN_BACKUP, "+-", VIP_PANIC},
 	{"e be", 0, ALL_DOWN_DROP, "+s", VIP_PANIC},
 	{"d be", 0, ALL_DOWN_DROP, "-+", VIP_PANIC},
+	{"u E", 0, ALL_DOWN_DROP, "+-", VIP_UP},
+	{"d E", 0, ALL_DOWN_DROP, "--", VIP_DOWN},
+	{"d E", 0, ALL_DOWN_ALL, "++", VIP_PANIC},
+	{"E bd", 0, ALL_DOWN_BACKUP, "-+", VIP_PANIC},
 	/* who is not proven is never used; most of them: health is not ignored yet */
 	{"? ? ? d", 0, ALL_DOWN_ALL, "----", VIP_DOWN},
 	{"? ? d d", 0, ALL_DOWN_ALL, "--++", VIP_PANIC},
 	{"? ?", 0, ALL_DOWN_ALL, "--", VIP_DOWN},
 	{"u ? ? d", 80, ALL_DOWN_ALL, "+--+", VIP_PANIC},
+	{"u u ? d", 66, ALL_DOWN_ALL, "++--", VIP_UP},
+	{"u u ? d", 67, ALL_DOWN_ALL, "++-+", VIP_PANIC},
 	{"u ? ? ? d", 80, ALL_DOWN_ALL, "+----", VIP_UP},
 };
 
@@ -128,11 +136,14 @@ static const struct {
 	/* who is not up does not join: there are no backups then */
 	{"u d", {2, false}, 0, "+-", VIP_UP, 0, 0},
 	{"u d bd", {2, false}, 0, "+--", VIP_UP, 0, 0},
+	{"d bd", {2, false}, 0, "--", VIP_DOWN, 0, 0},
 	{"u d b0u bx", {2, false}, 0, "+-s-", VIP_UP, 0, 0},
 	{"u d bu bbd", {9, false}, 0, "+-+-", VIP_DEGRADED, 0, 1},
 	/* of the primaries that have a weight, rounded up */
 	{"u u d d bu", {50, true}, 0, "++--s", VIP_UP, 0, 0},
 	{"u u d d bu", {51, true}, 0, "++--+", VIP_DEGRADED, 0, 1},
+	{"u u d bu", {66, true}, 0, "++-s", VIP_UP, 0, 0},
+	{"u u d bu", {67, true}, 0, "++-+", VIP_DEGRADED, 0, 1},
 	{"u u 0d 0d bu bu", {100, true}, 0, "++--ss", VIP_UP, 0, 0},
 	{"d d d d bu bu bbu", {50, true}, 0, "----++s", VIP_DEGRADED, 1, 1},
 	{"d d d d bu bu bbu", {51, true}, 0, "----+++", VIP_DEGRADED, 1, 2},
@@ -225,6 +236,28 @@ static void a_real_that_returns_keeps_its_flows_until_it_is_proven(void **state)
 	assert_int_equal(s.members[3].state, MEMBER_DOWN);
 }
 
+static void health_may_be_ignored_by_panic_or_when_all_are_down(void **state)
+{
+	static const struct {
+		uint32_t panic;
+		enum all_down on_all_down;
+		bool may;
+	} cases[] = {
+		{0, ALL_DOWN_DROP, false},	  {0, ALL_DOWN_RESET, false},
+		{0, ALL_DOWN_UNREACHABLE, false}, {0, ALL_DOWN_ALL, true},
+		{0, ALL_DOWN_BACKUP, true},	  {50, ALL_DOWN_DROP, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vip_spec vip = {.panic_percent = cases[i].panic,
+				       .on_all_down = cases[i].on_all_down};
+
+		if (effective_may_ignore_health(&vip) != cases[i].may)
+			fail_msg("panic %u, %s", cases[i].panic,
+				 all_down_name(cases[i].on_all_down));
+	}
+}
+
 static const struct {
 	const char *reals;
 	struct share min;
@@ -268,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_real_that_starts_slowly_is_missed_still),
 		cmocka_unit_test(a_level_joins_while_too_few_are_up),
 		cmocka_unit_test(new_flows_go_where_the_table_says),
+		cmocka_unit_test(health_may_be_ignored_by_panic_or_when_all_are_down),
 		cmocka_unit_test(a_real_used_in_spite_of_its_health_is_still_noted_as_down),
 		cmocka_unit_test(a_real_that_returns_keeps_its_flows_until_it_is_proven),
 		cmocka_unit_test(a_vip_is_degraded_below_its_minimum_of_reals),

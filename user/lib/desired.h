@@ -70,8 +70,9 @@ void effective_members(const struct vip_spec *vip, const struct real_input *inpu
 bool effective_may_ignore_health(const struct vip_spec *vip);
 
 /*
- * What can be said of a real without looking at the others: its state, and its weight in the ring
- * were it alone. A real that is down here is down whatever the others are.
+ * What can be said of a real without looking at the others: its state, and its weight. What of the
+ * weight it is denied is a matter of weights_fill(). A real that is down here is down whatever the
+ * others are.
  */
 struct desired_member effective_member(const struct real_spec *real, struct real_input input);
 

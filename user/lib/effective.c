@@ -21,14 +21,6 @@ static uint32_t health_note(enum health_verdict health)
 	}
 }
 
-/* Never 0: who is up gets a share. */
-static uint32_t lowered(uint32_t weight, uint32_t percent)
-{
-	uint32_t rest = (uint32_t)((uint64_t)weight * (100 - percent) / 100);
-
-	return rest ? rest : 1;
-}
-
 /* Its flows leave it. */
 static bool is_out(struct real_input input)
 {
@@ -58,10 +50,9 @@ struct desired_member effective_member(const struct real_spec *real, struct real
 		m.state = MEMBER_DRAIN;
 	} else {
 		m.state = MEMBER_UP;
-		m.ring_weight = lowered(real->weight, input.lowered_percent);
+		m.ring_weight = m.weight = real->weight;
 	}
 	m.state |= health_note(input.health);
-	m.weight = m.ring_weight;
 	return m;
 }
 
