@@ -114,7 +114,7 @@ static void no_more_are_ejected_than_allowed_and_the_worst_first(void **state)
 		uint32_t percent;
 		size_t n, deaf, ejected;
 	} cases[] = {{10, 10, 3, 1}, {20, 10, 3, 2}, {50, 10, 4, 4}, {10, 3, 1, 1},
-		     {10, 2, 1, 1},  {50, 4, 3, 2},  {90, 10, 9, 9}};
+		     {10, 2, 1, 1},  {50, 4, 3, 2},  {10, 5, 2, 1},  {90, 10, 9, 9}};
 
 	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
 		struct vip v;
@@ -132,6 +132,49 @@ static void no_more_are_ejected_than_allowed_and_the_worst_first(void **state)
 			assert_int_equal(v.circuits[cases[c].deaf - 1 - i].state, CIRCUIT_OPEN);
 		look(&v, 1000);
 		assert_int_equal(count(&v, CIRCUIT_OPEN), cases[c].ejected);
+	}
+}
+
+static void the_worst_is_ejected_wherever_it_stands(void **state)
+{
+	for (size_t worst = 0; worst < 4; worst++) {
+		struct vip v;
+
+		vip_of(&v, N);
+		for (size_t i = 0; i < 4; i++)
+			sample(&v, i, 100, i == worst ? 900 : 500);
+		look(&v, 1000);
+		assert_int_equal(v.circuits[worst].state, CIRCUIT_OPEN);
+		assert_int_equal(count(&v, CIRCUIT_OPEN), 1);
+	}
+}
+
+static void an_ejection_says_when_and_why(void **state)
+{
+	static const struct {
+		uint64_t others[5]; /* repeated of 1000 SYNs */
+		size_t n;
+		uint32_t median;
+	} cases[] = {
+		{{50, 0, 20}, 3, 20},
+		{{50, 0, 20, 10}, 4, 10},
+		{{1, 2, 100, 30, 20}, 5, 20},
+	};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		const struct circuit *circuit;
+		struct vip v;
+
+		vip_of(&v, 1 + cases[c].n);
+		circuit = &v.circuits[cases[c].n];
+		sample(&v, cases[c].n, 10, 90);
+		for (size_t i = 0; i < cases[c].n; i++)
+			sample(&v, i, 1000 - cases[c].others[i], cases[c].others[i]);
+		look(&v, 1000);
+		assert_int_equal(circuit->state, CIRCUIT_OPEN);
+		assert_int_equal(circuit->since_ms, v.now_ms);
+		assert_int_equal(circuit->permille, 900);
+		assert_int_equal(circuit->others_permille, cases[c].median);
 	}
 }
 
@@ -158,17 +201,62 @@ static void on_trial_a_real_proves_itself_by_enough_flows_in_two_looks(void **st
 
 	eject_and_wait(vip_of(&v, 3));
 	for (int i = 0; i < 3; i++) { /* a small weight gets few */
-		sample(&v, 0, 6, 0);
+		sample(&v, 0, 5, 0);
 		look(&v, 1000);
 		assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
 	}
-	look(&v, 1000); /* 24 */
+	look(&v, 1000); /* 20 */
 	assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
 	look(&v, 1000);
 	assert_int_equal(v.circuits[0].state, CIRCUIT_CLOSED);
 	assert_true(v.changed[0]);
 	look(&v, 1000);
 	assert_false(v.changed[0]);
+	look(&v, 28999);
+	assert_int_equal(v.circuits[0].ejections, 1);
+	look(&v, 1);
+	assert_int_equal(v.circuits[0].ejections, 0);
+}
+
+/* What an earlier trial has seen counts for nothing. */
+static void every_trial_starts_anew(void **state)
+{
+	struct vip v;
+
+	eject_and_wait(vip_of(&v, 3));
+	sample(&v, 0, 30, 0);
+	look(&v, 1000);
+	sample(&v, 0, 0, 1000);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_OPEN);
+	sample(&v, 0, 0, 0);
+	look(&v, 60000);
+	sample(&v, 0, 20, 0);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[0].state, CIRCUIT_CLOSED);
+}
+
+static void losses_on_trial_fade_unless_the_others_have_them_too(void **state)
+{
+	static const struct {
+		uint64_t others; /* SYNs of each, half of them repeated */
+		uint64_t syns, repeated; /* what is left */
+	} cases[] = {{18, 50, 25}, {20, 0, 0}};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		struct vip v;
+
+		eject_and_wait(vip_of(&v, 3));
+		sample(&v, 0, 50, 50);
+		for (size_t k = 1; k < 3; k++)
+			sample(&v, k, cases[c].others / 2, cases[c].others / 2);
+		look(&v, 1000);
+		assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
+		assert_int_equal(v.circuits[0].syns, cases[c].syns);
+		assert_int_equal(v.circuits[0].repeated, cases[c].repeated);
+	}
 }
 
 static void without_traffic_a_trial_goes_on(void **state)
@@ -206,7 +294,7 @@ static void a_trial_is_not_passed_while_every_real_has_losses(void **state)
 	eject_and_wait(vip_of(&v, 3));
 	for (int i = 0; i < 10; i++) {
 		for (size_t k = 0; k < 3; k++)
-			sample(&v, k, 50, 50);
+			sample(&v, k, 80, 20);
 		look(&v, 1000);
 		assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
 	}
@@ -262,9 +350,13 @@ static void good_conduct_is_rewarded(void **state)
 	assert_int_equal(v.circuits[0].ejections, 3);
 	look(&v, 1);
 	assert_int_equal(v.circuits[0].ejections, 2);
-	look(&v, 60000);
+	look(&v, 59999);
+	assert_int_equal(v.circuits[0].ejections, 2);
+	look(&v, 1);
 	assert_int_equal(v.circuits[0].ejections, 1);
-	look(&v, 30000);
+	look(&v, 29999);
+	assert_int_equal(v.circuits[0].ejections, 1);
+	look(&v, 1);
 	assert_int_equal(v.circuits[0].ejections, 0);
 	look(&v, 1000000);
 	assert_int_equal(v.circuits[0].ejections, 0);
@@ -292,6 +384,23 @@ static void when_others_go_down_an_ejected_real_serves_again(void **state)
 		.state = (state_), .ejections = (ejections_), .since_ms = (since),                 \
 		.until_ms = (until)                                                                \
 	}
+
+static void of_too_many_that_are_ejected_the_first_serves_again(void **state)
+{
+	struct vip v;
+
+	vip_of(&v, N);
+	v.spec.max_ejected_percent = 20;
+	v.samples[7].is_up = false;
+	v.circuits[2] = (struct circuit)CIRCUIT(CIRCUIT_OPEN, 1, 900300, 2000000);
+	v.circuits[5] = (struct circuit)CIRCUIT(CIRCUIT_HALF_OPEN, 1, 900200, 2000000);
+	v.circuits[6] = (struct circuit)CIRCUIT(CIRCUIT_CLOSED, 0, 900000, 0);
+	v.circuits[7] = (struct circuit)CIRCUIT(CIRCUIT_OPEN, 1, 900100, 2000000);
+	look(&v, 1000);
+	assert_int_equal(v.circuits[2].state, CIRCUIT_OPEN);
+	assert_int_equal(v.circuits[5].state, CIRCUIT_CLOSED);
+	assert_int_equal(v.circuits[7].state, CIRCUIT_OPEN); /* down: it serves nobody */
+}
 
 /* After a restart, maybe with another configuration. */
 static void a_circuit_from_before_is_taken_over_as_far_as_it_makes_sense(void **state)
@@ -346,17 +455,17 @@ static void a_circuit_from_before_is_tried_when_its_time_has_ended(void **state)
 	struct vip v;
 
 	vip_of(&v, 3);
-	v.circuits[0] = (struct circuit)CIRCUIT(CIRCUIT_OPEN, 2, 900000, v.now_ms + 10000);
-	ejection_recall(&v.spec, &v.circuits[0], v.now_ms);
-	sample(&v, 0, 0, 0);
+	v.circuits[2] = (struct circuit)CIRCUIT(CIRCUIT_OPEN, 2, 900000, v.now_ms + 10000);
+	ejection_recall(&v.spec, &v.circuits[2], v.now_ms);
+	sample(&v, 2, 0, 0);
 	look(&v, 9999);
-	assert_int_equal(v.circuits[0].state, CIRCUIT_OPEN);
+	assert_int_equal(v.circuits[2].state, CIRCUIT_OPEN);
 	look(&v, 1);
-	assert_int_equal(v.circuits[0].state, CIRCUIT_HALF_OPEN);
-	sample(&v, 0, 10, 20);
+	assert_int_equal(v.circuits[2].state, CIRCUIT_HALF_OPEN);
+	sample(&v, 2, 10, 20);
 	look(&v, 1000);
-	assert_int_equal(v.circuits[0].ejections, 3);
-	assert_int_equal(v.circuits[0].until_ms - v.now_ms, 120000);
+	assert_int_equal(v.circuits[2].ejections, 3);
+	assert_int_equal(v.circuits[2].until_ms - v.now_ms, 120000);
 }
 
 static void every_state_has_a_name(void **state)
@@ -371,6 +480,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_real_is_ejected_if_it_stands_out_from_the_others),
 		cmocka_unit_test(no_more_are_ejected_than_allowed_and_the_worst_first),
+		cmocka_unit_test(the_worst_is_ejected_wherever_it_stands),
+		cmocka_unit_test(an_ejection_says_when_and_why),
+		cmocka_unit_test(every_trial_starts_anew),
+		cmocka_unit_test(losses_on_trial_fade_unless_the_others_have_them_too),
+		cmocka_unit_test(of_too_many_that_are_ejected_the_first_serves_again),
 		cmocka_unit_test(on_trial_a_real_proves_itself_by_enough_flows_in_two_looks),
 		cmocka_unit_test(without_traffic_a_trial_goes_on),
 		cmocka_unit_test(who_fails_his_trial_is_ejected_for_twice_as_long),

@@ -209,6 +209,28 @@ static const struct {
 	  {39, '+', U, 1, 0},
 	  {40, '+', U, 0, 0},
 	  {41, '-', D, 1, 0}}},
+	{"the more flaps, the longer until one is forgiven",
+	 10,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 13},
+	  {13, '+', U, 2, 0},
+	  {14, '-', D, 3, 34},
+	  {34, '+', U, 3, 0},
+	  {53, '+', U, 3, 0},
+	  {54, '+', U, 2, 0},
+	  {63, '+', U, 2, 0},
+	  {64, '+', U, 1, 0},
+	  {74, '+', U, 0, 0}}},
+	{"what could not hold it longer is not counted",
+	 60,
+	 60,
+	 {{1, '-', D, 1, 0},
+	  {2, '+', U, 1, 0},
+	  {3, '-', D, 2, 63},
+	  {63, '+', U, 2, 0},
+	  {64, '-', D, 2, 124}}},
 	{"what is left counts on",
 	 10,
 	 60,
@@ -300,6 +322,7 @@ static void flaps_from_before_a_restart_count_on(void **state)
 		 D,
 		 2,
 		 1007000},
+		{"held until now", U, {2, 995000, 1000000}, U, 2, 0},
 		{"no longer held", D, {3, 900000, 999000}, D, 3, 0},
 		{"for longer than it ever could be", D, {2, 990000, 9000000}, D, 2, 1060000},
 		{"up, with flaps", U, {2, 995000, 0}, U, 2, 0},
@@ -315,7 +338,9 @@ static void flaps_from_before_a_restart_count_on(void **state)
 
 		health_state_init(&s, cases[c].verdict, 1000000);
 		health_state_recall(&s, &cases[c].flaps, &rules, 1000000);
-		if (s.verdict != cases[c].then || s.held_until_ms != cases[c].held_until_ms ||
+		if (s.verdict != cases[c].then || s.since_ms > 1000000 ||
+		    (!cases[c].flaps.count && s.since_ms != 1000000) ||
+		    s.held_until_ms != cases[c].held_until_ms ||
 		    health_state_flaps(&s, &rules, 1000000) != cases[c].count)
 			fail_msg("%s: %s, %u flaps, held until %lu", cases[c].name,
 				 health_verdict_name(s.verdict),
@@ -352,8 +377,23 @@ static void without_hold_down_flaps_from_before_are_forgotten(void **state)
 
 	health_state_init(&s, HEALTH_DOWN, 1000000);
 	health_state_recall(&s, &flaps, &rules, 1000000);
+	assert_int_equal(s.since_ms, 1000000);
 	assert_true(health_state_result(&s, true, &rules, 1000001));
 	assert_int_equal(health_state_remember(&s, &rules, 1000001).count, 0);
+}
+
+static void flaps_that_are_forgiven_or_of_no_use_are_not_remembered(void **state)
+{
+	const struct health_rules rules = {
+		.rise = 1, .fall = 1, .hold_down_ms = 10000, .hold_down_max_ms = 60000};
+	struct health_state s = {.verdict = HEALTH_UP, .flaps = 1, .since_ms = 1000};
+
+	assert_int_equal(health_state_remember(&s, &rules, 10999).count, 1);
+	assert_int_equal(health_state_remember(&s, &rules, 11000).count, 0);
+	s.verdict = HEALTH_DOWN;
+	assert_int_equal(health_state_remember(&s, &rules, 11000).count, 1);
+	/* Hold-down was switched off. */
+	assert_int_equal(health_state_flaps(&s, &(struct health_rules){}, 11000), 0);
 }
 
 static void jitter_moves_the_interval_to_either_side(void **state)
@@ -408,6 +448,7 @@ int main(void)
 		cmocka_unit_test(
 			a_real_held_down_before_a_restart_comes_up_when_its_time_has_ended),
 		cmocka_unit_test(without_hold_down_flaps_from_before_are_forgotten),
+		cmocka_unit_test(flaps_that_are_forgiven_or_of_no_use_are_not_remembered),
 		cmocka_unit_test(jitter_moves_the_interval_to_either_side),
 		cmocka_unit_test(verdicts_have_names),
 	};
