@@ -202,6 +202,8 @@ static void test_a_wider_pair_is_used_at_once_and_the_old_one_after_its_grace(vo
 	assert_int_equal(apply_next_ring(lab->applied, &lab->err), RINGS_MORE);
 	assert_int_equal(RING_WORD_BASE(word_of(lab, 0)), lab_vip(lab, 0)->half[0].base);
 	assert_int_equal(lab->applied->ring_space.n_used, 4);
+	assert_int_equal(apply_next_ring(lab->applied, &lab->err), RINGS_DONE);
+	assert_int_equal(lab->applied->ring_space.n_used, 4);
 	assert_int_equal(ring_space_claim(&lab->applied->ring_space, old[0]), -EEXIST);
 	fake_grace_pass(lab->fake);
 	assert_int_equal(apply_next_ring(lab->applied, &lab->err), RINGS_DONE);
@@ -339,14 +341,19 @@ static void test_timeouts_of_another_clock_reach_every_member(void **state)
 	struct lab *lab = lab_one_vip();
 	struct flow_clock clock;
 
+	lab_add_reals(lab, lab_add_vip(lab, 2, 80), 1, 3);
 	lab_settle(lab);
-	lab->vips[0].timeouts.tcp_ms *= 100;
-	flow_clock_make(lab->vips, 1, LAB_HZ, &clock);
+	for (size_t v = 0; v < 2; v++)
+		lab->vips[v].timeouts.tcp_ms *= 100;
+	flow_clock_make(lab->vips, 2, LAB_HZ, &clock);
 	apply_timeouts(lab->applied, &lab->desired, &clock, LAB_HZ);
-	for (uint32_t host = 1; host <= 3; host++) {
-		const struct member *m = &lab->fake->dp.members[lab_member(lab, 0, host)->id];
+	for (size_t v = 0; v < 2; v++) {
+		for (uint32_t host = 1; host <= 3; host++) {
+			uint32_t id = lab_member(lab, v, host)->id;
 
-		assert_int_equal(m->timeout_ticks[FLOW_TCP], clock.timeout_ticks[FLOW_TCP]);
+			assert_int_equal(lab->fake->dp.members[id].timeout_ticks[FLOW_TCP],
+					 clock.timeout_ticks[FLOW_TCP]);
+		}
 	}
 	lab_free(lab);
 }

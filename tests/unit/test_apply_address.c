@@ -23,6 +23,30 @@ static void test_an_address_stays_while_another_vip_has_it(void **state)
 	}
 }
 
+/* A prefix, its first address, and the next one are three. */
+static void test_an_address_is_told_apart_from_the_prefix_it_begins(void **state)
+{
+	static const uint8_t policies[] = {ON_NO_PORT_PASS, ON_NO_PORT_DROP, ON_NO_PORT_REPLY};
+	struct lab *lab = lab_new();
+
+	for (size_t v = 0; v < 3; v++) {
+		lab_add_reals(lab, lab_add_vip(lab, v == 2, 80), 1 + 10 * (uint32_t)v, 2);
+		lab->vips[v].on_no_port = policies[v];
+	}
+	lab->vips[0].host_bits = 8;
+	lab_settle(lab);
+	lab_check_addresses(lab);
+	for (size_t v = 0; v < 3; v++) {
+		lab->vips[v].on_no_port = policies[(v + 1) % 3];
+		lab_settle(lab);
+		lab_check_addresses(lab);
+	}
+	lab_remove_vip(lab, 1);
+	lab_settle(lab);
+	assert_int_equal(lab->fake->maps->n_addrs, 2);
+	lab_free(lab);
+}
+
 static void test_a_policy_that_could_not_be_written_is_written_by_the_next_plan(void **state)
 {
 	struct lab *lab = lab_one_vip();
@@ -144,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_address_stays_while_another_vip_has_it),
+		cmocka_unit_test(test_an_address_is_told_apart_from_the_prefix_it_begins),
 		cmocka_unit_test(
 			test_a_policy_that_could_not_be_written_is_written_by_the_next_plan),
 		cmocka_unit_test(test_a_ping_is_answered_while_one_of_the_addresss_vips_is_up),

@@ -105,6 +105,31 @@ static void enlarge_ring(struct lab *lab)
 	lab->vips[0].ring = 1021;
 }
 
+static void shrink_ring(struct lab *lab)
+{
+	lab->vips[0].ring = 127;
+}
+
+static void take_turns(struct lab *lab)
+{
+	lab->vips[0].scheduler = SCHEDULER_RR;
+}
+
+static void count_connections(struct lab *lab)
+{
+	lab->vips[0].scheduler = SCHEDULER_LC;
+}
+
+static void change_affinity(struct lab *lab)
+{
+	lab->vips[0].source.affinity_ms = 60000;
+}
+
+static void change_encap(struct lab *lab)
+{
+	lab->vips[0].encap = ENCAP_GUE;
+}
+
 static void add_many_reals(struct lab *lab)
 {
 	lab_add_reals(lab, 0, 20, 14);
@@ -203,6 +228,11 @@ static const struct {
 	{"on_all_down", change_on_all_down, "S"},
 	{"a shorter timeout, the longest stays another VIP's", change_timeout, "S"},
 	{"a larger ring", enlarge_ring, "S"},
+	{"a smaller ring", shrink_ring, "S"},
+	{"a scheduler with turns", take_turns, "S"},
+	{"a scheduler without", count_connections, "S"},
+	{"affinity", change_affinity, "S"},
+	{"encapsulation", change_encap, "S"},
 	{"more reals than the member list has room for", add_many_reals, "SMMMMMMMMMMMMMM"},
 	{"a VIP less", remove_vip, "v"},
 	{"another port is another VIP", move_vip, "VMMMv"},
@@ -308,6 +338,17 @@ static void test_a_plan_that_fits_to_the_last_block_is_carried_out(void **state)
 	lab_free(lab);
 }
 
+static void test_a_plan_that_takes_the_last_ids_is_carried_out(void **state)
+{
+	struct lab *lab = lab_new_sized(20, 4, 128);
+
+	for (uint32_t i = 0; i < 4; i++)
+		lab_add_reals(lab, lab_add_vip(lab, i, 80), 1, 5);
+	lab_settle(lab);
+	lab_check_settled(lab);
+	lab_free(lab);
+}
+
 static void test_a_wider_pair_that_is_not_in_use_yet_makes_room_for_the_next(void **state)
 {
 	/* 18 blocks in use; a wider pair of 66 fits, another beside it would not. */
@@ -334,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_a_removed_real_is_removed_once),
 		cmocka_unit_test(test_what_does_not_fit_is_refused_by_the_name_of_its_key),
 		cmocka_unit_test(test_a_plan_that_fits_to_the_last_block_is_carried_out),
+		cmocka_unit_test(test_a_plan_that_takes_the_last_ids_is_carried_out),
 		cmocka_unit_test(test_a_wider_pair_that_is_not_in_use_yet_makes_room_for_the_next),
 	};
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -105,6 +106,8 @@ static void what_is_no_list_of_pools_is_refused_with_its_reason(void **state)
 		{"blue:5:backups", -EINVAL, "expected NAME[:WEIGHT][:backup[LEVEL]]"},
 		{"red", -ENOENT, "no pool named red"},
 		{"blue,green,blue:5", -EINVAL, "pool blue is named twice"},
+		{"blue,green,green:5", -EINVAL, "pool green is named twice"},
+		{"blue:000000", -EINVAL, "expected a weight from 0 to 65535"},
 	};
 	struct pool_use uses[VIP_POOLS_MAX];
 	struct err err;
@@ -115,6 +118,29 @@ static void what_is_no_list_of_pools_is_refused_with_its_reason(void **state)
 		if (!strstr(err.text, rows[i].error))
 			fail_msg("%s: %s", rows[i].text, err.text);
 	}
+}
+
+static void more_pools_than_a_vip_can_have_are_refused(void **state)
+{
+	struct pool_spec pools[VIP_POOLS_MAX + 1] = {};
+	struct config config = {.pools = pools, .n_pools = VIP_POOLS_MAX + 1};
+	char names[VIP_POOLS_MAX + 1][8], text[9 * (VIP_POOLS_MAX + 1)] = "";
+	struct pool_use uses[VIP_POOLS_MAX];
+	struct err err;
+	size_t n;
+
+	for (size_t i = 0; i <= VIP_POOLS_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "p%zu", i);
+		pools[i].name = names[i];
+	}
+	for (size_t i = 0; i <= VIP_POOLS_MAX; i++) {
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? "," : "",
+			 names[i]);
+		assert_int_equal(pool_text_parse(&config, text, uses, &n, &err),
+				 i < VIP_POOLS_MAX ? 0 : -EINVAL);
+	}
+	assert_int_equal(n, VIP_POOLS_MAX);
+	assert_string_equal(err.text, "expected at most 16 pools");
 }
 
 static int switch_to(struct config *config, size_t vip, const char *text, bool allows_shared,
@@ -187,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_read_is_written_the_same),
 		TEST(what_is_no_list_of_pools_is_refused_with_its_reason),
+		cmocka_unit_test(more_pools_than_a_vip_can_have_are_refused),
 		TEST(a_switch_changes_one_vip_and_either_configuration_can_go),
 		TEST(pools_that_share_a_real_are_joined_once_or_refused),
 		TEST(a_pool_that_does_not_go_with_the_vip_is_refused),

@@ -55,6 +55,7 @@ static void test_a_removed_real_drains_and_one_that_was_down_stays_down(void **s
 
 static void test_an_id_waits_for_ring_grace_scan_grace_and_scan(void **state)
 {
+	const struct ip_addr removed = lab_addr(1);
 	uint32_t id;
 	struct lab *lab = lab_with_removed(&id);
 
@@ -93,7 +94,10 @@ static void test_an_id_waits_for_ring_grace_scan_grace_and_scan(void **state)
 	assert_false(is_freed(lab));
 	lab_scan(lab);
 	assert_true(is_freed(lab));
+	assert_int_equal(lab_vip(lab, 0)->n_members, 2);
 	assert_int_equal(lab->fake->dp.members[id].state, 0);
+	apply_next_hop(lab->applied, &removed, 77); /* nobody's any more */
+	assert_int_equal(lab->fake->dp.members[id].next_hop, 0);
 	lab_free(lab);
 }
 
