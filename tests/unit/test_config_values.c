@@ -75,6 +75,31 @@ static void a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks(void 
 	config_free(c);
 }
 
+static void networks_port_ranges_and_connection_ids_are_read(void **state)
+{
+	struct config *c = parse_config(
+		IF "encap: {source4: 10.0.0.10}\n"
+		   "vips:\n"
+		   "- {name: net, address: 192.0.2.0/24, port: 8000-8100, protocol: tcp}\n"
+		   "- {name: quic, address: 198.51.100.1, port: 443, protocol: udp,\n"
+		   "   reals: [{address: 10.1.0.1, server_id: 0a0b}],\n"
+		   "   quic: [{rotation: 1, server_id_length: 2, nonce_length: 6},\n"
+		   "          {rotation: 2, server_id_length: 2, nonce_length: 7}]}\n");
+	const struct vip_spec *net = config_find_vip(c, "net"), *quic = config_find_vip(c, "quic");
+
+	assert_int_equal(net->host_bits, 8);
+	assert_int_equal(net->port, 8000);
+	assert_int_equal(net->port_last, 8100);
+	assert_int_equal(quic->host_bits, 0);
+	assert_int_equal(quic->n_quic, 2);
+	for (uint8_t i = 0; i < 2; i++) {
+		assert_int_equal(quic->quic[i].rotation, 1 + i);
+		assert_int_equal(quic->quic[i].server_id_length, 2);
+		assert_int_equal(quic->quic[i].nonce_length, 6 + i);
+	}
+	config_free(c);
+}
+
 static void values_are_read_with_their_units(void **state)
 {
 	struct config *c = parse_config(
@@ -321,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_given_has_the_documented_default),
 		cmocka_unit_test(a_source_is_taken_key_by_key_and_only_where_the_scheduler_asks),
+		cmocka_unit_test(networks_port_ranges_and_connection_ids_are_read),
 		cmocka_unit_test(values_are_read_with_their_units),
 		cmocka_unit_test(a_vip_overrides_defaults_key_by_key),
 		cmocka_unit_test(a_vip_has_the_reals_of_its_pools),

@@ -26,6 +26,10 @@ static const char file[] =
 	"- {name: own, reals: [{address: 192.0.2.10}]}\n"
 	"- {name: id, reals: [{address: 10.1.3.1, server_id: 0a0b}]}\n"
 	"- {name: same, reals: [{address: 10.1.3.2, server_id: 0a0b}]}\n"
+	"- {name: ids, reals: [{address: 10.1.4.1, server_id: 0a03},\n"
+	"   {address: 10.1.4.2, server_id: 0a01}, {address: 10.1.4.3, server_id: 0a02}]}\n"
+	"- {name: again, reals: [{address: 10.1.5.1, server_id: 0a05},\n"
+	"   {address: 10.1.5.2, server_id: 0a03}]}\n"
 	"vips:\n"
 	"- {name: web, address: 192.0.2.10, port: 80, protocol: tcp, pool: blue}\n"
 	"- {name: other, address: 192.0.2.11, port: 80, protocol: tcp, pool: blue}\n"
@@ -182,6 +186,23 @@ static void pools_that_share_a_real_are_joined_once_or_refused(void **state)
 	config_variant_free(fresh, 0);
 	assert_int_equal(switch_to(*state, 0, "blue,both", false, &fresh, &err), -EINVAL);
 	assert_string_equal(err.text, "real 10.1.0.2 is in pool blue and in pool both");
+	assert_int_equal(switch_to(*state, 0, "both,blue:0", true, &fresh, &err), 0);
+	assert_int_equal(fresh->vips[0].n_reals, 4);
+	assert_int_equal(fresh->vips[0].reals[0].pool, 0);
+	assert_int_equal(fresh->vips[0].reals[3].pool, 1);
+	config_variant_free(fresh, 0);
+	assert_int_equal(switch_to(*state, 0, "both,blue", false, &fresh, &err), -EINVAL);
+	assert_string_equal(err.text, "real 10.1.0.2 is in pool both and in pool blue");
+}
+
+static void pools_whose_server_ids_differ_go_together(void **state)
+{
+	struct config *fresh;
+	struct err err = {};
+
+	assert_int_equal(switch_to(*state, 2, "ids,id", false, &fresh, &err), 0);
+	assert_int_equal(fresh->vips[2].n_reals, 4);
+	config_variant_free(fresh, 2);
 }
 
 static void a_pool_that_does_not_go_with_the_vip_is_refused(void **state)
@@ -194,6 +215,8 @@ static void a_pool_that_does_not_go_with_the_vip_is_refused(void **state)
 		{0, "own", "is the VIP's own address"},
 		{2, "blue", "has no server_id of 2 octets"},
 		{2, "id,same", "has the server_id of another real"},
+		{2, "ids,again", "real 10.1.5.2 has the server_id of another real"},
+		{2, "ids,blue", "has no server_id of 2 octets"},
 	};
 	struct config *fresh;
 	struct err err = {};
@@ -216,6 +239,7 @@ int main(void)
 		cmocka_unit_test(more_pools_than_a_vip_can_have_are_refused),
 		TEST(a_switch_changes_one_vip_and_either_configuration_can_go),
 		TEST(pools_that_share_a_real_are_joined_once_or_refused),
+		TEST(pools_whose_server_ids_differ_go_together),
 		TEST(a_pool_that_does_not_go_with_the_vip_is_refused),
 	};
 
