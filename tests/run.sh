@@ -19,7 +19,7 @@ cd "$(dirname "$0")/.." || exit
 
 # Limits against what hangs: a slow machine is to be slow, not red.
 LIMIT_S=${LIMIT_S:-1800} # for the whole run
-UNIT_LIMIT_S=${UNIT_LIMIT_S:-120} # for one test program
+UNIT_LIMIT_S=${UNIT_LIMIT_S:-300} # for one test program
 JOBS=${JOBS:-3} # test programs at a time
 
 OUT=${1:-build}
