@@ -146,6 +146,8 @@ static const struct mistake mistakes[] = {
 	 "f.yaml:5:21: capacity.members: expected at least 17 for the reals of all VIPs, got 16; raise capacity.members"},
 	{YAML(VIP ", ring: 251, reals: [{address: 10.1.0.1}]}\ncapacity: {ring_slots: 544}\n"),
 	 "f.yaml:5:24: capacity.ring_slots: expected at least 576 for the rings of all VIPs (two each, with member lists), got 544; raise capacity.ring_slots"},
+	{YAML(VIP ", ring: 251, scheduler: rr, reals: [{address: 10.1.0.1}]}\ncapacity: {ring_slots: 576}\n"),
+	 "f.yaml:5:24: capacity.ring_slots: expected at least 33344 for the rings of all VIPs (two each, with member lists, and round robin's turns), got 576; raise capacity.ring_slots"},
 };
 /* clang-format on */
 

@@ -302,15 +302,22 @@ static void fill_rings(struct lab *lab)
 	lab->vips[lab_add_vip(lab, 9, 80)].ring = 4093;
 }
 
+static void fill_with_turns(struct lab *lab)
+{
+	lab->vips[lab_add_vip(lab, 9, 80)].scheduler = SCHEDULER_RR;
+}
+
 static void test_what_does_not_fit_is_refused_by_the_name_of_its_key(void **state)
 {
 	static const struct {
 		void (*change)(struct lab *lab);
-		const char *key;
+		const char *said;
 	} rows[] = {
 		{fill_vips, "capacity.vips (now 4)"},
 		{fill_members, "capacity.members (now 20)"},
+		{fill_rings, "twice 4096 slots (of the ring and the list of its reals) do not fit"},
 		{fill_rings, "capacity.ring_slots (now 4096)"},
+		{fill_with_turns, "list of its reals, and of round robin's turns) do not fit"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -318,7 +325,7 @@ static void test_what_does_not_fit_is_refused_by_the_name_of_its_key(void **stat
 
 		rows[i].change(lab);
 		assert_int_equal(lab_plan(lab), -ENOSPC);
-		assert_non_null(strstr(lab->err.text, rows[i].key));
+		assert_non_null(strstr(lab->err.text, rows[i].said));
 		assert_int_equal(lab->plan.n_steps, 0);
 		assert_int_equal(lab->applied->ring_space.n_used, 0);
 		assert_int_equal(lab->applied->member_ids.n_used, 0);

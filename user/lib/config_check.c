@@ -427,6 +427,7 @@ static int check_capacity(const struct check *c)
 {
 	const struct capacity *capacity = &c->config->capacity;
 	uint64_t members = 0, blocks = 0;
+	bool has_turns = config_schedulers(c->config) & 1u << SCHEDULER_RR;
 
 	for (size_t i = 0; i < c->config->n_vips; i++) {
 		const struct vip_spec *vip = &c->config->vips[i];
@@ -443,7 +444,10 @@ static int check_capacity(const struct check *c)
 	if (blocks > sizing_ring_blocks(capacity->ring_slots))
 		return fail_capacity(c, CAPACITY_RING_SLOTS, blocks * RING_SLOTS_PER_BLOCK,
 				     capacity->ring_slots,
-				     "the rings of all VIPs (two each, with member lists)");
+				     has_turns ? "the rings of all VIPs (two each, with member "
+						 "lists, and round robin's turns)"
+					       : "the rings of all VIPs (two each, with member "
+						 "lists)");
 	return 0;
 }
 

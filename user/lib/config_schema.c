@@ -149,7 +149,8 @@ static const struct schema_field capacity_fields[] = {
 		 .max = 1000000000,
 		 .initial = 64000000,
 		 .text = "slots of all rings; a VIP takes twice its `ring` and 4 per "
-			 "real, rounded up to 32; 2 bytes each"},
+			 "real, rounded up to 32, and with `scheduler: rr` 32,768 more (16 per "
+			 "real from 2,048 reals on); 2 bytes each"},
 };
 
 const struct schema_section schema_capacity = {

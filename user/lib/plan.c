@@ -178,6 +178,17 @@ static int take_halves(const struct applied *applied, const struct plan_step *st
 	return r;
 }
 
+static int err_no_room(const struct applied *applied, const struct vip_spec *spec, struct err *err)
+{
+	return err_set(
+		err, ENOSPC,
+		"vip %s: twice %u slots (of the ring and the list of its reals%s) do not fit "
+		"beside the other VIPs': raise capacity.ring_slots (now %u)",
+		spec->name, plan_half_blocks(spec) * RING_SLOTS_PER_BLOCK,
+		spec->scheduler == SCHEDULER_RR ? ", and of round robin's turns" : "",
+		applied->dp->control->ring_blocks * RING_SLOTS_PER_BLOCK);
+}
+
 /* Tries in a copy whether there is room for every ring. */
 static int check_ring_space(const struct applied *applied, const struct plan *plan, struct err *err)
 {
@@ -195,11 +206,7 @@ static int check_ring_space(const struct applied *applied, const struct plan *pl
 		if (r == -ENOMEM)
 			err_set(err, ENOMEM, "out of memory");
 		if (r == -ENOSPC)
-			err_set(err, ENOSPC,
-				"vip %s: two rings of %u slots do not fit beside the others: "
-				"raise capacity.ring_slots (now %u)",
-				step->vip->spec->name, step->vip->spec->ring,
-				applied->dp->control->ring_blocks * RING_SLOTS_PER_BLOCK);
+			err_no_room(applied, step->vip->spec, err);
 	}
 	ring_space_free(&space);
 	return r;
