@@ -94,8 +94,9 @@ def test_a_vip_says_how_its_reals_are_drained_and_the_command_says_otherwise(ser
     assert real1(daemon)["drain"]["then"] == "move"
     assert real1(daemon)["drain"]["left_ms"] <= 60_000
     drain(daemon, "--timeout", "0s")
-    assert real1(daemon)["drain"] == {"left_ms": None, "then": "keep", "disables": False,
-                                      "removes": False}
+    shown = real1(daemon)["drain"]
+    assert shown.pop("waits_for") in ("count", "flows", "handshakes", None)
+    assert shown == {"left_ms": None, "then": "keep", "disables": False, "removes": False}
 
 
 @pytest.mark.parametrize("options, said", [
@@ -173,6 +174,12 @@ def test_a_connection_that_was_about_to_begin_is_not_torn_by_the_end_of_a_drain(
         for _ in range(3):
             assert daemon.ctl_json("flow", "count")["flows"] == 0
             assert real1(daemon)["state"] == "draining"
+        assert real1(daemon)["drain"]["waits_for"] == "handshakes"
+        assert re.search(r" drain by operator, \S+; handshakes under way\n",
+                         daemon.ctl("real", "list")[1])
+        waiting = wait_for_drain(daemon, "--disable")
+        assert waiting.stderr.readline() == \
+            f"web {lab.reals4[0]}: 0 of 0 flows left, handshakes under way\n"
     served = []
     for connection in some:
         connection.settimeout(10)
@@ -181,6 +188,7 @@ def test_a_connection_that_was_about_to_begin_is_not_torn_by_the_end_of_a_drain(
         connection.close()
     assert len(served) == 30 and set(served) == {"real1", "real2"}
     daemon.wait_states({lab.reals4[0]: "disabled"}, 30)
+    assert waiting.wait(15) == 0
 
 
 # ---- waiting ----
@@ -212,6 +220,17 @@ def test_who_waits_sees_the_flows_fall_line_by_line(daemon):
     counts = [int(text.fullmatch(line)[1]) for line in lines + waiting.stderr.readlines()]
     assert counts[0] == len(mine) and counts[-1] == 0
     assert counts == sorted(counts, reverse=True) and len(set(counts)) == len(counts)
+
+
+def test_who_waits_is_told_what_was_counted_since_the_drain_began(daemon):
+    lab = daemon.lab
+    daemon.ctl_json("flow", "count")
+    with connections(lab, 20) as some:
+        # At once: the last pass may have been before these.
+        waiting = wait_for_drain(daemon)
+        n = len(some.of("real1"))
+        assert waiting.stderr.readline() == f"web {lab.reals4[0]}: {n} of {n} flows left\n"
+    assert waiting.wait(30) == 0
 
 
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])

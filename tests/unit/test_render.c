@@ -236,10 +236,15 @@ static void a_drain_says_what_comes_of_it(void **state)
 
 	reals[0].admin = ADMIN_DRAIN;
 	reals[0].drain = (struct snapshot_drain){
-		.has_deadline = true, .left_ms = 5, .then = DRAIN_MOVE, .removes = true};
+		.has_deadline = true,
+		.left_ms = 5,
+		.then = DRAIN_MOVE,
+		.removes = true,
+		.waits_for = "handshakes",
+	};
 	text = dump(render_real(&snapshot, &reals[0]));
 	assert_has(text, "\"drain\":{\"left_ms\":5,\"then\":\"move\",\"disables\":false,"
-			 "\"removes\":true}");
+			 "\"removes\":true,\"waits_for\":\"handshakes\"}");
 	free(text);
 }
 

@@ -45,6 +45,19 @@ static void format_deadline(const json_t *row, char *text, size_t size)
 		 left);
 }
 
+static bool waits_for(const json_t *row, const char *what)
+{
+	json_t *value = cell_value(row, "drain.waits_for");
+
+	return json_is_string(value) && strcmp(json_string_value(value), what) == 0;
+}
+
+/* No flow that is counted is left, and yet the drain goes on. */
+static const char *handshakes(const json_t *row)
+{
+	return waits_for(row, "handshakes") ? ", handshakes under way" : "";
+}
+
 /* The bar is what is left of it. */
 static void draw_bar(const struct wait *wait, const json_t *row)
 {
@@ -56,17 +69,17 @@ static void draw_bar(const struct wait *wait, const json_t *row)
 	memset(bar, '.', BAR_WIDTH);
 	memset(bar, '#', full);
 	format_deadline(row, deadline, sizeof(deadline));
-	fprintf(stderr, "\r\033[K%s %s [%s%s%s] %lld of %lld flows left%s", wait->vip, wait->real,
+	fprintf(stderr, "\r\033[K%s %s [%s%s%s] %lld of %lld flows left%s%s", wait->vip, wait->real,
 		has_colour ? "\033[33m" : "", bar, has_colour ? "\033[0m" : "", (long long)flows,
-		(long long)wait->most, deadline);
+		(long long)wait->most, handshakes(row), deadline);
 }
 
 static void say_line(struct wait *wait, const json_t *row)
 {
 	char line[sizeof(wait->said)];
 
-	snprintf(line, sizeof(line), "%lld of %lld flows left", (long long)flows_of(row),
-		 (long long)wait->most);
+	snprintf(line, sizeof(line), "%lld of %lld flows left%s", (long long)flows_of(row),
+		 (long long)wait->most, handshakes(row));
 	if (strcmp(line, wait->said) == 0)
 		return;
 	memcpy(wait->said, line, sizeof(line));
@@ -75,6 +88,9 @@ static void say_line(struct wait *wait, const json_t *row)
 
 static void say(struct wait *wait, const json_t *row)
 {
+	/* What the row has was counted before the drain. */
+	if (waits_for(row, "count"))
+		return;
 	if (flows_of(row) > wait->most)
 		wait->most = flows_of(row);
 	if (wait->is_terminal)

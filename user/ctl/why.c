@@ -118,6 +118,15 @@ static void add_deadline(const json_t *row, char *cell)
 	add(cell, ", %s in %.40s", json_string_value(cell_value(row, "drain.then")), left);
 }
 
+/* Its flows are none, and yet it is not drained. */
+static void add_handshakes(const json_t *row, char *cell)
+{
+	const json_t *waits_for = cell_value(row, "drain.waits_for");
+
+	if (json_is_string(waits_for) && strcmp(json_string_value(waits_for), "handshakes") == 0)
+		add(cell, "; handshakes under way");
+}
+
 /*
  * "83% of its SYNs repeated, others 0%, 5.0s, ends in 25s; ", and that it is on trial afterwards.
  */
@@ -151,6 +160,7 @@ void cell_why(const json_t *row, const char *field, char *cell)
 		add(cell, "%s by operator", admin);
 		add_span(row, "admin_since_ms", cell);
 		add_deadline(row, cell);
+		add_handshakes(row, cell);
 		/* What speaks against enabling it again. */
 		if (!is_in(row, "down") && !json_is_false(json_object_get(row, "last_ok")))
 			return;

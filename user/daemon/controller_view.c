@@ -69,6 +69,16 @@ static void view_admin(struct snapshot_real *real, enum admin_state admin, uint6
 	real->admin_for_ms = real->has_admin_since && now > since_ms ? now - since_ms : 0;
 }
 
+/* Why it is not drained yet: the flows that are shown may be those of before, or none but a SYN. */
+static const char *waits_for(const struct real_run *run, const struct snapshot_real *real)
+{
+	if (real->state != REAL_DRAINING)
+		return NULL;
+	if (run->controller->scanner.ended < run->drain_scan)
+		return "count";
+	return drain_flows(run) ? "flows" : "handshakes";
+}
+
 static void view_drain(const struct real_run *run, struct snapshot_real *real)
 {
 	uint64_t now = controller_wall_ms(), deadline = run->drain.deadline_ms;
@@ -79,6 +89,7 @@ static void view_drain(const struct real_run *run, struct snapshot_real *real)
 		.then = run->drain.then,
 		.disables = run->drain.disables,
 		.removes = run->drain.removes,
+		.waits_for = waits_for(run, real),
 	};
 }
 

@@ -323,10 +323,10 @@ static json_t *drain_to_json(const struct snapshot_real *real)
 
 	if (real->admin != ADMIN_DRAIN)
 		return json_null();
-	return json_pack("{s:o, s:s, s:b, s:b}", "left_ms",
+	return json_pack("{s:o, s:s, s:b, s:b, s:s?}", "left_ms",
 			 drain->has_deadline ? u64_to_json(drain->left_ms) : json_null(), "then",
 			 drain_rest_name(drain->then), "disables", drain->disables, "removes",
-			 drain->removes);
+			 drain->removes, "waits_for", drain->waits_for);
 }
 
 static json_t *real_to_json(const struct snapshot *s, const struct snapshot_real *real,

@@ -97,6 +97,7 @@ struct snapshot_drain {
 	enum drain_rest then;
 	bool disables; /* once it is drained */
 	bool removes;
+	const char *waits_for; /* "count", "flows", "handshakes"; NULL: it is over */
 };
 
 struct snapshot_real {
