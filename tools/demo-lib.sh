@@ -93,9 +93,13 @@ http {
 	}
 }
 END
-	on "$1" setsid nginx -e "$here/error.log" -c "$here/nginx.conf" &>/dev/null &
+	on "$1" setsid nginx -e "$here/error.log" -c "$here/nginx.conf" &>"$here/start.log" &
 	disown
-	within 5 curl_local "$1"
+	within 5 curl_local "$1" || {
+		say "nginx does not answer on $1:"
+		cat "$here/error.log" "$here/start.log" 2>/dev/null | show
+		return 1
+	}
 }
 
 curl_local() { # HOST

@@ -28,7 +28,9 @@ colours
 
 finish() {
 	local status=$?
-	trap - EXIT INT TERM
+	# Who is impatient is not to end it half-way.
+	trap - EXIT
+	trap '' INT TERM
 	if [[ $status -ne 0 && $broken -eq 0 ]]; then
 		echo "demo: stopped in step $steps" >&2
 	fi
@@ -309,6 +311,12 @@ counters_by_bpftool() {
 [[ $(id -u) -eq 0 ]] || { echo "demo: network namespaces need root: sudo make demo" >&2; exit 1; }
 for program in xdplbd xdplbctl xdplb-receiver; do
 	[[ -x $build/$program ]] || { echo "demo: $build/$program is missing: run make" >&2; exit 1; }
+done
+for program in nginx curl ethtool bpftool /usr/bin/python3; do
+	command -v "$program" >/dev/null || {
+		echo "demo: $program is missing: sudo make deps installs it" >&2
+		exit 1
+	}
 done
 trap finish EXIT
 trap 'exit 130' INT TERM
