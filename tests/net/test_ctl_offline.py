@@ -48,8 +48,8 @@ LEAVING = dict(REMOVED, address="10.1.0.7", admin="enabled")
 REAL6 = dict(REAL, address="2001:db8::1", state="down", next_hop=None, reason=None,
              effective_weight=0)
 VIP = {"name": "web", "address": "192.0.2.10", "port": 80, "protocol": "tcp",
-       "scheduler": "maglev", "state": "up", "reals_up": 1, "reals": 2, "active_flows": 3,
-       "new_flows": 4, "packets": 5, "bytes": 6, "ring": 65537, "encap": "ipip",
+       "scheduler": "maglev", "state": "up", "since_ms": 3660000, "reals_up": 1, "reals": 2,
+       "active_flows": 3, "new_flows": 4, "packets": 5, "bytes": 6, "ring": 65537, "encap": "ipip",
        "fingerprint": "0123456789abcdef"}
 CHANGE = {"ok": True, "generation": 3, "vips_added": 0, "reals_added": 2}
 
@@ -238,7 +238,7 @@ def test_real_list_as_text(api):
 
 
 @pytest.mark.parametrize("words, expect", [
-    ("vip list", "web  192.0.2.10   80 tcp      maglev    up     1     2"),
+    ("vip list", "web  192.0.2.10   80 tcp      maglev    up    1h1m   1     2"),
     ("vip show web", "fingerprint  0123456789abcdef"),
     ("vip show web", "web 10.1.0.1 "),
     ("real show web 10.1.0.1", "next hop         02:00:00:00:00:01"),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What an operator does with xdplbctl while traffic flows: drain, disable, look, detach."""
 
+import re
+import time
+
 import pytest
 
 from lab import VIP4, VIP6, wait_for
@@ -183,6 +186,42 @@ def test_status_tells_the_daemon_and_its_interface(watched):
     assert (status["vips"], status["vips_up"], status["reals"]) == (2, 2, 6)
     rc, text, _ = watched.ctl("status")
     assert rc == 0 and f"pid        {watched.process.pid}" in text
+
+
+def test_a_cable_that_is_out_and_since_when_a_vip_is_down_are_told(serving_lab):
+    lab = serving_lab
+    daemon = start(lab, config(vip(lab.reals4), health={"type": "tcp", "interval": "100ms",
+                                                        "timeout": "100ms", "fall": 2, "rise": 1}))
+    def row():
+        return daemon.ctl_json("vip", "list")[0]
+    def up(state):
+        wait_for(lambda: row()["state"] == state, 15, f"the VIP is {state}")
+    lab.run("router", "ip link set balancer down")
+    try:
+        up("down")
+        assert "eth0 native attached (no link)\n" in daemon.ctl("status")[1]
+        assert "warning: interface link down interface=eth0\n" in daemon.log_text()
+        assert "warning: vip down vip=web " in daemon.log_text()
+        assert re.search(r" kernel link_down interface=eth0\n", daemon.ctl("events")[1])
+        began = time.monotonic()
+        wait_for(lambda: row()["since_ms"] >= 1500, 15, "it is down for a while")
+        assert row()["since_ms"] <= 1000 * (time.monotonic() - began) + 15000
+    finally:
+        lab.run("router", "ip link set balancer up")
+    up("up")
+    assert row()["since_ms"] < 15000
+    assert "eth0 native attached\n" in daemon.ctl("status")[1]
+    assert "xdplbd: interface link up interface=eth0\n" in daemon.log_text()
+
+
+def test_the_status_counts_vips_that_are_up_but_not_well(serving_lab):
+    lab = serving_lab
+    daemon = lab.start_daemon(config(vip([*lab.reals4, "10.1.0.77"], min_healthy="100%"), health={
+        "type": "tcp", "port": 80, "interval": "100ms", "timeout": "100ms"}))
+    daemon.wait_states({**dict.fromkeys(lab.reals4, "up"), "10.1.0.77": "down"})
+    assert re.search(r"^vips +1 of 1 up, 1 degraded$", daemon.ctl("status")[1], re.M)
+    assert re.search(r" degraded \S+s? +3 +4 .* 3 of 4 up, fewer than min_healthy 100%\n",
+                     daemon.ctl("vip", "list")[1])
 
 
 def test_without_a_daemon_every_command_says_so_and_fails(lab):

@@ -172,13 +172,13 @@ static inline void on_next_hop(void *user, const struct ip_addr *address,
 	*told(f, address) = *next_hop;
 }
 
-static inline void on_link(void *user, uint32_t ifindex, const char *name, bool is_present)
+static inline void on_link(void *user, uint32_t ifindex, const char *name, enum link_news news)
 {
 	struct fixture *f = user;
 	size_t len = strlen(f->links);
 
-	snprintf(f->links + len, sizeof(f->links) - len, "%c%s ", is_present ? '+' : '-', name);
-	if (!is_present)
+	snprintf(f->links + len, sizeof(f->links) - len, "%c%s ", "+^v-"[news], name);
+	if (news == LINK_GONE)
 		(void)neigh_get(f->neigh, &f->at_gone, &f->hop_at_gone);
 }
 

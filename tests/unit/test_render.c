@@ -69,6 +69,7 @@ static int setup(void **state)
 	interfaces[0] = (struct snapshot_interface){.spec = &interface_spec,
 						    .is_present = true,
 						    .is_attached = true,
+						    .has_link = true,
 						    .ifindex = 7,
 						    .prog_id = 9};
 	fill_real(&reals[0], "web", "10.1.0.1", REAL_UP);
@@ -89,6 +90,7 @@ static int setup(void **state)
 					.standing = {.wanted = 1, .needed = 2},
 					.alarms = 3,
 					.joins = 4,
+					.state_since_ms = 5000,
 					.packets = 42};
 	vips[1] = (struct snapshot_vip){
 		.spec = &specs[1], .standing = {.state = VIP_DOWN}, .first_real = 2, .n_reals = 1};
@@ -143,9 +145,9 @@ static void status_tells_totals_and_interfaces(void **state)
 		"\"adopted\":false",
 		"\"name\":\"eth0.100\"",
 		"\"mode\":\"generic\"",
-		"\"attached\":true",
+		"\"attached\":true,\"link\":true",
 		"\"vips\":2",
-		"\"vips_up\":1",
+		"\"vips_up\":1,\"vips_degraded\":0,\"vips_panic\":1",
 		"\"reals\":2",
 		"\"reals_up\":1",
 		"\"flows\":17",
@@ -154,8 +156,10 @@ static void status_tells_totals_and_interfaces(void **state)
 		"\"version\":",
 		"\"pid\":",
 	};
-	char *text = dump(render_status(&snapshot));
+	char *text;
 
+	vips[0].standing.state = VIP_PANIC;
+	text = dump(render_status(&snapshot));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		assert_has(text, parts[i]);
 	free(text);
@@ -169,7 +173,7 @@ static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
 	assert_string_equal(
 		text, "{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
 		      "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
-		      "\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
+		      "\"since_ms\":5000,\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
 		      "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
 		      "\"fingerprint\":\"0000000000000abc\",\"pools\":null,\"file_pools\":null,"
 		      "\"on_backup\":false,\"reason\":null,\"backup_level\":0,"

@@ -2,11 +2,19 @@
 /* status, reload, detach: the daemon as a whole. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "client.h"
 #include "ctl.h"
 
-/* "eth0 native attached, eth1 native not attached" */
+/* An interface that is down, or whose cable is out. */
+static bool has_no_link(const json_t *interface)
+{
+	return json_is_true(json_object_get(interface, "present")) &&
+	       json_is_false(json_object_get(interface, "link"));
+}
+
+/* "eth0 native attached, eth1 native attached (no link)" */
 static void cell_interfaces(const json_t *row, const char *field, char *cell)
 {
 	const json_t *interfaces = json_object_get(row, field);
@@ -19,9 +27,10 @@ static void cell_interfaces(const json_t *row, const char *field, char *cell)
 				  : json_is_true(json_object_get(one, "present")) ? "not attached"
 										  : "absent";
 
-		used += snprintf(cell + used, CELL_MAX - used, "%s%s %s %s", i ? ", " : "",
+		used += snprintf(cell + used, CELL_MAX - used, "%s%s %s %s%s", i ? ", " : "",
 				 json_string_value(json_object_get(one, "name")),
-				 json_string_value(json_object_get(one, "mode")), how);
+				 json_string_value(json_object_get(one, "mode")), how,
+				 has_no_link(one) ? " (no link)" : "");
 		if (used >= CELL_MAX)
 			return;
 	}
@@ -36,6 +45,21 @@ static void cell_up_of(const json_t *row, const char *field, char *cell)
 	snprintf(cell, CELL_MAX, "%lld of %lld up",
 		 (long long)json_integer_value(json_object_get(row, up)),
 		 (long long)json_integer_value(json_object_get(row, field)));
+}
+
+/* "2 of 3 up, 1 degraded": of those that are up. */
+static void cell_vips(const json_t *row, const char *field, char *cell)
+{
+	long long degraded = json_integer_value(json_object_get(row, "vips_degraded"));
+	long long panic = json_integer_value(json_object_get(row, "vips_panic"));
+	size_t len;
+
+	cell_up_of(row, field, cell);
+	len = strlen(cell);
+	if (degraded)
+		len += snprintf(cell + len, CELL_MAX - len, ", %lld degraded", degraded);
+	if (panic)
+		snprintf(cell + len, CELL_MAX - len, ", %lld in panic", panic);
 }
 
 /* "12 of 1.0M" */
@@ -58,7 +82,7 @@ enum exit_status cmd_status(const struct invocation *invocation)
 		{"uptime_ms", "uptime", cell_duration},
 		{"adopted", "adopted", cell_yes_no},
 		{"interfaces", "interfaces", cell_interfaces},
-		{"vips", "vips", cell_up_of},
+		{"vips", "vips", cell_vips},
 		{"reals", "reals", cell_up_of},
 		{"flows", "flows", cell_flows},
 		{"map_bytes", "maps", cell_bytes},

@@ -14,9 +14,10 @@ enum exit_status cmd_vip_list(const struct invocation *invocation)
 		{"name", "NAME", cell_text},	       {"address", "ADDRESS", cell_text},
 		{"port", "PORT", cell_port},	       {"protocol", "PROTOCOL", cell_text},
 		{"scheduler", "SCHEDULER", cell_text}, {"state", "STATE", cell_state},
-		{"reals_up", "UP", cell_number},       {"reals", "REALS", cell_number},
-		{"active_flows", "FLOWS", cell_count}, {"packets", "PACKETS", cell_count},
-		{"bytes", "BYTES", cell_bytes},	       {"reason", "WHY", cell_text},
+		{"since_ms", "SINCE", cell_duration},  {"reals_up", "UP", cell_number},
+		{"reals", "REALS", cell_number},       {"active_flows", "FLOWS", cell_count},
+		{"packets", "PACKETS", cell_count},    {"bytes", "BYTES", cell_bytes},
+		{"reason", "WHY", cell_text},
 	};
 
 	return ctl_show_table(invocation, "/v1/vips", columns,
@@ -63,6 +64,7 @@ static int print_vip(const struct invocation *invocation, const json_t *vip)
 		{"pools", "pools", cell_pools},
 		{"removed", "removed", cell_list},
 		{"state", "state", cell_state},
+		{"since_ms", "since", cell_duration},
 		{"on_backup", "on backup", cell_yes_no},
 		{"reason", "why", cell_text},
 		{"min_healthy", "min healthy", cell_text},

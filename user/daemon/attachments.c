@@ -30,9 +30,22 @@ int attachments_make(struct controller *c, const struct config *config, struct e
 	return 0;
 }
 
+static const struct actor actor_kernel = {.name = "kernel"};
+
+/* Without a link no packet arrives, and no counter says so. */
+static void report_link(struct controller *c, const char *name, bool is_up)
+{
+	audit_add(c->audit, &actor_kernel, is_up ? "link_up" : "link_down",
+		  json_pack("{s:s}", "interface", name));
+	if (is_up)
+		log_info("interface link up interface=%s", name);
+	else
+		log_warning("interface link down interface=%s", name);
+}
+
 /* An interface that was deleted and made again has lost its program. */
 void attachments_link_changed(struct controller *c, uint32_t ifindex, const char *name,
-			      bool is_present)
+			      enum link_news news)
 {
 	struct err err;
 	int r;
@@ -42,10 +55,12 @@ void attachments_link_changed(struct controller *c, uint32_t ifindex, const char
 
 		if (strcmp(spec->name, name) != 0)
 			continue;
-		if (!is_present) {
+		if (news == LINK_GONE) {
 			log_warning("interface gone interface=%s ifindex=%u", name, ifindex);
 			continue;
 		}
+		if (news != LINK_CHANGED)
+			report_link(c, name, news == LINK_UP);
 		if (dataplane_attached_ifindex(c->config->bpffs, name) == ifindex)
 			continue;
 		r = dataplane_attach(c->dataplane, spec, &err);

@@ -65,6 +65,7 @@ struct vip_run {
 	uint64_t ejection_next_ms; /* of the next look at its circuits; 0: none yet */
 	bool is_stale; /* what its reals get is to be worked out anew */
 	struct vip_standing standing;
+	uint64_t state_since_ms; /* its state; at most since the daemon's start */
 	enum vip_condition reported; /* the state in the log */
 	bool is_alarmed; /* fewer reals are up than min_healthy says, and the log says so */
 	uint64_t alarms;
@@ -284,4 +285,4 @@ void attachments_stop(struct controller *c);
 /* The program onto all interfaces of a configuration. */
 int attachments_make(struct controller *c, const struct config *config, struct err *err);
 void attachments_link_changed(struct controller *c, uint32_t ifindex, const char *name,
-			      bool is_present);
+			      enum link_news news);

@@ -240,6 +240,7 @@ static void view_vip(struct view *view, size_t v)
 		view_real(view, vip, &spec->reals[r], c->runs.vips[v].reals[r], applied, r);
 	}
 	vip->standing = c->runs.vips[v].standing;
+	vip->state_since_ms = c->runs.vips[v].state_since_ms;
 	vip->is_alarmed = c->runs.vips[v].is_alarmed;
 	vip->alarms = c->runs.vips[v].alarms;
 	vip->joins = c->runs.vips[v].joins;
@@ -272,6 +273,7 @@ static void view_interfaces(struct view *view)
 		interface->spec = &config->interfaces[i];
 		interface->ifindex = if_nametoindex(config->interfaces[i].name);
 		interface->is_present = interface->ifindex != 0;
+		interface->has_link = neigh_link_is_up(view->c->neigh, interface->ifindex);
 		attached = dataplane_attached_ifindex(config->bpffs, config->interfaces[i].name);
 		interface->is_attached = attached && attached == interface->ifindex;
 		interface->prog_id = interface->is_attached ? dataplane_prog_id(view->c->dataplane)

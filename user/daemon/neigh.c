@@ -84,6 +84,13 @@ static int on_refresh_timer(sd_event_source *source, uint64_t usec, void *user)
 
 /* ---- Events ------------------------------------------------------------------------------ */
 
+static enum link_news link_news(const struct link_info *info, const struct link_info *old)
+{
+	if (old->name[0] ? old->is_up == info->is_up : info->is_up)
+		return LINK_CHANGED;
+	return info->is_up ? LINK_UP : LINK_DOWN;
+}
+
 static void on_link(struct neigh *neigh, const struct link_info *info)
 {
 	struct link_info old;
@@ -96,8 +103,8 @@ static void on_link(struct neigh *neigh, const struct link_info *info)
 	next_hops_link_changed(&neigh->table, info->ifindex);
 	schedule_resolve_all(neigh);
 	if (old.name[0] && strcmp(old.name, info->name) != 0)
-		neigh->ops->link_changed(neigh->user, info->ifindex, old.name, false);
-	neigh->ops->link_changed(neigh->user, info->ifindex, info->name, true);
+		neigh->ops->link_changed(neigh->user, info->ifindex, old.name, LINK_GONE);
+	neigh->ops->link_changed(neigh->user, info->ifindex, info->name, link_news(info, &old));
 }
 
 static void on_link_gone(struct neigh *neigh, uint32_t ifindex)
@@ -108,7 +115,7 @@ static void on_link_gone(struct neigh *neigh, uint32_t ifindex)
 		return;
 	next_hops_link_changed(&neigh->table, ifindex);
 	schedule_resolve_all(neigh);
-	neigh->ops->link_changed(neigh->user, ifindex, old.name, false);
+	neigh->ops->link_changed(neigh->user, ifindex, old.name, LINK_GONE);
 }
 
 static void on_netlink_event(void *user, const struct netlink_event *event)
@@ -270,6 +277,13 @@ int neigh_watch(struct neigh *neigh, const struct ip_addr *address, struct err *
 void neigh_unwatch(struct neigh *neigh, const struct ip_addr *address)
 {
 	next_hops_unwatch(&neigh->table, address);
+}
+
+bool neigh_link_is_up(const struct neigh *neigh, uint32_t ifindex)
+{
+	const struct link_info *link = links_find(&neigh->table.links, ifindex);
+
+	return link && link->is_up;
 }
 
 bool neigh_get(const struct neigh *neigh, const struct ip_addr *address,

@@ -29,14 +29,20 @@ struct next_hop {
 	uint32_t mtu; /* of the interface and what it is on */
 };
 
+enum link_news {
+	LINK_CHANGED, /* MAC, MTU, ...; or it is new */
+	LINK_UP, /* by the operator, and it has carrier */
+	LINK_DOWN, /* it was up, or is new */
+	LINK_GONE,
+};
+
 struct neigh_ops {
 	/* The next hop of a watched address is not what it was (at first: unresolved). Never called
 	 * from inside neigh_watch(). A new gateway takes over when it has answered; until then, or
 	 * until the kernel gives it up (3 s), the one before stays, if its link is up. */
 	void (*next_hop_changed)(void *user, const struct ip_addr *address,
 				 const struct next_hop *next_hop);
-	/* A link appeared, changed (up, down, MAC, MTU) or went (is_present false). */
-	void (*link_changed)(void *user, uint32_t ifindex, const char *name, bool is_present);
+	void (*link_changed)(void *user, uint32_t ifindex, const char *name, enum link_news news);
 };
 
 int neigh_new(struct neigh **ret_neigh, sd_event *event, const struct neigh_ops *ops, void *user,
@@ -48,6 +54,9 @@ void neigh_free(struct neigh *neigh);
 /* Counted: as many neigh_unwatch() as neigh_watch(). The last unwatch drops the managed entry. */
 int neigh_watch(struct neigh *neigh, const struct ip_addr *address, struct err *err);
 void neigh_unwatch(struct neigh *neigh, const struct ip_addr *address);
+
+/* Whether there is such a link, up and with carrier. */
+bool neigh_link_is_up(const struct neigh *neigh, uint32_t ifindex);
 
 /* What is known now; false if the address is not watched. */
 bool neigh_get(const struct neigh *neigh, const struct ip_addr *address,

@@ -207,6 +207,8 @@ static int make_vip(struct controller *c, const struct vip_spec *spec, size_t v,
 
 	if (old_vip == SIZE_MAX) {
 		vip->reported = VIP_DOWN;
+		vip->standing.state = VIP_DOWN;
+		vip->state_since_ms = controller_now_ms();
 	} else {
 		*vip = c->runs.vips[old_vip];
 		vip->n_reals = 0;

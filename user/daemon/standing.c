@@ -20,7 +20,8 @@ static void report_state(struct controller *c, struct vip_run *vip, const char *
 
 	if (s->state == vip->reported)
 		return;
-	log_info("vip %s vip=%s reals_up=%zu reals=%zu on_backup=%d was=%s",
+	log_line(s->state > vip->reported ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		 "vip %s vip=%s reals_up=%zu reals=%zu on_backup=%d was=%s",
 		 vip_condition_name(s->state), name, s->up, s->counted, s->is_on_backup,
 		 vip_condition_name(vip->reported));
 	vip->reported = s->state;
@@ -69,6 +70,8 @@ static void report_backups(struct controller *c, struct vip_run *vip, const char
 void standing_changed(struct controller *c, struct vip_run *vip, const char *name,
 		      const struct vip_standing *standing)
 {
+	if (vip->standing.state != standing->state)
+		vip->state_since_ms = controller_now_ms();
 	vip->standing = *standing;
 	/* The first results come one by one: what follows from some of them is not news. */
 	if (!standing->is_proven)

@@ -122,15 +122,15 @@ void ways_out_refresh(struct controller *c)
 	}
 }
 
-static void on_link(void *user, uint32_t ifindex, const char *name, bool is_present)
+static void on_link(void *user, uint32_t ifindex, const char *name, enum link_news news)
 {
 	struct controller *c = user;
 
 	if (c->is_detached || !c->config)
 		return;
-	if (!is_present)
+	if (news == LINK_GONE)
 		clear_row(c, ifindex);
-	attachments_link_changed(c, ifindex, name, is_present);
+	attachments_link_changed(c, ifindex, name, news);
 }
 
 int ways_out_start(struct controller *c, struct err *err)

@@ -86,10 +86,11 @@ static size_t count_wanted_reals(const struct snapshot *s, const struct snapshot
 
 static json_t *interface_to_json(const struct snapshot_interface *interface)
 {
-	return json_pack("{s:s, s:s, s:b, s:b, s:i, s:i}", "name", interface->spec->name, "mode",
-			 interface->spec->mode == ATTACH_GENERIC ? "generic" : "native", "present",
-			 interface->is_present, "attached", interface->is_attached, "ifindex",
-			 (int)interface->ifindex, "prog_id", (int)interface->prog_id);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:i, s:i}", "name", interface->spec->name,
+			 "mode", interface->spec->mode == ATTACH_GENERIC ? "generic" : "native",
+			 "present", interface->is_present, "attached", interface->is_attached,
+			 "link", interface->has_link, "ifindex", (int)interface->ifindex, "prog_id",
+			 (int)interface->prog_id);
 }
 
 static json_t *interfaces_to_json(const struct snapshot *s)
@@ -122,21 +123,23 @@ static json_t *probes_to_json(const struct snapshot_probes *probes)
 
 json_t *render_status(const struct snapshot *s)
 {
-	size_t vips_up = 0, reals_up = 0, reals = 0;
+	size_t vips[VIP_DOWN + 1] = {}, reals_up = 0, reals = 0;
 
 	for (size_t i = 0; i < s->n_vips; i++) {
-		vips_up += s->vips[i].standing.state != VIP_DOWN;
+		vips[s->vips[i].standing.state]++;
 		reals_up += s->vips[i].reals_up;
 		reals += count_wanted_reals(s, &s->vips[i]);
 	}
 	return json_pack("{s:s, s:i, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:s, s:o}",
+			 "s:o, s:o, s:s, s:o}",
 			 "version", XDPLB_VERSION, "pid", (int)getpid(), "config",
 			 text_to_json(s->config->file), "uptime_ms",
 			 u64_to_json(elapsed_ms(s->now_ms, s->started_at_ms)), "generation",
 			 u64_to_json(s->generation), "adopted", s->is_adopted, "interfaces",
 			 interfaces_to_json(s), "vips", u64_to_json(s->n_vips), "vips_up",
-			 u64_to_json(vips_up), "reals", u64_to_json(reals), "reals_up",
+			 u64_to_json(s->n_vips - vips[VIP_DOWN]), "vips_degraded",
+			 u64_to_json(vips[VIP_DEGRADED]), "vips_panic",
+			 u64_to_json(vips[VIP_PANIC]), "reals", u64_to_json(reals), "reals_up",
 			 u64_to_json(reals_up), "flows", u64_to_json(s->flows), "capacity",
 			 capacity_to_json(&s->config->capacity), "map_bytes",
 			 u64_to_json(s->map_bytes), "bpffs", s->config->bpffs, "probes",
@@ -209,19 +212,21 @@ static json_t *vip_to_json(const struct snapshot *s, const struct snapshot_vip *
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)vip->fingerprint);
 	return json_pack(
-		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+		"{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
 		"s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o, s:b, s:o}",
 		"name", vip->spec->name, "address", vip_address_to_json(vip->spec), "port",
 		vip_port_to_json(vip->spec), "protocol", protocol_name(vip->spec->protocol),
 		"scheduler", scheduler_name(vip->spec->scheduler), "state",
-		vip_condition_name(vip->standing.state), "reals_up", u64_to_json(vip->reals_up),
-		"reals", u64_to_json(count_wanted_reals(s, vip)), "active_flows",
-		u64_to_json(vip->active_flows), "new_flows", u64_to_json(vip->new_flows), "packets",
-		u64_to_json(vip->packets), "bytes", u64_to_json(vip->bytes), "ring",
-		u64_to_json(vip->spec->ring), "encap", encap_name(vip->spec->encap), "fingerprint",
-		fingerprint, "pools", pools_to_json(vip->spec), "file_pools", vip->spec->file_pools,
-		"on_backup", vip->standing.is_on_backup, "reason", vip_reason_to_json(vip),
-		"backup_level", u64_to_json(vip->standing.last_level), "backup_below",
+		vip_condition_name(vip->standing.state), "since_ms",
+		u64_to_json(elapsed_ms(s->now_ms, vip->state_since_ms)), "reals_up",
+		u64_to_json(vip->reals_up), "reals", u64_to_json(count_wanted_reals(s, vip)),
+		"active_flows", u64_to_json(vip->active_flows), "new_flows",
+		u64_to_json(vip->new_flows), "packets", u64_to_json(vip->packets), "bytes",
+		u64_to_json(vip->bytes), "ring", u64_to_json(vip->spec->ring), "encap",
+		encap_name(vip->spec->encap), "fingerprint", fingerprint, "pools",
+		pools_to_json(vip->spec), "file_pools", vip->spec->file_pools, "on_backup",
+		vip->standing.is_on_backup, "reason", vip_reason_to_json(vip), "backup_level",
+		u64_to_json(vip->standing.last_level), "backup_below",
 		u64_to_json(vip->standing.needed), "backup_joins", u64_to_json(vip->joins),
 		"min_healthy", u64_to_json(vip->standing.wanted), "below_min_healthy",
 		vip->is_alarmed, "min_healthy_alarms", u64_to_json(vip->alarms));

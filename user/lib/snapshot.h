@@ -136,6 +136,7 @@ struct snapshot_vip {
 	uint32_t vip_id;
 	size_t reals_up;
 	struct vip_standing standing;
+	uint64_t state_since_ms; /* CLOCK_MONOTONIC */
 	bool is_alarmed; /* min_healthy */
 	uint64_t alarms; /* how often it was since the daemon started */
 	uint64_t joins; /* of levels of backups, since the daemon started */
@@ -152,6 +153,7 @@ struct snapshot_interface {
 	const struct interface_spec *spec;
 	bool is_present;
 	bool is_attached;
+	bool has_link; /* up, with carrier */
 	uint32_t ifindex;
 	uint32_t prog_id;
 };
