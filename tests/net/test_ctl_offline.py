@@ -70,7 +70,7 @@ ANSWERS = {
     "POST /v1/reals/web/10.1.0.1/drain": {"ok": True, "vip": "web", "address": "10.1.0.1",
                                           "admin": "drain"},
     "POST /v1/reload": CHANGE,
-    "POST /v1/reload?force=1": CHANGE,
+    "POST /v1/reload?force=1": {**CHANGE, "warnings": ["f.yaml:1:2: a: b"]},
     "POST /v1/config/apply?name=-": CHANGE,
 }
 
@@ -183,6 +183,21 @@ def test_config_check_needs_no_daemon(tmp_path):
     assert document["ok"] is True and document["memory_bytes"] > 1 << 20
 
 
+def test_a_check_warns_of_what_will_not_do_what_it_says(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD + "    on_all_down: backup\n")
+    line = GOOD.count("\n") + 1
+    said = f"{path}:{line}:18: vips[0].on_all_down: the VIP has no backups: new flows are dropped, " \
+           "as with `drop`"
+    done = ctl("config", "check", str(path))
+    assert (done.returncode, done.stderr) == (0, f"xdplbctl: warning: {said}\n")
+    assert json.loads(ctl("config", "check", "-j", str(path)).stdout)["warnings"] == [said]
+    done = subprocess.run([BUILD / "xdplbd", "--config", path, "--check"], capture_output=True,
+                          text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, f"warning: {said}\n")
+    assert done.stdout.startswith(f"{path}: ok: 1 VIPs; ")
+
+
 def test_config_check_reads_standard_input():
     assert ctl("config", "check", "-", stdin=GOOD).stdout.startswith("-: ok")
 
@@ -251,12 +266,17 @@ def test_real_list_as_text(api):
     ("config show", "vips:\n- name: web\n  port: 80\n"),
     ("real drain web 10.1.0.1", "vip web, address 10.1.0.1, admin drain"),
     ("reload", "generation 3, reals added 2"),
-    ("reload --force", "generation 3, reals added 2"),
 ])
 def test_text_output(api, words, expect):
     done = ask(api, *words.split())
     assert (done.returncode, done.stderr) == (0, "")
     assert expect in done.stdout
+
+
+def test_what_a_reload_warns_of_is_said_on_stderr(api):
+    done = ask(api, "reload", "--force")
+    assert (done.returncode, done.stdout) == (0, "generation 3, reals added 2\n")
+    assert done.stderr == "xdplbctl: warning: f.yaml:1:2: a: b\n"
 
 
 def test_apply_sends_the_file(api):

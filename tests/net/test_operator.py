@@ -214,6 +214,15 @@ def test_a_cable_that_is_out_and_since_when_a_vip_is_down_are_told(serving_lab):
     assert "xdplbd: interface link up interface=eth0\n" in daemon.log_text()
 
 
+def test_a_reload_warns_the_operator_and_the_log(daemon):
+    daemon.write_config(config(vip(daemon.lab.reals4, backup_below="50%")))
+    rc, out, err = daemon.ctl("reload")
+    said = "vips[0].backup_below: the VIP has no backups: it changes nothing\n"
+    assert rc == 0 and out.startswith("generation 2, ") and "warning" not in out
+    assert err.startswith("xdplbctl: warning: ") and err.endswith(said)
+    assert re.search(r"^xdplbd: warning: \S+:\d+:\d+: " + re.escape(said), daemon.log_text(), re.M)
+
+
 def test_the_status_counts_vips_that_are_up_but_not_well(serving_lab):
     lab = serving_lab
     daemon = lab.start_daemon(config(vip([*lab.reals4, "10.1.0.77"], min_healthy="100%"), health={

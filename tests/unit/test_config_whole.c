@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "config_text.h"
@@ -156,10 +157,69 @@ static void every_mistake_is_named_with_its_place(void **state)
 	check_mistakes(mistakes, sizeof(mistakes) / sizeof(mistakes[0]));
 }
 
+/* clang-format off */
+static const struct {
+	const char *yaml;
+	const char *warning; /* NULL: none */
+} warnings[] = {
+	{VIP ", on_all_down: backup, reals: [{address: 10.1.0.1}]}\n",
+	 "f.yaml:4:74: vips[0].on_all_down: the VIP has no backups: new flows are dropped, as with `drop`"},
+	{VIP ", on_all_down: backup, reals: [{address: 10.1.0.1, backup: 3}]}\n", NULL},
+	{VIP ", on_all_down: all, backup_below: 0, reals: [{address: 10.1.0.1}]}\n", NULL},
+	{VIP ", backup_below: 50%, reals: [{address: 10.1.0.1}]}\n",
+	 "f.yaml:4:75: vips[0].backup_below: the VIP has no backups: it changes nothing"},
+	{POOLS ", backup_below: 1, pools: [{name: blue}, {name: green, backup: true}]}\n", NULL},
+	{VIP ", min_healthy: 2, reals: [{address: 10.1.0.1}, {address: 10.1.0.2, weight: 0}, {address: 10.1.0.3, backup: 1}]}\n",
+	 "f.yaml:4:74: vips[0].min_healthy: more than the VIP's 1 reals that are no backups and have a weight: it will always be degraded"},
+	{VIP ", min_healthy: 1, reals: [{address: 10.1.0.1}]}\n", NULL},
+	{VIP ", min_healthy: 100%, reals: [{address: 10.1.0.1}]}\n", NULL},
+	{VIP ", reals: [{address: 10.0.0.10}]}\n",
+	 "f.yaml:4:69: vips[0]: real 10.0.0.10 is the balancer's own address (encap.source4)"},
+	{IF "defaults: {on_all_down: backup}\n" "encap: {source4: 10.0.0.10}\nvips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp, reals: [{address: 10.1.0.1}]}\n",
+	 "f.yaml:2:25: defaults.on_all_down: no VIP has backups: new flows are dropped, as with `drop`"},
+	{IF "defaults: {backup_below: 1}\n" "encap: {source4: 10.0.0.10}\nvips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp, reals: [{address: 10.1.0.1}]}\n",
+	 "f.yaml:2:26: defaults.backup_below: no VIP has backups: it changes nothing"},
+	{IF "defaults: {backup_below: 1}\n" "encap: {source4: 10.0.0.10}\nvips:\n- {name: web, address: 192.0.2.10, port: 80, protocol: tcp, reals: [{address: 10.1.0.1, backup: true}]}\n",
+	 NULL},
+	{IF "defaults: {backup_below: 1, on_all_down: backup}\n", NULL},
+};
+/* clang-format on */
+
+static void what_will_not_do_what_it_says_is_warned_of(void **state)
+{
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {
+		struct config *config = parse_config(warnings[i].yaml);
+
+		if (config->warnings.n != (warnings[i].warning != NULL))
+			fail_msg("%zu warnings: %s", config->warnings.n, warnings[i].yaml);
+		if (warnings[i].warning)
+			assert_string_equal(config->warnings.texts[0], warnings[i].warning);
+		config_free(config);
+	}
+}
+
+static void many_warnings_are_counted(void **state)
+{
+	char text[8192], *p = text + sprintf(text, "%s", SRC "vips:\n");
+	struct config *config;
+
+	for (int i = 0; i < 23; i++)
+		p += sprintf(p,
+			     "- {name: v%d, address: 192.0.2.10, port: %d, protocol: tcp, "
+			     "min_healthy: 1}\n",
+			     i, i + 1);
+	config = parse_config(text);
+	assert_int_equal(config->warnings.n, 21);
+	assert_string_equal(config->warnings.texts[20], "f.yaml: 3 warnings more");
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_mistake_is_named_with_its_place),
+		cmocka_unit_test(what_will_not_do_what_it_says_is_warned_of),
+		cmocka_unit_test(many_warnings_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,14 +171,15 @@ static void a_vip_has_the_fields_that_scripts_rely_on(void **state)
 	char *text = dump(json_incref(json_array_get(list, 0)));
 
 	assert_string_equal(
-		text, "{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
-		      "\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
-		      "\"since_ms\":5000,\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
-		      "\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
-		      "\"fingerprint\":\"0000000000000abc\",\"pools\":null,\"file_pools\":null,"
-		      "\"on_backup\":false,\"reason\":null,\"backup_level\":0,"
-		      "\"backup_below\":2,\"backup_joins\":4,\"min_healthy\":1,"
-		      "\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
+		text,
+		"{\"name\":\"web\",\"address\":\"192.0.2.10\",\"port\":80,"
+		"\"protocol\":\"tcp\",\"scheduler\":\"maglev\",\"state\":\"up\","
+		"\"since_ms\":5000,\"reals_up\":1,\"reals\":1,\"active_flows\":0,\"new_flows\":0,"
+		"\"packets\":42,\"bytes\":0,\"ring\":65537,\"encap\":\"ipip\","
+		"\"fingerprint\":\"0000000000000abc\",\"pools\":null,\"file_pools\":null,"
+		"\"on_backup\":false,\"reason\":null,\"backup_level\":0,"
+		"\"backup_below\":2,\"backup_joins\":4,\"min_healthy\":1,"
+		"\"below_min_healthy\":false,\"min_healthy_alarms\":3}");
 	free(text);
 	json_decref(list);
 }

@@ -33,8 +33,9 @@ static enum exit_status report_good(const struct invocation *invocation, const c
 				    const struct config *config)
 {
 	uint64_t bytes = config_memory_bytes(config, count_cpus());
-	json_t *document = json_pack("{s:b, s:I, s:I}", "ok", 1, "vips", (json_int_t)config->n_vips,
-				     "memory_bytes", (json_int_t)bytes);
+	json_t *document = json_pack("{s:b, s:I, s:I, s:o}", "ok", 1, "vips",
+				     (json_int_t)config->n_vips, "memory_bytes", (json_int_t)bytes,
+				     "warnings", text_list_to_json(&config->warnings));
 	enum exit_status status = EXIT_DONE;
 	char text[CELL_MAX];
 
@@ -42,6 +43,7 @@ static enum exit_status report_good(const struct invocation *invocation, const c
 		status = ctl_print_json(document);
 	} else {
 		cell_bytes(document, "memory_bytes", text);
+		ctl_print_warnings(document);
 		printf("%s: ok\nmemory: %s for the maps (%u CPUs)\n", file, text, count_cpus());
 	}
 	json_decref(document);

@@ -74,6 +74,9 @@ enum exit_status ctl_show(const struct invocation *invocation, const char *path,
 			  int (*print)(const struct invocation *invocation,
 				       const json_t *document));
 
+/* The `warnings` of an answer, on stderr. */
+void ctl_print_warnings(const json_t *document);
+
 /* POSTs to path; prints the reply, in words what it did. */
 enum exit_status ctl_change(const struct invocation *invocation, const char *path, const char *body,
 			    size_t body_len);

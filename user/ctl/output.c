@@ -112,6 +112,15 @@ static void print_change(const json_t *reply)
 	putchar('\n');
 }
 
+void ctl_print_warnings(const json_t *document)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach (json_object_get(document, "warnings"), i, warning)
+		fprintf(stderr, "xdplbctl: warning: %s\n", json_string_value(warning));
+}
+
 enum exit_status ctl_post(const struct invocation *invocation, const char *path, json_t **ret_reply)
 {
 	struct err err = {};
@@ -134,6 +143,8 @@ enum exit_status ctl_change(const struct invocation *invocation, const char *pat
 		status = ctl_print_json(reply);
 	else
 		print_change(reply);
+	if (!invocation->wants_json)
+		ctl_print_warnings(reply);
 	json_decref(reply);
 	return status;
 }

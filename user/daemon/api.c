@@ -158,12 +158,12 @@ static unsigned int post_pools(struct call *call)
 static json_t *report_to_json(const struct change_report *report)
 {
 	return json_pack(
-		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "generation",
+		"{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "generation",
 		(json_int_t)report->generation, "vips_added", (json_int_t)report->vips_added,
 		"vips_removed", (json_int_t)report->vips_removed, "vips_changed",
 		(json_int_t)report->vips_changed, "reals_added", (json_int_t)report->reals_added,
 		"reals_removed", (json_int_t)report->reals_removed, "reals_changed",
-		(json_int_t)report->reals_changed);
+		(json_int_t)report->reals_changed, "warnings", text_list_to_json(report->warnings));
 }
 
 static const char *body_name(const struct call *call)
@@ -183,9 +183,10 @@ static unsigned int post_config_check(struct call *call)
 
 	if (r < 0)
 		return call_fail_errno(call, r, &err);
-	call->reply.body = json_pack("{s:b, s:I, s:I}", "ok", 1, "vips", (json_int_t)config->n_vips,
-				     "memory_bytes",
-				     (json_int_t)config_memory_bytes(config, cpus > 0 ? cpus : 1));
+	call->reply.body = json_pack("{s:b, s:I, s:I, s:o}", "ok", 1, "vips",
+				     (json_int_t)config->n_vips, "memory_bytes",
+				     (json_int_t)config_memory_bytes(config, cpus > 0 ? cpus : 1),
+				     "warnings", text_list_to_json(&config->warnings));
 	config_free(config);
 	return HTTP_OK;
 }

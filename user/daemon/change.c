@@ -358,7 +358,10 @@ int change_run(struct controller *c, struct config *config, bool force,
 	ret_report->is_in_force = true;
 	ret_report->generation = ++c->generation;
 	pool_record_settle(c);
+	ret_report->warnings = &c->config->warnings;
 	audit_applied(c, ret_report);
+	for (size_t i = 0; i < c->config->warnings.n; i++)
+		log_warning("%s", c->config->warnings.texts[i]);
 	log_info("configuration applied generation=%llu file=%s vips=%zu added=%zu removed=%zu",
 		 (unsigned long long)c->generation, c->config->file, c->config->n_vips,
 		 ret_report->vips_added, ret_report->vips_removed);

@@ -29,6 +29,7 @@ struct change_report {
 	uint64_t generation;
 	size_t vips_added, vips_removed, vips_changed;
 	size_t reals_added, reals_removed, reals_changed;
+	const struct text_list *warnings; /* of what is in force, until that changes; or NULL */
 };
 
 int controller_new(struct controller **ret_controller, sd_event *event,

@@ -144,6 +144,8 @@ static int check(const char *file)
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
+	for (size_t i = 0; i < config->warnings.n; i++)
+		fprintf(stderr, "warning: %s\n", config->warnings.texts[i]);
 	printf("%s: ok: %zu VIPs; maps take %.1f MiB on this machine's %u CPUs\n", file,
 	       config->n_vips, config_memory_bytes(config, dataplane_n_cpus()) / (1024.0 * 1024.0),
 	       dataplane_n_cpus());

@@ -49,6 +49,8 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 			ret = config_read_keys(config, err);
 		if (ret == 0)
 			ret = config_read_tls(&doc, config, err);
+		if (ret == 0)
+			ret = config_warn(&doc, config);
 	}
 	if (ret == -ENOMEM)
 		err_set(err, ENOMEM, "%.255s: out of memory", file);

@@ -28,6 +28,9 @@ uint64_t config_memory_bytes(const struct config *config, unsigned int n_cpus);
 /* The configuration as JSON, every default shown, field names as in YAML. New reference. */
 json_t *config_to_json(const struct config *config);
 
+/* A list of strings. New reference; NULL: an empty one. */
+json_t *text_list_to_json(const struct text_list *texts);
+
 /* JSON Schema (draft 2020-12) of the file, from the same table. New reference. */
 json_t *config_json_schema(void);
 

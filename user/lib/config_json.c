@@ -135,11 +135,11 @@ static void set_tls(json_t *json, const struct health_spec *health)
 	json_object_set_new(json, "verify", json_boolean(health->is_verified));
 }
 
-static json_t *texts_json(const struct text_list *texts)
+json_t *text_list_to_json(const struct text_list *texts)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < texts->n; i++)
+	for (size_t i = 0; texts && i < texts->n; i++)
 		json_array_append_new(list, json_string(texts->texts[i]));
 	return list;
 }
@@ -157,7 +157,7 @@ static void set_by_type(json_t *json, const struct health_spec *health)
 		set_tls(json, health);
 	set_text(json, "service", health->service);
 	if (health->command.n)
-		json_object_set_new(json, "command", texts_json(&health->command));
+		json_object_set_new(json, "command", text_list_to_json(&health->command));
 	set_text(json, "user", health->user);
 	set_text(json, "send", health->send);
 	set_text(json, "name", health->name);

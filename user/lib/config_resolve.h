@@ -72,6 +72,9 @@ const struct doc_health *config_health_source(const struct doc_file *doc, const 
 /* What `cert`, `key`, `ca` and `verify` must say together; reads their files. As config_check(). */
 int config_read_tls(const struct doc_file *doc, struct config *config, struct err *err);
 
+/* Fills config->warnings: what is no mistake, but will not do what it seems to say. -ENOMEM. */
+int config_warn(const struct doc_file *doc, struct config *config);
+
 /* Looks up who runs scripts. -EINVAL with the place that names the user. */
 int config_find_users(const struct doc_file *doc, struct config *config, struct err *err);
 

@@ -146,6 +146,7 @@ void config_free(struct config *config)
 	free(config->interfaces);
 	free(config->bpffs);
 	free(config->file);
+	text_list_clear(&config->warnings);
 	free(config);
 }
 

@@ -281,6 +281,7 @@ struct config_marks {
 
 struct config {
 	char *file; /* as the operator named it */
+	struct text_list warnings; /* "file:line:column: path: what it will not do" */
 	struct interface_spec *interfaces;
 	size_t n_interfaces;
 	char *bpffs;
