@@ -273,6 +273,14 @@ def test_text_output(api, words, expect):
     assert expect in done.stdout
 
 
+def test_help_says_how_a_wait_ends_and_what_a_vip_can_be_given():
+    assert "exit status 1 if flows stay" in ctl("real", "drain", "--help").stdout
+    said = ctl("vip", "set", "--help").stdout
+    assert all(key in said for key in ("pool=NAME", "pools=NAME[:WEIGHT][:backup[LEVEL]],", "pool=file"))
+    said = subprocess.check_output([BUILD / "xdplbd", "--help"], text=True)
+    assert "Exit status: 0 done, 1 failed" in said
+
+
 def test_what_a_reload_warns_of_is_said_on_stderr(api):
     done = ask(api, "reload", "--force")
     assert (done.returncode, done.stdout) == (0, "generation 3, reals added 2\n")

@@ -251,6 +251,7 @@ def test_detach_removes_program_links_and_pins_and_ends_the_daemon(daemon):
     assert "prog/xdp" in lab.run(lab.balancer, ["ip", "link", "show", "eth0"]).stdout
     ok(daemon, "detach")
     assert daemon.process.wait(10) == 0
+    assert daemon.log_text().endswith("xdplbd: ending\n")  # and not: packets go on
     assert not pins.exists()
     wait_for(lambda: "prog/xdp" not in lab.run(lab.balancer, ["ip", "link", "show", "eth0"]).stdout,
              15, "no program on the interface")

@@ -10,8 +10,7 @@ const struct command commands[] = {
 	 COMPLETE_VIP},
 	{"vip", "add", "", "", "", "", NULL, COMPLETE_NOTHING},
 	{"vip", "set", "NAME KEY=VALUE", "--force",
-	 "give it another pool, or pools=NAME[:WEIGHT][:backup[LEVEL]],...; file: those of the "
-	 "file",
+	 "pool=NAME, pools=NAME[:WEIGHT][:backup[LEVEL]],... or pool=file: as the file says",
 	 "vip set web pool=green", cmd_vip_set, COMPLETE_VIP},
 	{"vip", "del", "", "", "", "", NULL, COMPLETE_NOTHING},
 	{"real", "list", "[VIP]", "", "reals of all VIPs or of one", "real list web", cmd_real_list,

@@ -78,7 +78,10 @@ static void print_own_options(FILE *out, const struct command *command)
 		 "  --then WHAT      flows left then: keep, move to other reals, or reset\n"},
 		{"--disable", "  --disable        disable it once it is drained\n"},
 		{"--remove", "  --remove         take it out of its VIP once it is drained\n"},
-		{"--wait", "  --wait           until it is drained, and show how far it is\n"},
+		{"--wait",
+		 "  --wait           until it is drained, and show how far it is; exit status 1 if "
+		 "flows stay\n                   at the timeout (keep), or the drain is "
+		 "ended by somebody\n"},
 		{"--follow", "  --follow         and what comes, until it is interrupted\n"},
 	};
 

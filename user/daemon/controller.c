@@ -277,6 +277,11 @@ int controller_drain(struct controller *controller, const char *vip, const struc
 	return set_order(run, &order, err);
 }
 
+bool controller_is_detached(const struct controller *controller)
+{
+	return controller->is_detached;
+}
+
 int controller_detach(struct controller *controller, struct err *err)
 {
 	controller->is_detached = true;

@@ -34,6 +34,8 @@ struct change_report {
 
 int controller_new(struct controller **ret_controller, sd_event *event,
 		   const struct controller_options *options, struct err *err);
+/* Whether program, links and maps are gone, by controller_detach(). */
+bool controller_is_detached(const struct controller *controller);
 /* Ends the daemon's part; the data plane goes on. */
 void controller_free(struct controller *controller);
 

@@ -42,6 +42,8 @@ static const char usage_text[] =
 	"  -V, --version\n"
 	"  -h, --help\n"
 	"\n"
+	"Exit status: 0 done, 1 failed (or FILE is wrong), 2 wrong usage.\n"
+	"\n"
 	"Example: xdplbd --config /etc/xdplb/xdplb.yaml --check\n";
 
 enum action {
@@ -251,7 +253,7 @@ static int serve(sd_event *event, struct controller *controller, const struct op
 	if (r < 0)
 		err_errno(err, -r, "event loop");
 	sd_notify(0, "STOPPING=1");
-	log_info("ending; packets go on");
+	log_info("ending%s", controller_is_detached(controller) ? "" : "; packets go on");
 	return r;
 }
 
