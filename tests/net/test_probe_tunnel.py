@@ -297,7 +297,7 @@ def test_without_a_cgroup_nothing_is_concluded(make_lab, spoil, reason):
                                              "-c", f'{spoil.format(cgroup=mount)} && exec "$@"',
                                              "-"])
     up(daemon, "http")
-    wait_for(lambda: all(row["last_result"].startswith(f"not probed: {reason}")
+    wait_for(lambda: all((row["last_result"] or "").startswith(f"not probed: {reason}")
                          for row in daemon.ctl_json("health", "list", "web")), 15, reason)
     assert {r["state"] for r in daemon.reals("web").values()} == {"up"}
     assert "real down" not in daemon.log_text()
