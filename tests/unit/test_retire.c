@@ -212,6 +212,8 @@ static void test_the_id_of_a_removed_vip_waits_for_its_members(void **state)
 	lab_settle(lab);
 	assert_int_not_equal(lab_vip(lab, 0)->id, vip_id);
 
+	lab_scan(lab); /* by far not enough */
+	assert_int_equal(lab->applied->n_orphans, 3);
 	assert_int_equal(lab->applied->vip_refs[vip_id], 3); /* one an orphan */
 	lab_retire_all(lab);
 	assert_int_equal(lab->applied->vip_refs[vip_id], 0);
