@@ -26,7 +26,8 @@ double proof_moved_share(const uint32_t *before, const uint32_t *after, uint32_t
 /* The slot of a flow; NULL: the table does not know it. */
 uint64_t *proof_slot(const struct bed *bed, const struct flow_tuple *tuple);
 
-/* What every proof has at least; and the share of the flow table's slots that have a proven flow. */
+/* What every proof has at least; and the share of the flow table's slots that have a proven flow.
+ */
 #define PROOF_LOAD 0.5
 double proof_load(const struct bed *bed);
 

@@ -16,11 +16,7 @@ struct verifier_record {
 };
 
 static const struct verifier_record verifier_records[] = {
-	{"xdplb", 123109, 2184},
-	{"xdplb_stages", 120974, 2064},
-	{"read_clock", 5, 0},
-	{"receiver", 16980, 256},
-	{"xdplb_probe", 1363, 280},
-	{"xdplb_mark", 14, 8},
+	{"xdplb", 123109, 2184},  {"xdplb_stages", 120974, 2064}, {"read_clock", 5, 0},
+	{"receiver", 16980, 256}, {"xdplb_probe", 1363, 280},	  {"xdplb_mark", 14, 8},
 	{"xdplb_mss", 13, 8},
 };

@@ -11,7 +11,7 @@
 void fd_limit_want(size_t n_probes);
 
 /*
- * For a descriptor of a check, -1 with errno if there is none: returns it, or -errno. -EMFILE: it is
- * one of the last ones, closed again, which clients of the API, reloads and files need.
+ * For a descriptor of a check, -1 with errno if there is none: returns it, or -errno. -EMFILE: it
+ * is one of the last ones, closed again, which clients of the API, reloads and files need.
  */
 int fd_limit_check(int fd);
