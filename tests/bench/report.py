@@ -20,6 +20,8 @@ GOALS = {
 # With 512 VIPs at most this many times the figure for one.
 GOAL_512 = 1.3
 
+RING_GOALS_MS = {"ring-65537x100": 1.0}
+
 # Lines of source that docs show of each case's profile.
 PROFILED = 5
 
@@ -93,7 +95,8 @@ def control_table(rows):
     for row in rows:
         ms = row.get("ms", row.get("ms_median"))
         if ms is not None:
-            lines.append([row["case"], f"{ms:.2f}", str(row.get("goal_ms", ""))])
+            goal = row.get("goal_ms", RING_GOALS_MS.get(row["case"], ""))
+            lines.append([row["case"], f"{ms:.2f}", str(goal)])
     return markdown(["case", "ms", "goal ms"], lines)
 
 
